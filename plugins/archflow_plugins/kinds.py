@@ -1,0 +1,393 @@
+"""The kinds: what a plugin can add, as classes to derive from.
+
+A kind has a dotted name, the Struct that its configuration is decoded into, the Struct that the graph stores, a
+compile-time half and a run-time half::
+
+    class Length(Guard):
+        kind = "guard.length"
+        config = LengthConfig
+
+        def check_nowait(self, conversation): ...
+
+Rule: slow or failing work belongs to `compile`; `open` acquires; the per-request methods only compute or await.
+Rule: an instance is shared by all requests of a worker and keeps no state about one of them.
+Rule: sync methods never block. A kind that must wait says so by implementing the async method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from archflow_schema.conversation import Conversation
+from archflow_schema.events import Usage
+from msgspec import Raw, Struct
+
+from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.record import Record
+
+
+class Empty(Struct, frozen=True):
+    """The configuration of a kind that has none."""
+
+
+class Kind:
+    """What every kind has.
+
+    Attributes:
+        kind: dotted name, unique among all installed plugins: `guard.length`.
+        config: Struct of the configuration as it stands in the YAML (frozen, unknown fields forbidden).
+        compiled: Struct of what the graph stores; `config` itself when nothing needs compiling.
+    """
+
+    kind: ClassVar[str]
+    config: ClassVar[type[Struct]] = Empty
+    compiled: ClassVar[type[Struct] | None] = None
+
+    @classmethod
+    def compile(cls, config: Any, ctx: CompileContext) -> Struct:
+        """Turn configuration into what the graph stores. Deterministic: no clock, no environment, no network.
+
+        A user's mistake is `ctx.error(...)`, never an exception.
+        """
+        return config  # type: ignore[no-any-return]
+
+    def __init__(self, compiled: Any, ctx: RunContext) -> None:
+        """Make a live instance of a compiled configuration. Sync and quick; waiting belongs to `start`."""
+        self.settings = compiled
+        self.ctx = ctx
+
+    @classmethod
+    async def open(cls, compiled: Any, ctx: RunContext) -> Self:
+        """Make a live instance and acquire what it needs.
+
+        Raises:
+            ArchflowError: it cannot run; the text says why and what to do.
+        """
+        return cls(compiled, ctx)
+
+    async def close(self) -> None:
+        """Release everything. Called once, also when the engine is cancelled."""
+
+
+def compiled_type(kind: type[Kind]) -> type[Struct]:
+    """The Struct that the graph stores for this kind."""
+    return kind.compiled or kind.config
+
+
+class Verdict(Struct, frozen=True):
+    """What a guard says. `message` is for the client when it denies; `score` in 0..1 tells how sure it is."""
+
+    allow: bool
+    message: str = ""
+    score: float = 0.0
+
+
+ALLOW = Verdict(allow=True)
+
+
+class Guard(Kind):
+    """Judges a conversation before a model sees it. Raising, or any failure, counts as deny (outcome failed).
+
+    Implement `check_nowait` if the judgement is quick and pure, so that the request needs no task;
+    else set `waits = True` and implement `check`.
+    """
+
+    waits: ClassVar[bool] = False
+
+    def check_nowait(self, conversation: Conversation) -> Verdict:
+        """Judge at once. Pure and quick (well under a millisecond)."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither check_nowait nor check")
+
+    async def check(self, conversation: Conversation) -> Verdict:
+        """Judge. Blocks while it asks others; cancelled when the client leaves."""
+        return self.check_nowait(conversation)
+
+
+class Head(Struct):
+    """What a dialect reads of a request to route it; the rest stays as it came.
+
+    Attributes:
+        model: what was asked for; empty if absent.
+        stream: whether the client wants events.
+        fields: top-level name -> JSON value as it came, in the client's order.
+        body: the bytes as they came.
+    """
+
+    model: str
+    stream: bool
+    fields: dict[str, Raw]
+    body: bytes
+
+
+class StreamTap:
+    """Watches a streamed reply go by and remembers what it told. Chunk boundaries do not matter."""
+
+    usage: Usage | None = None
+    finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at more bytes of the body (decoded of any content-encoding). Never raises."""
+
+
+class Summary(Struct, frozen=True):
+    """What a whole reply told about itself."""
+
+    usage: Usage | None = None
+    finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+
+
+class Dialect(Kind):
+    """A wire format of an LLM API, as a client speaks it and as an upstream speaks it. Sync, sans-IO.
+
+    Attributes:
+        path: where clients post it.
+        operation: `gen_ai.operation.name`: chat, text_completion, embeddings.
+    """
+
+    path: ClassVar[str]
+    operation: ClassVar[str] = "chat"
+
+    def decode_head(self, body: bytes) -> Head:
+        """Read what routing needs.
+
+        Raises:
+            ClientProtocolError: not a JSON object, or `model` or `stream` of the wrong type.
+        """
+        raise NotImplementedError
+
+    def encode_head(self, head: Head, model: str) -> bytes:
+        """The request with another model. Every other value keeps its bytes; unknown fields survive."""
+        raise NotImplementedError
+
+    def decode(self, head: Head) -> Conversation:
+        """The whole request, dialect-free.
+
+        Raises:
+            ClientProtocolError: not a request of this dialect.
+        """
+        raise NotImplementedError
+
+    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
+        """A complete answer of ours, such as a guard's message: content type and body, streamed if asked so."""
+        raise NotImplementedError
+
+    def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
+        """An error body as this dialect's clients expect it, so that their typed exceptions fire."""
+        raise NotImplementedError
+
+    def encode_stream_error(self, code: str, message: str) -> bytes:
+        """An error in mid-stream, as the dialect's own error event."""
+        raise NotImplementedError
+
+    def summarise(self, body: bytes) -> Summary:
+        """What a whole reply tells. Never raises: a reply that is not understood tells nothing."""
+        raise NotImplementedError
+
+    def tap(self) -> StreamTap:
+        """A watcher for one streamed reply."""
+        raise NotImplementedError
+
+    def estimate(self, head: Head) -> int:
+        """How many input tokens the request will cost, roughly (bytes of text / 4)."""
+        raise NotImplementedError
+
+
+class ProviderConfig(Struct, frozen=True, kw_only=True):
+    """A model provider as the compiler hands it to the provider kind.
+
+    Attributes:
+        name: as configured, or `vendor/model`.
+        vendor: the prefix, such as `openai`, after aliases (`claude` -> `anthropic`).
+        interface: for an unknown vendor, whose wire format it speaks.
+        model_id: what the upstream is asked for; empty for a wildcard.
+        base_url: as configured; empty means the vendor's own.
+        access_key: as configured; may name the environment.
+        headers: extra headers, name and value.
+        http_host: Host header.
+        passthrough_auth: the client's key is sent on.
+    """
+
+    name: str
+    vendor: str
+    interface: str = ""
+    model_id: str = ""
+    base_url: str = ""
+    access_key: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    http_host: str = ""
+    passthrough_auth: bool = False
+
+
+class UpstreamRequest(Struct, frozen=True):
+    """How to ask an upstream: the path with query, and headers in order (lower-case names)."""
+
+    path: str
+    headers: tuple[tuple[str, str], ...]
+
+
+class Provider(Kind):
+    """Who serves a model: URL, path, auth, headers.
+
+    Attributes:
+        vendors: the model prefixes it serves.
+        static: True when `request` depends only on dialect and model, so that the engine prepares it once.
+    """
+
+    vendors: ClassVar[tuple[str, ...]] = ()
+    config: ClassVar[type[Struct]] = ProviderConfig
+    static: ClassVar[bool] = True
+
+    @classmethod
+    def url(cls, compiled: Any) -> tuple[Any, ...]:
+        """Scheme, host and port as a Text (the path belongs to `request`)."""
+        raise NotImplementedError
+
+    @classmethod
+    def dialects(cls, compiled: Any) -> tuple[str, ...]:
+        """What the upstream speaks, by dialect name, preferred first."""
+        raise NotImplementedError
+
+    def request(self, dialect: str, model: str, *, stream: bool, body: bytes = b"") -> UpstreamRequest:
+        """Path and headers for one request; `body` is given only when `static` is False, for signing.
+
+        Raises:
+            UpstreamError: it cannot be signed or addressed.
+        """
+        raise NotImplementedError
+
+
+class Choice(Struct, frozen=True):
+    """A router's answer: the model, why, and how sure it is."""
+
+    model: str
+    reason: str = ""
+    confidence: float = 0.0
+
+
+class Router(Kind):
+    """Picks a model for a conversation. Failing means the default model."""
+
+    async def choose(self, conversation: Conversation) -> Choice | None:
+        """The model, or None for "none of mine". Blocks while a model thinks."""
+        raise NotImplementedError
+
+
+class Match(Struct, frozen=True):
+    """A matcher's answer: the prompt target and the scores that led to it."""
+
+    target: str
+    scores: tuple[tuple[str, float], ...] = ()
+
+
+class Matcher(Kind):
+    """Picks a prompt target for a conversation. Failing means a miss."""
+
+    async def match(self, conversation: Conversation) -> Match | None:
+        """The target, or None."""
+        raise NotImplementedError
+
+
+class Slots(Struct, frozen=True):
+    """Filled parameters of a target: name and JSON value."""
+
+    values: tuple[tuple[str, Raw], ...]
+
+
+class Question(Struct, frozen=True):
+    """What to ask the user for, and which slots are missing."""
+
+    text: str
+    missing: tuple[str, ...]
+
+
+class SlotFiller(Kind):
+    """Takes a target's parameters from a conversation. Failing means asking."""
+
+    async def fill(self, conversation: Conversation) -> Slots | Question:
+        """The typed values, or a question."""
+        raise NotImplementedError
+
+
+class Admission(Struct, frozen=True):
+    """A store's answer to a charge. `retry_after` in seconds when it was not admitted; `remaining` in tokens."""
+
+    admitted: bool
+    remaining: float = 0.0
+    retry_after: float = 0.0
+
+
+class Store(Kind):
+    """Counters with time: what limits are kept in.
+
+    A store in this process implements `charge_nowait` and `refund_nowait`; one behind a network sets `waits = True`
+    and implements `charge` and `refund`.
+    """
+
+    waits: ClassVar[bool] = False
+
+    def charge_nowait(self, key: str, cost: float, capacity: float, period: float) -> Admission:
+        """Charge `cost` to the bucket `key`, which holds `capacity` and refills in `period` seconds."""
+        raise NotImplementedError
+
+    def settle_nowait(self, key: str, difference: float, capacity: float, period: float) -> None:
+        """Correct an earlier charge by `difference` (negative gives back); never refuses."""
+        raise NotImplementedError
+
+    async def charge(self, key: str, cost: float, capacity: float, period: float) -> Admission:
+        """As `charge_nowait`. Blocks while the store answers."""
+        return self.charge_nowait(key, cost, capacity, period)
+
+    async def settle(self, key: str, difference: float, capacity: float, period: float) -> None:
+        """As `settle_nowait`. Blocks while the store answers."""
+        self.settle_nowait(key, difference, capacity, period)
+
+
+class Tracer(Kind):
+    """Sees every exchange end. Sync and non-blocking: it may queue, format and count, and never waits.
+
+    A tracer that raises is counted and logged once; the exchange goes on.
+    """
+
+    def sample(self, record: Record) -> bool:
+        """Whether this exchange's trace is recorded, asked at its start: decides the flag sent upstream."""
+        return False
+
+    def finish(self, record: Record) -> None:
+        """The exchange is over; `record` is complete and may be kept."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Called about once a second and at the end: write what was batched."""
+
+
+KINDS: dict[str, type[Kind]] = {
+    "dialect": Dialect,
+    "guard": Guard,
+    "matcher": Matcher,
+    "slot_filler": SlotFiller,
+    "router": Router,
+    "provider": Provider,
+    "store": Store,
+    "tracer": Tracer,
+}
+"""The families of kinds, by the first part of their dotted names."""
+
+Family = Literal["dialect", "guard", "matcher", "slot_filler", "router", "provider", "store", "tracer"]
+
+
+def family_of(kind: type[Kind]) -> str:
+    """Which family a kind belongs to. Raises TypeError for a class of none."""
+    for name, base in KINDS.items():
+        if issubclass(kind, base):
+            return name
+    raise TypeError(f"{kind.__module__}.{kind.__qualname__} derives from no kind of archflow_plugins")
+
+
+def kind_names(kinds: Sequence[type[Kind]]) -> tuple[str, ...]:
+    """The dotted names of kinds, sorted."""
+    return tuple(sorted(kind.kind for kind in kinds))

@@ -1,0 +1,77 @@
+"""What one exchange tells about itself: the facts that tracers, access logs and metrics are made of.
+
+The engine fills one Record per request, with plain assignments, and hands it to every tracer when the exchange ends.
+
+Rule: no content of a conversation and no secret is in a Record, so that nobody downstream has to remove it.
+Times: `started_ns` is wall clock (Unix, nanoseconds); everything else is seconds since the start, or -1 for never.
+"""
+
+from __future__ import annotations
+
+from archflow_schema.events import Usage
+from msgspec import Struct
+
+
+class Attempt(Struct):
+    """One try at one upstream."""
+
+    provider: str = ""
+    upstream: str = ""
+    """Name of the provider as configured."""
+    address: str = ""
+    """host:port."""
+    span_id: str = ""
+    began: float = 0.0
+    first_byte: float = -1.0
+    ended: float = -1.0
+    status: int = 0
+    outcome: str = ""
+    """streaming, refused, timeout, failed; empty while under way."""
+    error: str = ""
+    reused: bool = False
+    """Whether the connection was already open."""
+
+
+class Record(Struct):
+    """One exchange."""
+
+    request_id: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    trace_state: str = ""
+    sampled: bool = False
+    started_ns: int = 0
+    listener: str = ""
+    method: str = ""
+    path: str = ""
+    protocol: str = ""
+    dialect: str = ""
+    client: str = ""
+    """The client's address."""
+    user_agent: str = ""
+    authority: str = ""
+    forwarded_for: str = ""
+    model_asked: str = ""
+    model: str = ""
+    """The model as `/v1/models` names it."""
+    model_sent: str = ""
+    provider: str = ""
+    reason: str = ""
+    """Why this model: name, alias, hint, wildcard, default."""
+    stream: bool = False
+    status: int = 0
+    error: str = ""
+    """One word, such as upstream_timeout or client_gone; empty when all went well."""
+    detail: str = ""
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    first_byte: float = -1.0
+    duration: float = -1.0
+    usage: Usage | None = None
+    finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    guards: list[tuple[str, str]] = []
+    """Guard name and outcome, in order."""
+    attempts: list[Attempt] = []

@@ -1,0 +1,363 @@
+"""The routing graph: what `archc` emits and `archrun` executes.
+
+A graph is a tuple of nodes; an edge leads from a node's outcome to another node by its index. Listeners hold the
+entries, upstreams the addresses. Everything is frozen, and children are tuples, so a graph can be shared by workers
+and compared by its digest.
+
+Rule: no secret is in a graph. A value that may name one is a `Text`: literal parts and references.
+Rule: it evolves by appending fields with defaults; any other change raises `artifact.FORMAT`.
+Invariant: `problems(graph)` is empty for every graph that the compiler emits and every graph that the engine runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from archflow_schema.text import Env, Secret, Text
+
+END = -1
+"""The target of an edge that ends the walk: from there on the reply is relayed."""
+
+
+class Edge(Struct, frozen=True, array_like=True):
+    """What happens after an outcome: `target` is an index into `Graph.nodes`, or END."""
+
+    outcome: str
+    target: int
+
+
+class Use(Struct, frozen=True, array_like=True):
+    """One use of a plugin's kind: its dotted name and its compiled configuration, as msgpack of `Kind.compiled`."""
+
+    kind: str
+    compiled: bytes = b"\x80"
+
+
+class Origin(Struct, frozen=True, array_like=True):
+    """Where in the configuration something was said; line 0 means that it was implied."""
+
+    file: str = ""
+    line: int = 0
+
+
+class Guard(Struct, frozen=True, array_like=True, tag="guard"):
+    """Judges a conversation. Outcomes: allow, deny, failed."""
+
+    name: str
+    use: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
+class Route(Struct, frozen=True, array_like=True, tag="route"):
+    """Picks a model by name. Outcomes: `model:<name>`, unknown.
+
+    Attributes:
+        names: asked name -> model name and why (`name`, `alias`), sorted by name.
+        wildcards: prefix (`openai/`) -> model name; the longest prefix wins.
+        default: the model for requests that name none; empty if there is none.
+        unknown: what a name that nobody knows does: `refuse` (404) or `default` (as Arch 0.3).
+    """
+
+    name: str
+    names: tuple[tuple[str, str, str], ...]
+    wildcards: tuple[tuple[str, str], ...]
+    default: str
+    unknown: Literal["refuse", "default"]
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
+class Quota(Struct, frozen=True, array_like=True):
+    """`tokens` per `period` seconds for requests whose header `key` has `value`; an empty value is one bucket each."""
+
+    key: str
+    value: str
+    tokens: int
+    period: int
+
+
+class Limit(Struct, frozen=True, array_like=True, tag="limit"):
+    """Charges tokens to a quota. Outcomes: admitted, exceeded."""
+
+    name: str
+    model: str
+    quotas: tuple[Quota, ...]
+    store: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
+class Dispatch(Struct, frozen=True, array_like=True, tag="dispatch"):
+    """Sends the request upstream. Outcomes: streaming, refused, timeout, failed, unsupported.
+
+    Attributes:
+        model: the name as `/v1/models` lists it.
+        model_id: what the upstream is asked for; empty for a wildcard, which sends what follows its prefix.
+        upstream: index into `Graph.upstreams`.
+    """
+
+    name: str
+    model: str
+    model_id: str
+    upstream: int
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
+class Reply(Struct, frozen=True, array_like=True, tag="reply"):
+    """Answers the client from here, in the form of its dialect. Has no outcomes.
+
+    Attributes:
+        status: HTTP status.
+        code: what went wrong in one word, such as `model_not_found`; empty for a reply that is no error.
+        message: the text; empty means the text that the exchange carries from the node that failed.
+    """
+
+    name: str
+    status: int
+    code: str = ""
+    message: Text = ()
+    edges: tuple[Edge, ...] = ()
+    origin: Origin = Origin()
+
+
+Node = Guard | Route | Limit | Dispatch | Reply
+
+
+class Upstream(Struct, frozen=True, array_like=True):
+    """Who serves models, and how to reach it.
+
+    Attributes:
+        name: the provider's name in the configuration.
+        provider: the vendor, such as `openai`: a metric label and `gen_ai.provider.name`.
+        use: the provider kind and its compiled configuration (paths, auth, headers).
+        url: scheme, host, port; the path belongs to the kind.
+        host: the Host header when it differs from the URL's.
+        dialects: what it speaks, by dialect name.
+        http: `1.1`, or `2` (by prior knowledge over http, by ALPN over https).
+        connect, first_byte, between_chunks: timeouts in seconds.
+        ca: path of a CA bundle; empty means the system's.
+        pool: idle connections to keep per worker.
+        passthrough_auth: the client's own key is sent on.
+    """
+
+    name: str
+    provider: str
+    use: Use
+    url: Text
+    host: Text = ()
+    dialects: tuple[str, ...] = ()
+    http: Literal["1.1", "2"] = "1.1"
+    connect: float = 5.0
+    first_byte: float = 300.0
+    between_chunks: float = 300.0
+    ca: str = ""
+    pool: int = 256
+    passthrough_auth: bool = False
+    origin: Origin = Origin()
+
+
+class Tls(Struct, frozen=True, array_like=True):
+    """Paths of PEM files for a listener that speaks TLS 1.2 and 1.3, with ALPN `h2` and `http/1.1`."""
+
+    certificate: str
+    private_key: str
+
+
+class Limits(Struct, frozen=True, array_like=True):
+    """What a listener accepts. Sizes in bytes, times in seconds.
+
+    Attributes:
+        head: request line and headers together.
+        headers: how many of them.
+        body: the request's body.
+        receive: until a request that has begun is complete.
+        idle: a kept-alive connection without a request.
+        connections: open at once; 0 means no limit.
+    """
+
+    head: int = 65_536
+    headers: int = 200
+    body: int = 32 * 1024 * 1024
+    receive: float = 60.0
+    idle: float = 620.0
+    connections: int = 0
+
+
+class Endpoint(Struct, frozen=True, array_like=True):
+    """A path that takes requests in a dialect, and the node where their walk begins."""
+
+    path: str
+    dialect: str
+    entry: int
+
+
+class Listener(Struct, frozen=True, array_like=True):
+    """An address that accepts clients. `timeout` is the whole request's, in seconds."""
+
+    name: str
+    type: Literal["model", "prompt", "agent"]
+    address: str
+    port: int
+    timeout: float
+    endpoints: tuple[Endpoint, ...]
+    tls: Tls | None = None
+    limits: Limits = Limits()
+    models: tuple[str, ...] = ()
+    origin: Origin = Origin()
+
+
+class Requires(Struct, frozen=True, array_like=True):
+    """A plugin that the graph was compiled with: entry point, distribution, version, digest of its files' list."""
+
+    entry_point: str
+    distribution: str
+    version: str
+    digest: str
+    kinds: tuple[str, ...]
+
+
+class Blob(Struct, frozen=True, array_like=True):
+    """Bytes that a kind compiled and opens again, such as an index or a vocabulary."""
+
+    digest: str
+    data: bytes
+
+
+class Graph(Struct, frozen=True, array_like=True):
+    """The whole program.
+
+    Attributes:
+        source: the configuration's file name, without its folder.
+        listeners, nodes, upstreams: see there.
+        tracers: the tracer kinds that see every exchange.
+        environment: the names of all variables that its Texts refer to, sorted.
+        secrets: the entries of `graph.secrets` that its Texts refer to, sorted.
+        requires: the plugins it was compiled with.
+        blobs: what its kinds compiled.
+        dialects: the dialect kinds in use.
+    """
+
+    source: str
+    listeners: tuple[Listener, ...]
+    nodes: tuple[Node, ...]
+    upstreams: tuple[Upstream, ...]
+    tracers: tuple[Use, ...] = ()
+    environment: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    requires: tuple[Requires, ...] = ()
+    blobs: tuple[Blob, ...] = ()
+    dialects: tuple[str, ...] = ()
+
+
+OUTCOMES: dict[str, tuple[str, ...]] = {
+    "guard": ("allow", "deny", "failed"),
+    "limit": ("admitted", "exceeded"),
+    "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
+    "reply": (),
+}
+"""The outcomes of each node type but `route`, whose outcomes are its models and `unknown`."""
+
+
+def node_type(node: Node) -> str:
+    """The node's type as its tag names it: guard, route, limit, dispatch, reply."""
+    return str(node.__struct_config__.tag)
+
+
+def outcomes(node: Node) -> tuple[str, ...]:
+    """Every outcome that the node can have."""
+    if isinstance(node, Route):
+        models = {model for _, model, _ in node.names} | {model for _, model in node.wildcards}
+        if node.default:
+            models.add(node.default)
+        return (*(f"model:{model}" for model in sorted(models)), "unknown")
+    return OUTCOMES[node_type(node)]
+
+
+def uses(graph: Graph) -> Iterator[Use]:
+    """Every use of a kind in the graph, dialects excepted."""
+    for node in graph.nodes:
+        if isinstance(node, Guard):
+            yield node.use
+        elif isinstance(node, Limit):
+            yield node.store
+    for upstream in graph.upstreams:
+        yield upstream.use
+    yield from graph.tracers
+
+
+def texts(graph: Graph) -> Iterator[Text]:
+    """Every Text of the graph outside the kinds' compiled configurations."""
+    for upstream in graph.upstreams:
+        yield upstream.url
+        yield upstream.host
+    for node in graph.nodes:
+        if isinstance(node, Reply):
+            yield node.message
+
+
+def problems(graph: Graph) -> tuple[str, ...]:
+    """What does not hold together, in words; empty for a sound graph.
+
+    Checks: indexes in range, each outcome of each node wired exactly once, no cycle, references declared.
+    """
+    found: list[str] = []
+    count = len(graph.nodes)
+    for listener in graph.listeners:
+        found.extend(
+            f"listener {listener.name}: {endpoint.path} enters at node {endpoint.entry}, which does not exist"
+            for endpoint in listener.endpoints
+            if not 0 <= endpoint.entry < count
+        )
+    for node in graph.nodes:
+        found.extend(_node_problems(graph, node))
+    if not found and _has_cycle(graph):
+        found.append("the nodes form a cycle")
+    environment, secrets = set(graph.environment), set(graph.secrets)
+    for text in texts(graph):
+        for part in text:
+            if isinstance(part, Env) and part.name not in environment:
+                found.append(f"the variable {part.name} is used and not declared")
+            elif isinstance(part, Secret) and part.key not in secrets:
+                found.append(f"the secret {part.key} is used and not declared")
+    return tuple(found)
+
+
+def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
+    wired = [edge.outcome for edge in node.edges]
+    expected = outcomes(node)
+    if sorted(wired) != sorted(expected):
+        yield f"node {node.name}: outcomes {', '.join(expected) or 'none'} expected, {', '.join(wired) or 'none'} wired"
+    for edge in node.edges:
+        if not END <= edge.target < len(graph.nodes):
+            yield f"node {node.name}: {edge.outcome} leads to node {edge.target}, which does not exist"
+        elif edge.target == END and (node_type(node), edge.outcome) != ("dispatch", "streaming"):
+            yield f"node {node.name}: {edge.outcome} leads nowhere"
+    if isinstance(node, Dispatch) and not 0 <= node.upstream < len(graph.upstreams):
+        yield f"node {node.name}: upstream {node.upstream} does not exist"
+
+
+def _has_cycle(graph: Graph) -> bool:
+    """Whether a walk could go round: depth first, white (absent), grey (False), black (True)."""
+    done: dict[int, bool] = {}
+    for start in range(len(graph.nodes)):
+        stack = [(start, iter(graph.nodes[start].edges))] if start not in done else []
+        done.setdefault(start, False)
+        while stack:
+            index, edges = stack[-1]
+            edge = next(edges, None)
+            if edge is None:
+                done[index] = True
+                stack.pop()
+            elif edge.target != END:
+                state = done.get(edge.target)
+                if state is False:
+                    return True
+                if state is None:
+                    done[edge.target] = False
+                    stack.append((edge.target, iter(graph.nodes[edge.target].edges)))
+    return False
