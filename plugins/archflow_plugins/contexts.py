@@ -29,6 +29,8 @@ class CompileContext:
 
     Attributes:
         name: the name of the item in the configuration, for messages.
+
+    The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph.
     """
 
     def __init__(
@@ -36,12 +38,12 @@ class CompileContext:
         name: str,
         report: Report,
         locate: Locate,
-        text: Callable[[str, Range | None], Text] | None = None,
+        secret: Callable[[str, tuple[str | int, ...]], Text] | None = None,
     ) -> None:
         self.name = name
         self._report = report
         self._locate = locate
-        self._text = text
+        self._secret = secret
         self.texts: list[Text] = []
         self.blobs: list[Blob] = []
 
@@ -53,7 +55,7 @@ class CompileContext:
             path: where it stands, below the kind's item.
             secret: True for a key or token: a literal one is then kept out of the graph, with a warning.
         """
-        compiled = self._text(raw, self._locate(*path)) if secret and self._text is not None else compile_text(raw)
+        compiled = self._secret(raw, path) if secret and self._secret is not None else compile_text(raw)
         self.texts.append(compiled)
         return compiled
 

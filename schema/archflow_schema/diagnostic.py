@@ -6,7 +6,7 @@ Rule: nothing here renders; `archflow_compiler.render` turns a Report into text,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -68,14 +68,13 @@ class Report:
     """
 
     def __init__(self) -> None:
-        self._found: list[Diagnostic] = []
+        self._found: dict[Diagnostic, None] = {}
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding; an exact repetition is kept once."""
-        if diagnostic not in self._found:
-            self._found.append(diagnostic)
+        self._found[diagnostic] = None
 
-    def extend(self, diagnostics: Iterator[Diagnostic] | tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Add several findings."""
         for diagnostic in diagnostics:
             self.add(diagnostic)
@@ -112,6 +111,6 @@ class Report:
 
     def as_errors(self) -> None:
         """Turn every warning into an error, for `--strict`."""
-        self._found = [
+        self._found = dict.fromkeys(
             structs.replace(one, severity="error") if one.severity == "warning" else one for one in self._found
-        ]
+        )
