@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import msgspec
+
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
 from archflow_schema.graph import Blob
 from archflow_schema.text import Env, Secret, Text, compile_text, references, resolve
@@ -79,7 +80,12 @@ class CompileContext:
     ) -> None:
         self._report.add(
             Diagnostic(
-                code=code, severity=severity, summary=summary, detail=detail, fix=fix, range=self._locate(*path)
+                code=code,
+                severity=severity,
+                summary=summary,
+                detail=detail,
+                fix=fix,
+                range=self._locate(*path),
             )
         )
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, SlotFiller, Store, Tracer
     from archflow_schema.diagnostic import Report
     from archflow_schema.graph import Graph
-
-    from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, SlotFiller, Store, Tracer
 
 PROJECT = "archflow"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from archflow_schema.conversation import Conversation
-from archflow_schema.events import Usage
 from msgspec import Raw, Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.record import Record
+from archflow_schema.conversation import Conversation
+from archflow_schema.events import Usage
+from archflow_schema.text import Text
 
 
 class Empty(Struct, frozen=True):
@@ -147,10 +148,12 @@ class Dialect(Kind):
     Attributes:
         path: where clients post it.
         operation: `gen_ai.operation.name`: chat, text_completion, embeddings.
+        models_path: where its clients list models; empty if this dialect has no such list.
     """
 
     path: ClassVar[str]
     operation: ClassVar[str] = "chat"
+    models_path: ClassVar[str] = ""
 
     def decode_head(self, body: bytes) -> Head:
         """Read what routing needs.
@@ -190,6 +193,14 @@ class Dialect(Kind):
 
     def tap(self) -> StreamTap:
         """A watcher for one streamed reply."""
+        raise NotImplementedError
+
+    def encode_models(self, names: Sequence[str]) -> bytes:
+        """The list of models that `models_path` answers with."""
+        raise NotImplementedError
+
+    def encode_model(self, name: str) -> bytes:
+        """One model, as `models_path/<name>` answers."""
         raise NotImplementedError
 
     def estimate(self, head: Head) -> int:
@@ -243,8 +254,8 @@ class Provider(Kind):
     static: ClassVar[bool] = True
 
     @classmethod
-    def url(cls, compiled: Any) -> tuple[Any, ...]:
-        """Scheme, host and port as a Text (the path belongs to `request`)."""
+    def url(cls, compiled: Any) -> Text:
+        """Where the upstream is, as a Text. The engine takes scheme, host and port of it; the path is `request`'s."""
         raise NotImplementedError
 
     @classmethod
@@ -314,7 +325,12 @@ class SlotFiller(Kind):
 
 
 class Admission(Struct, frozen=True):
-    """A store's answer to a charge. `retry_after` in seconds when it was not admitted; `remaining` in tokens."""
+    """A store's answer to a charge.
+
+    Attributes:
+        remaining: what is left in the bucket, in tokens.
+        retry_after: seconds until the same charge would be admitted; infinite if it never will be.
+    """
 
     admitted: bool
     remaining: float = 0.0
@@ -324,8 +340,8 @@ class Admission(Struct, frozen=True):
 class Store(Kind):
     """Counters with time: what limits are kept in.
 
-    A store in this process implements `charge_nowait` and `refund_nowait`; one behind a network sets `waits = True`
-    and implements `charge` and `refund`.
+    A store in this process implements `charge_nowait` and `settle_nowait`; one behind a network sets `waits = True`
+    and implements `charge` and `settle`.
     """
 
     waits: ClassVar[bool] = False

@@ -8,8 +8,9 @@ Times: `started_ns` is wall clock (Unix, nanoseconds); everything else is second
 
 from __future__ import annotations
 
-from archflow_schema.events import Usage
 from msgspec import Struct
+
+from archflow_schema.events import Usage
 
 
 class Attempt(Struct):

@@ -1,0 +1,124 @@
+"""What can be added to archflow: everything that the author of a plugin needs stands here.
+
+A plugin is an installable package with an entry point of group `archflow` that names a module of hooks::
+
+    [project.entry-points.archflow]
+    pii = "archflow_guard_pii"
+
+The module registers classes that derive from a kind::
+
+    from archflow_plugins import Guard, hookimpl
+
+    @hookimpl
+    def archflow_register_guards() -> list[type[Guard]]:
+        return [Pii]
+
+`archflow_plugins.testing` checks a kind against its contract; `archc plugins new NAME` writes a package to begin with.
+
+API boundary: a plugin imports from here, from `archflow_plugins.testing` and from `archflow_schema`, nothing else.
+"""
+
+from archflow_schema.conversation import (
+    Conversation,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    TextPart,
+    Tool,
+    ToolCallPart,
+    ToolResultPart,
+)
+from archflow_schema.diagnostic import Diagnostic, Range, Report
+from archflow_schema.errors import (
+    ArchflowError,
+    ClientProtocolError,
+    LimitExceeded,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from archflow_schema.events import Usage
+from archflow_schema.graph import Graph
+from archflow_schema.text import Text
+
+from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.hookspecs import hookimpl
+from archflow_plugins.kinds import (
+    ALLOW,
+    Admission,
+    Choice,
+    Dialect,
+    Empty,
+    Guard,
+    Head,
+    Kind,
+    Match,
+    Matcher,
+    Provider,
+    ProviderConfig,
+    Question,
+    Router,
+    SlotFiller,
+    Slots,
+    Store,
+    StreamTap,
+    Summary,
+    Tracer,
+    UpstreamRequest,
+    Verdict,
+)
+from archflow_plugins.record import Attempt, Record
+
+__all__ = [
+    "ALLOW",
+    "Admission",
+    "ArchflowError",
+    "Attempt",
+    "Choice",
+    "ClientProtocolError",
+    "CompileContext",
+    "Conversation",
+    "Diagnostic",
+    "Dialect",
+    "Empty",
+    "Graph",
+    "Guard",
+    "Head",
+    "ImagePart",
+    "Kind",
+    "LimitExceeded",
+    "Match",
+    "Matcher",
+    "Message",
+    "OpaquePart",
+    "Part",
+    "Provider",
+    "ProviderConfig",
+    "Question",
+    "Range",
+    "Record",
+    "Report",
+    "Router",
+    "RunContext",
+    "SlotFiller",
+    "Slots",
+    "Store",
+    "StreamTap",
+    "Summary",
+    "Text",
+    "TextPart",
+    "Tool",
+    "ToolCallPart",
+    "ToolResultPart",
+    "Tracer",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "UpstreamRefused",
+    "UpstreamRequest",
+    "UpstreamTimeout",
+    "Usage",
+    "Verdict",
+    "hookimpl",
+]

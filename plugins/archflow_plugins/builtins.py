@@ -1,0 +1,39 @@
+"""The built-in kinds, registered through the same hooks as a stranger's.
+
+Rule: importing this module imports nothing heavy: a kind imports its libraries when it is opened.
+"""
+
+from __future__ import annotations
+
+from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
+from archflow_plugins.dialects.openai_chat import OpenAIChat
+from archflow_plugins.dialects.openai_completions import OpenAICompletions
+from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
+from archflow_plugins.hookspecs import hookimpl
+from archflow_plugins.kinds import Dialect, Provider, Store, Tracer
+from archflow_plugins.providers.anthropic import Anthropic
+from archflow_plugins.providers.azure import AzureOpenAI
+from archflow_plugins.providers.openai_compatible import OpenAICompatible
+from archflow_plugins.stores.memory import Memory
+from archflow_plugins.tracers.access_log import AccessLog
+from archflow_plugins.tracers.otlp import Otlp
+
+
+@hookimpl
+def archflow_register_dialects() -> list[type[Dialect]]:
+    return [OpenAIChat, OpenAICompletions, OpenAIEmbeddings, AnthropicMessages]
+
+
+@hookimpl
+def archflow_register_providers() -> list[type[Provider]]:
+    return [OpenAICompatible, Anthropic, AzureOpenAI]
+
+
+@hookimpl
+def archflow_register_stores() -> list[type[Store]]:
+    return [Memory]
+
+
+@hookimpl
+def archflow_register_tracers() -> list[type[Tracer]]:
+    return [AccessLog, Otlp]

@@ -1,0 +1,114 @@
+"""Requests whose body is one JSON object with `model` and `stream`: what all our dialects share.
+
+The body is decoded once into name -> raw JSON value. Only what is asked for is decoded further, and a request with
+another model is written from the same raw values, so that every other byte of them survives.
+
+Rule: bytes of a stranger raise ClientProtocolError or nothing; the text says line and column.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from archflow_plugins.kinds import Dialect, Head
+from archflow_schema.errors import ClientProtocolError
+
+T = TypeVar("T")
+
+BAD_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are not what was asked for."""
+
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_string = msgspec.json.Decoder(str | None).decode
+_decode_bool = msgspec.json.Decoder(bool | None).decode
+encode = msgspec.json.Encoder().encode
+_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+class JsonDialect(Dialect):
+    """A dialect whose requests are JSON objects."""
+
+    def decode_head(self, body: bytes) -> Head:
+        try:
+            fields = _decode_fields(body)
+        except BAD_JSON as error:
+            raise ClientProtocolError(explain(error, body)) from error
+        model = stream = None
+        if "model" in fields:
+            model = _typed(_decode_string, fields["model"], "`model` must be a string")
+        if "stream" in fields:
+            stream = _typed(_decode_bool, fields["stream"], "`stream` must be true or false")
+        return Head(model or "", bool(stream), fields, body)
+
+    def encode_head(self, head: Head, model: str) -> bytes:
+        if model == head.model:
+            return head.body
+        return encode({**head.fields, "model": Raw(encode(model))})
+
+    def estimate(self, head: Head) -> int:
+        try:
+            size = sum(len(message.text.encode()) for message in self.decode(head).messages)
+        except ClientProtocolError:
+            size = len(head.body)
+        return max(1, size // 4)
+
+
+def decoded(decode: Any, head: Head, name: str) -> Any:
+    """One field of a request, typed by the given decoder.
+
+    Raises:
+        ClientProtocolError: the field is missing or of another type; the text says where in it.
+    """
+    raw = head.fields.get(name)
+    if raw is None:
+        raise ClientProtocolError(f"the request lacks `{name}`")
+    return part(decode, raw, f"`{name}`")
+
+
+def part(decode: Any, raw: Raw, what: str) -> Any:
+    """A raw value, typed by the given decoder; `what` names it in the error."""
+    try:
+        return decode(raw)
+    except BAD_JSON as error:
+        raise ClientProtocolError(f"{what} is not understood: {error}") from error
+
+
+def extras(head: Head, known: frozenset[str]) -> tuple[tuple[str, Raw], ...]:
+    """The top-level fields that a dialect's `decode` did not place."""
+    return tuple((name, raw) for name, raw in head.fields.items() if name not in known)
+
+
+def explain(error: Exception, body: bytes) -> str:
+    """Why a body is not a JSON object, with the place."""
+    if isinstance(error, RecursionError):
+        return "the request body is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "the request body is not UTF-8"
+    if isinstance(error, msgspec.ValidationError):
+        return f"the request body must be a JSON object: {_lower(str(error))}"
+    if not body.strip():
+        return "the request body is empty: a JSON object is expected"
+    message = str(error)
+    found = _BYTE.search(message)
+    if found is None:  # msgspec gives no place for a value that never ends
+        return f"the request body is not valid JSON: it ends too early, after {len(body)} bytes"
+    at = int(found[1])
+    line = body.count(b"\n", 0, at) + 1
+    column = at - (body.rfind(b"\n", 0, at) + 1) + 1
+    reason = message.removeprefix("JSON is malformed: ").split(" (byte")[0]
+    return f"the request body is not valid JSON: {reason} at line {line}, column {column} (byte {at})"
+
+
+def _typed(decode: Any, raw: Raw, complaint: str) -> Any:
+    try:
+        return decode(raw)
+    except BAD_JSON as error:
+        raise ClientProtocolError(complaint) from error
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,185 @@
+"""What OpenAI's chat, completions and embeddings have in common: errors, usage, prompts, and the tap.
+
+Source: OpenAI's API reference and its Python client, 2026-11.
+
+Rule: tokens are counted once. `total_tokens` is the arbiter between vendors that count reasoning inside
+`completion_tokens` (OpenAI) and those that count it beside them (xAI, Gemini): output = total - prompt.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
+from archflow_plugins.dialects.stream_lines import LineTap
+from archflow_plugins.framing import sse
+from archflow_plugins.kinds import StreamTap, Summary
+from archflow_schema.conversation import Message, OpaquePart, Part, TextPart
+from archflow_schema.errors import ClientProtocolError
+from archflow_schema.events import Usage
+
+DONE = b"data: [DONE]\n\n"
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's name for cached tokens."""
+
+
+class _Choice(Struct):
+    finish_reason: str | None = None
+
+
+class _GroqExtension(Struct):
+    """Groq puts the usage of a stream here unless `stream_options` asks for it."""
+
+    usage: _Usage | None = None
+
+
+class _Reply(Struct):
+    """A whole reply or one chunk of a stream, as far as it tells about itself."""
+
+    id: str | None = None
+    model: str | None = None
+    usage: _Usage | None = None
+    choices: list[_Choice] | None = None
+    x_groq: _GroqExtension | None = None
+
+
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+
+
+def usage_of(told: _Usage | None) -> Usage | None:
+    """Usage as all dialects tell it."""
+    if told is None:
+        return None
+    prompt, output = told.prompt_tokens or 0, told.completion_tokens or 0
+    input_details, output_details = told.prompt_tokens_details, told.completion_tokens_details
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=max(output, (told.total_tokens or 0) - prompt),
+        cached_tokens=(input_details and input_details.cached_tokens) or told.prompt_cache_hit_tokens or 0,
+        reasoning_tokens=(output_details and output_details.reasoning_tokens) or 0,
+    )
+
+
+class OpenAITap(LineTap):
+    """Watches a stream of chunks.
+
+    The usage chunk comes last and only on request (`stream_options.include_usage`); the other chunks then say
+    `"usage":null`, so the needles ask for an object.
+    """
+
+    needles: ClassVar[tuple[bytes, ...]] = (
+        b'"usage":{',
+        b'"usage": {',
+        b'"finish_reason":"',
+        b'"finish_reason": "',
+    )
+    opening: ClassVar[int] = 8
+    """Azure opens with a chunk about its content filter, which has neither id nor model."""
+
+    def look(self, payload: bytes) -> bool:
+        try:
+            chunk = _decode_reply(payload)
+        except BAD_JSON:
+            return False
+        told = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)
+        if told:
+            self.usage = usage_of(told)
+        for choice in chunk.choices or ():
+            if choice.finish_reason:
+                self.finish_reason = choice.finish_reason
+        if chunk.id and not self.response_id:
+            self.response_id = chunk.id
+        if chunk.model and not self.response_model:
+            self.response_model = chunk.model
+        return bool(self.response_id and self.response_model)
+
+
+class OpenAIDialect(JsonDialect):
+    """The common half of OpenAI's dialects."""
+
+    def summarise(self, body: bytes) -> Summary:
+        try:
+            reply = _decode_reply(body)
+        except BAD_JSON:
+            return Summary()
+        reasons = [choice.finish_reason for choice in reply.choices or () if choice.finish_reason]
+        return Summary(
+            usage=usage_of(reply.usage),
+            finish_reason=reasons[0] if reasons else "",
+            response_model=reply.model or "",
+            response_id=reply.id or "",
+        )
+
+    def tap(self) -> StreamTap:
+        return OpenAITap()
+
+    def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
+        return encode(_error(error_type(status), code, message))
+
+    def encode_stream_error(self, code: str, message: str) -> bytes:
+        return sse.encode(encode(_error("server_error", code, message)))
+
+
+def error_type(status: int) -> str:
+    """The `type` that OpenAI gives to errors of an HTTP status."""
+    match status:
+        case 403:
+            return "permission_error"
+        case 429:
+            return "rate_limit_error"
+        case _ if status >= 500:
+            return "server_error"
+        case _:
+            return "invalid_request_error"
+
+
+def _error(kind: str, code: str, message: str) -> dict[str, dict[str, str | None]]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+_decode_prompt = msgspec.json.Decoder(str | list[Raw]).decode
+
+
+def prompt_messages(raw: Raw, name: str) -> tuple[Message, ...]:
+    """The messages of a `prompt` or `input`: a text, several texts, or tokens, which stay opaque.
+
+    Raises:
+        ClientProtocolError: it is none of these.
+    """
+    try:
+        prompt = _decode_prompt(raw)
+        items = [prompt] if isinstance(prompt, str) else [_text_or_raw(item) for item in prompt]
+    except BAD_JSON as error:
+        raise ClientProtocolError(
+            f"`{name}` must be a string, a list of strings, or tokens: {error}"
+        ) from error
+    if items and not any(isinstance(item, str) for item in items):
+        return (Message(role="user", parts=(OpaquePart("tokens", raw),)),)
+    return tuple(Message(role="user", parts=(_prompt_part(item),)) for item in items)
+
+
+def _text_or_raw(item: Raw) -> str | Raw:
+    return msgspec.json.decode(item, type=str) if bytes(item)[:1] == b'"' else item
+
+
+def _prompt_part(item: str | Raw) -> Part:
+    return TextPart(item) if isinstance(item, str) else OpaquePart("tokens", item)

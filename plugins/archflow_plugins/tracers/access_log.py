@@ -1,0 +1,206 @@
+"""One line per exchange: JSON as structlog writes it, or Arch's line format.
+
+JSON lines have structlog's usual keys (`event`, `level`, `timestamp`) first, so that what reads an application's log
+reads this one. Arch's lines are those of Envoy as Arch 0.3 configures them, so that what reads those goes on working.
+
+Rule: a line holds no content, no secret and no query string.
+Rule: `finish` formats and appends; only `flush`, and every 64th line, make a system call.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from archflow_plugins.contexts import RunContext
+from archflow_plugins.kinds import Tracer
+from archflow_plugins.record import Record
+from archflow_plugins.tracers.line_file import LineFile
+
+PATIENCE = 1.0
+"""Seconds that closing waits for a slow reader."""
+_encode = msgspec.json.Encoder().encode
+
+FLAGS: dict[str, str] = {
+    "client_gone": "DC",
+    "upstream_refused": "UF",
+    "upstream_timeout": "UT",
+    "upstream_failed": "UPE",
+    "request_timeout": "UT",
+    "not_found": "NR",
+    "model_not_found": "NR",
+    "rate_limit_exceeded": "RL",
+}
+"""Our word for what went wrong -> Envoy's response flag (Envoy, "Access logging", %RESPONSE_FLAGS%)."""
+
+
+class AccessLogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Configuration of the access log.
+
+    Attributes:
+        format: `json`, or `arch` for the line format of Arch 0.3.
+        path: `stdout`, `stderr` or a file, which is opened again after it was rotated.
+    """
+
+    format: Literal["json", "arch"] = "json"
+    path: str = "stdout"
+
+
+class _Line(Struct, omit_defaults=True):
+    """A JSON line; what an exchange does not have is left out."""
+
+    event: str
+    level: str
+    timestamp: str
+    request_id: str
+    trace_id: str
+    client: str
+    method: str
+    path: str
+    status: int
+    duration: float
+    bytes_received: int
+    bytes_sent: int
+    listener: str = ""
+    protocol: str = ""
+    model_asked: str = ""
+    model: str = ""
+    reason: str = ""
+    provider: str = ""
+    upstream: str = ""
+    stream: bool = False
+    attempts: int = 0
+    ttfb: float = -1.0
+    input_tokens: int = -1
+    output_tokens: int = -1
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    tokens_estimated: bool = False
+    finish_reason: str = ""
+    guards: list[tuple[str, str]] = []
+    error: str = ""
+    detail: str = ""
+    user_agent: str = ""
+
+
+class AccessLog(Tracer):
+    """Writes a line for each exchange."""
+
+    kind = "tracer.access_log"
+    config = AccessLogConfig
+
+    def __init__(self, compiled: Any, ctx: RunContext) -> None:
+        super().__init__(compiled, ctx)
+        self._render = _json_line if compiled.format == "json" else _arch_line
+        self._file = LineFile(
+            compiled.path, lambda text: ctx.log("access_log_trouble", level="error", detail=text)
+        )
+
+    @property
+    def dropped(self) -> int:
+        """Lines that could not be written."""
+        return self._file.dropped
+
+    def finish(self, record: Record) -> None:
+        self._file.add(self._render(record))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    async def close(self) -> None:
+        """Write the rest, waiting a moment for a slow reader; not cut short when the engine is cancelled."""
+        import trio
+
+        with trio.move_on_after(PATIENCE, shield=True):
+            self._file.flush()
+            while self._file.pending:
+                await trio.sleep(0.02)
+                self._file.flush()
+        self._file.close()
+
+
+_second = -1
+_second_text = ""
+
+
+def _timestamp(nanoseconds: int) -> str:
+    """ISO 8601 in UTC with microseconds; the part up to the second is formatted once a second."""
+    global _second, _second_text  # noqa: PLW0603 - a cache of one entry
+    second, rest = divmod(nanoseconds, 1_000_000_000)
+    if second != _second:
+        _second, _second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return f"{_second_text}.{rest // 1000:06d}Z"
+
+
+def _json_line(record: Record) -> bytes:
+    duration = record.duration
+    line = _Line(
+        "request",
+        "error" if record.status >= 500 else "warning" if record.error else "info",
+        _timestamp(record.started_ns + int(max(duration, 0.0) * 1e9)),
+        record.request_id,
+        record.trace_id,
+        record.client,
+        record.method,
+        record.path.partition("?")[0],
+        record.status,
+        round(duration, 6),
+        record.bytes_received,
+        record.bytes_sent,
+        record.listener,
+        record.protocol,
+        record.model_asked,
+        record.model,
+        record.reason,
+        record.provider,
+        record.attempts[-1].upstream if record.attempts else "",
+        record.stream,
+        len(record.attempts),
+        round(record.first_byte, 6) if record.first_byte >= 0 else -1.0,
+    )
+    usage = record.usage
+    if usage is not None:
+        line.input_tokens = usage.input_tokens
+        line.output_tokens = usage.output_tokens
+        line.cached_tokens = usage.cached_tokens
+        line.reasoning_tokens = usage.reasoning_tokens
+        line.tokens_estimated = usage.estimated
+    line.finish_reason = record.finish_reason
+    line.guards = record.guards
+    line.error = record.error
+    line.detail = record.detail
+    line.user_agent = record.user_agent
+    return _encode(line) + b"\n"
+
+
+def _arch_line(record: Record) -> bytes:
+    attempt = record.attempts[-1] if record.attempts else None
+    reached = attempt is not None and attempt.first_byte >= 0
+    started = _timestamp(record.started_ns)[:-4] + "Z"  # milliseconds, as Envoy
+    service = f"{(attempt.first_byte - attempt.began) * 1000:.0f}" if attempt is not None and reached else "-"
+    fields = (
+        record.forwarded_for,
+        record.user_agent,
+        record.request_id,
+        record.authority,
+        attempt.address if attempt is not None else "",
+        attempt.upstream if attempt is not None else "",
+    )
+    quoted = " ".join(f'"{_quotable(field) or "-"}"' for field in fields)
+    path = _quotable(record.path.partition("?")[0])
+    protocol = record.protocol or "-"
+    return (
+        f'[{started}] "{_quotable(record.method)} {path} {protocol}" {record.status} {FLAGS.get(record.error, "-")} '
+        f"{record.bytes_received} {record.bytes_sent} {max(record.duration, 0.0) * 1000:.0f} {service} {quoted}\n"
+    ).encode()
+
+
+def _quotable(text: str) -> str:
+    """Text that cannot end its own quotes or its line."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in escaped)

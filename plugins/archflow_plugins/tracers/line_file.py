@@ -1,0 +1,156 @@
+"""Appending whole lines to a file, a pipe or a terminal, without ever waiting for a reader.
+
+Lines are batched. A pipe whose reader is slow takes what it has room for; the rest waits up to a limit, and after
+that new lines are dropped and counted. A file is opened anew when it was rotated away.
+
+Rule: nothing here raises but the constructor; trouble is reported once, and again only after it was over.
+Rule: what goes into a pipe goes in portions of whole lines of at most PIPE_BUF bytes, which the system never mixes
+with those of other workers (POSIX, write).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable
+
+from archflow_schema.errors import ArchflowError
+
+BATCH = 64
+"""Lines after which they are written at once."""
+HELD_AT_MOST = 8192
+"""Lines that may wait for a slow reader."""
+_STANDARD = {"stdout": 1, "stderr": 2}
+
+
+class LineFile:
+    """One destination.
+
+    Attributes:
+        dropped: lines that were never written.
+    """
+
+    def __init__(self, path: str, complain: Callable[[str], None]) -> None:
+        """Open the destination: `stdout`, `stderr` or the path of a file, which is made if it is not there.
+
+        Raises:
+            ArchflowError: it cannot be opened.
+        """
+        self.dropped = 0
+        self._path = path
+        self._complain = complain
+        self._troubled = False
+        self._lines: list[bytes] = []
+        self._begun = b""
+        standard = _STANDARD.get(path)
+        try:
+            self._fd = _open(path) if standard is None else _own_description(standard)
+            self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        except OSError as error:
+            raise ArchflowError(f"the log {path} cannot be opened: {error.strerror}") from error
+        self._rotates = standard is None and self._regular
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLOUT)
+
+    @property
+    def pending(self) -> bool:
+        """Whether lines still wait to be written, and it is not in vain."""
+        return bool(self._begun or self._lines) and not self._troubled
+
+    def add(self, line: bytes) -> None:
+        """Take a line, its newline included."""
+        if len(self._lines) >= HELD_AT_MOST:
+            self.dropped += 1
+            self._trouble("has a reader that is too slow")
+            return
+        self._lines.append(line)
+        if len(self._lines) % BATCH == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written at once."""
+        if self._rotates:
+            self._follow_rotation()
+        while self._begun or self._lines:
+            if not self._begun:
+                self._begun = self._next_portion()
+            try:
+                if not self._regular and not self._poll.poll(0):
+                    return
+                written = os.write(self._fd, self._begun)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.dropped += self._begun.count(b"\n")
+                self._begun = b""
+                self._trouble(f"cannot be written: {error.strerror}")
+                return
+            self._begun = self._begun[written:]
+        self._troubled = False
+
+    def close(self) -> None:
+        """Write what can be written at once, count the rest as dropped, and close what was opened here."""
+        if self._fd < 0:
+            return
+        self.flush()
+        self.dropped += len(self._lines) + self._begun.count(b"\n")
+        self._lines.clear()
+        self._begun = b""
+        if self._fd not in _STANDARD.values():
+            os.close(self._fd)
+        self._fd = -1
+
+    def _next_portion(self) -> bytes:
+        count = len(self._lines)
+        if not self._regular:
+            size = count = 0
+            for line in self._lines:
+                size += len(line)
+                if size > select.PIPE_BUF and count:
+                    break
+                count += 1
+        portion = b"".join(self._lines[:count])
+        del self._lines[:count]
+        return portion
+
+    def _follow_rotation(self) -> None:
+        """Open the path again if it leads elsewhere by now, unless a line is half written."""
+        if self._begun:
+            return
+        try:
+            if os.path.samestat(os.stat(self._path), os.fstat(self._fd)):
+                return
+        except OSError:  # moved away, or its folder is: opening tells which
+            pass
+        try:
+            fresh = _open(self._path)
+        except OSError as error:
+            self._trouble(f"cannot be opened again: {error.strerror}")
+            return
+        os.close(self._fd)
+        self._fd = fresh
+
+    def _trouble(self, what: str) -> None:
+        if not self._troubled:
+            self._troubled = True
+            self._complain(f"the log {self._path} {what}; lines are dropped until that is over")
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def _own_description(standard: int) -> int:
+    """A standard stream opened once more, so that it alone is non-blocking and not what others write to.
+
+    That works for pipes and terminals. A file must keep its position, and a socket cannot be opened by its path: these
+    are used as they are; `poll` tells then whether a portion fits.
+    """
+    mode = os.fstat(standard).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            return os.open(f"/proc/self/fd/{standard}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            pass
+    return standard
