@@ -18,31 +18,6 @@ The module registers classes that derive from a kind::
 API boundary: a plugin imports from here, from `archflow_plugins.testing` and from `archflow_schema`, nothing else.
 """
 
-from archflow_schema.conversation import (
-    Conversation,
-    ImagePart,
-    Message,
-    OpaquePart,
-    Part,
-    TextPart,
-    Tool,
-    ToolCallPart,
-    ToolResultPart,
-)
-from archflow_schema.diagnostic import Diagnostic, Range, Report
-from archflow_schema.errors import (
-    ArchflowError,
-    ClientProtocolError,
-    LimitExceeded,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamRefused,
-    UpstreamTimeout,
-)
-from archflow_schema.events import Usage
-from archflow_schema.graph import Graph
-from archflow_schema.text import Text
-
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import (
@@ -70,6 +45,30 @@ from archflow_plugins.kinds import (
     Verdict,
 )
 from archflow_plugins.record import Attempt, Record
+from archflow_schema.conversation import (
+    Conversation,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    TextPart,
+    Tool,
+    ToolCallPart,
+    ToolResultPart,
+)
+from archflow_schema.diagnostic import Diagnostic, Range, Report
+from archflow_schema.errors import (
+    ArchflowError,
+    ClientProtocolError,
+    LimitExceeded,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from archflow_schema.events import Usage
+from archflow_schema.graph import Graph
+from archflow_schema.text import Text
 
 __all__ = [
     "ALLOW",

@@ -128,7 +128,7 @@ _second_text = ""
 
 def _timestamp(nanoseconds: int) -> str:
     """ISO 8601 in UTC with microseconds; the part up to the second is formatted once a second."""
-    global _second, _second_text  # noqa: PLW0603 - a cache of one entry
+    global _second, _second_text
     second, rest = divmod(nanoseconds, 1_000_000_000)
     if second != _second:
         _second, _second_text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -14,13 +14,13 @@ import tomllib
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from archflow_schema.errors import ArchflowError
-from archflow_schema.text import Text, references
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.kinds import Tracer
 from archflow_plugins.record import Record
+from archflow_schema.errors import ArchflowError
+from archflow_schema.text import Text, references
 
 if TYPE_CHECKING:
     from archflow_plugins.tracers.otlp_export import Exporter

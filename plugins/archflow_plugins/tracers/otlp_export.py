@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import cast
 
-from archflow_schema.events import Usage
 from msgspec import Struct
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -22,6 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from archflow_plugins.record import Attempt, Record
+from archflow_schema.events import Usage
 
 QUEUED_AT_MOST = 4096
 BATCH = 512
@@ -141,8 +141,7 @@ class _Converting(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         queued = cast("Sequence[_Queued]", spans)
         self.taken += len(queued)
-        made = [span for one in queued for span in self._spans.of(one.record)]
-        result = self._sending.export(made)
+        result = self._sending.export([span for one in queued for span in self._spans.of(one.record)])
         if result is SpanExportResult.SUCCESS:
             self._silent = False
             return result
