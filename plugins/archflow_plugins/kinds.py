@@ -28,7 +28,7 @@ from archflow_schema.events import Usage
 from archflow_schema.text import Text
 
 
-class Empty(Struct, frozen=True):
+class Empty(Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of a kind that has none."""
 
 
@@ -269,6 +269,10 @@ class Provider(Kind):
         Raises:
             UpstreamError: it cannot be signed or addressed.
         """
+        raise NotImplementedError
+
+    def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
+        """The headers that carry a client's own key, in the form that this upstream takes."""
         raise NotImplementedError
 
 

@@ -14,6 +14,7 @@ import csv
 import hashlib
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from msgspec import Struct, json
 
@@ -56,7 +57,7 @@ def tampered(distribution: metadata.Distribution) -> Iterator[str]:
         if not expected:
             continue
         try:
-            with open(str(distribution.locate_file(path)), "rb") as file:
+            with Path(str(distribution.locate_file(path))).open("rb") as file:
                 actual = hashlib.file_digest(file, algorithm).digest()
         except OSError as error:
             yield f"{path} cannot be read: {error.strerror}"

@@ -8,6 +8,7 @@ Rule: parts and tools of types that are unknown here stay as they came (OpaquePa
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -107,6 +108,13 @@ class OpenAIChat(OpenAIDialect):
     kind = "dialect.openai_chat"
     path: ClassVar[str] = "/v1/chat/completions"
     operation: ClassVar[str] = "chat"
+    models_path: ClassVar[str] = "/v1/models"
+
+    def encode_models(self, names: Sequence[str]) -> bytes:
+        return encode({"object": "list", "data": [_model(name) for name in names]})
+
+    def encode_model(self, name: str) -> bytes:
+        return encode(_model(name))
 
     def decode(self, head: Head) -> Conversation:
         messages = decoded(_decode_messages, head, "messages")
@@ -206,6 +214,11 @@ def _call(raw: Raw, where: str) -> Part:
     if call.function is None:
         return OpaquePart(call.type or "tool_call", raw)
     return ToolCallPart(call.id or "", call.function.name, call.function.arguments)
+
+
+def _model(name: str) -> dict[str, str | int]:
+    """A model as Arch lists it; when it was made is not known here."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "system"}
 
 
 def _tools(head: Head) -> tuple[tuple[Tool, ...], list[Raw]]:

@@ -91,6 +91,9 @@ class HttpProvider(Provider):
         headers = {**self.own_headers(dialect), **self._headers}
         return UpstreamRequest(self.path(dialect, model), tuple(headers.items()))
 
+    def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
+        return tuple(auth_header(self.auth(dialect), key).items())
+
     def path(self, dialect: str, model: str) -> str:
         """The path, with query, under which the upstream takes a dialect."""
         return self.prefix + ENDS[dialect]

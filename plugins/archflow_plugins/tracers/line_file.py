@@ -14,6 +14,7 @@ import os
 import select
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 from archflow_schema.errors import ArchflowError
 
@@ -119,7 +120,7 @@ class LineFile:
         if self._begun:
             return
         try:
-            if os.path.samestat(os.stat(self._path), os.fstat(self._fd)):
+            if os.path.samestat(Path(self._path).stat(), os.fstat(self._fd)):
                 return
         except OSError:  # moved away, or its folder is: opening tells which
             pass
