@@ -1,0 +1,230 @@
+"""Graph -> Plan: kinds opened, secrets resolved, edges turned into references.
+
+Rule: everything that can be looked up, decoded or formatted before a request is done here, once.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+from archflow_plugins.contexts import RunContext
+from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Store, Tracer, compiled_type
+from archflow_schema import graph as ir
+from archflow_schema.errors import ArchflowError, MalformedGraph
+from archflow_schema.text import resolve
+
+from archflow_engine.hub import Hub, monotonic
+from archflow_engine.metrics import Metrics
+from archflow_engine.nodes.dispatch import DispatchNode
+from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
+from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
+from archflow_engine.nodes.reply import ReplyNode
+from archflow_engine.nodes.route import RouteNode
+from archflow_engine.plan import ListenerPlan, Plan
+from archflow_engine.upstream.pool import Origin, Pool
+
+if TYPE_CHECKING:
+    from archflow_engine.load import Program
+    from archflow_engine.walk import Runner
+
+K = TypeVar("K", bound=Kind)
+
+
+class Kinds(Protocol):
+    """Where kinds are found by name; `archflow_plugins.registry.Registry` is one."""
+
+    def kind(self, dotted: str) -> type[Kind]:
+        """The kind of this name. Raises KindMissing."""
+
+
+async def bind(
+    program: Program,
+    kinds: Kinds,
+    hub: Hub,
+    metrics: Metrics,
+    *,
+    offload: Callable[[Callable[[], object]], Awaitable[object]],
+    log: Callable[..., None],
+) -> Plan:
+    """Make a program live. Blocks while its kinds open.
+
+    Raises:
+        ArchflowError: a kind cannot run, or an address is unusable; nothing stays open.
+    """
+    binder = _Binder(program, kinds, Plan(program.graph, program.digest, hub, metrics), offload, log)
+    try:
+        await binder.bind()
+    except BaseException:
+        await binder.plan.close()
+        raise
+    return binder.plan
+
+
+class _Binder:
+    def __init__(
+        self,
+        program: Program,
+        kinds: Kinds,
+        plan: Plan,
+        offload: Callable[[Callable[[], object]], Awaitable[object]],
+        log: Callable[..., None],
+    ) -> None:
+        self.plan = plan
+        self._program = program
+        self._graph = program.graph
+        self._kinds = kinds
+        self._offload = offload
+        self._log = log
+        self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
+        self._pools: dict[Origin, Pool] = {}
+        self._stores: dict[ir.Use, Store] = {}
+        self._upstreams: list[tuple[ir.Upstream, Provider, Pool, str]] = []
+
+    async def bind(self) -> None:
+        graph, plan = self._graph, self.plan
+        dialects = {name: await self._dialect(name) for name in graph.dialects}
+        for upstream in graph.upstreams:
+            provider = await self._open(upstream.use, Provider, upstream.name)
+            pool, authority = self._pool(upstream)
+            self._upstreams.append((upstream, provider, pool, authority))
+        runners = [await self._runner(node) for node in graph.nodes]
+        for node, runner in zip(graph.nodes, runners, strict=True):
+            runner.edges.update({
+                edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges
+            })
+        for listener in graph.listeners:
+            endpoints = {}
+            for endpoint in listener.endpoints:
+                if endpoint.dialect not in dialects:
+                    raise MalformedGraph(f"listener {listener.name}: the dialect {endpoint.dialect} is not declared")
+                endpoints[endpoint.path] = (dialects[endpoint.dialect], endpoint.dialect, runners[endpoint.entry])
+            plan.listeners[listener.address, listener.port] = ListenerPlan(plan, listener, endpoints)
+        tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
+        plan.trace_with(tuple(tracers))
+        plan.pools = list(self._pools.values())
+
+    async def _dialect(self, name: str) -> Dialect:
+        return await self._open(ir.Use(f"dialect.{name}"), Dialect, name)
+
+    async def _open(self, use: ir.Use, family: type[K], name: str) -> K:
+        """Open a use of a kind and remember to close it."""
+        kind = self._kinds.kind(use.kind)
+        if not issubclass(kind, family):
+            raise MalformedGraph(f"{name}: {use.kind} is not a {family.__name__.lower()}")
+        try:
+            compiled = msgspec.msgpack.decode(use.compiled, type=compiled_type(kind))
+        except msgspec.MsgspecError as error:
+            raise MalformedGraph(f"{name}: the configuration of {use.kind} cannot be read: {error}") from error
+        live = await kind.open(compiled, self._context(name))
+        self.plan.kinds.append(live)
+        return live
+
+    def _context(self, name: str) -> RunContext:
+        return RunContext(
+            name,
+            lookup=self._program.lookup,
+            blobs=self._blobs,
+            clock=monotonic,
+            offload=self._offload,
+            log=self._log,
+        )
+
+    def _pool(self, upstream: ir.Upstream) -> tuple[Pool, str]:
+        """The pool for an upstream's origin, shared by all models there, and the authority to ask for."""
+        url = resolve(upstream.url, self._program.lookup)
+        parts = urllib.parse.urlsplit(url)
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise ArchflowError(f"upstream {upstream.name}: {url} has no usable port") from error
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ArchflowError(f"upstream {upstream.name}: '{url}' is not an http or https URL with a host")
+        origin = Origin(
+            "https" if parts.scheme == "https" else "http",
+            parts.hostname,
+            port,
+            upstream.http,
+            upstream.ca,
+            upstream.connect,
+        )
+        if origin not in self._pools:
+            try:
+                self._pools[origin] = Pool(self.plan.hub, origin, upstream.pool)
+            except OSError as error:
+                raise ArchflowError(f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}") from error
+        host = resolve(upstream.host, self._program.lookup)
+        bare = f"[{origin.host}]" if ":" in origin.host else origin.host
+        default = port == (443 if origin.scheme == "https" else 80)
+        authority = host or (bare if default else f"{bare}:{port}")
+        if not authority.isascii() or any(character <= " " for character in authority):
+            raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
+        return self._pools[origin], authority
+
+    async def _runner(self, node: ir.Node) -> Runner:
+        if isinstance(node, ir.Route):
+            return RouteNode(node)
+        if isinstance(node, ir.Reply):
+            return ReplyNode(node.name, node.status, node.code, resolve(node.message, self._program.lookup))
+        if isinstance(node, ir.Guard):
+            guard = await self._open(node.use, Guard, node.name)
+            return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)
+        if isinstance(node, ir.Limit):
+            store = self._stores.get(node.store)
+            if store is None:
+                store = self._stores[node.store] = await self._open(node.store, Store, node.name)
+            return (WaitingLimitNode if store.waits else LimitNode)(node.name, node.model, node.quotas, store)
+        upstream, provider, pool, authority = self._upstreams[node.upstream]
+        return DispatchNode(
+            node.name,
+            model_id=node.model_id,
+            upstream=upstream.name,
+            provider=upstream.provider,
+            kind=provider,
+            pool=pool,
+            authority=authority,
+            dialects=upstream.dialects,
+            first_byte=upstream.first_byte,
+            between_chunks=upstream.between_chunks,
+            passthrough_auth=upstream.passthrough_auth,
+        )
+
+
+def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:
+    """A running graph for `/graph`: plain values, no secrets (a graph has none)."""
+    return {
+        "digest": digest,
+        "source": graph.source,
+        "listeners": [
+            {
+                "name": listener.name,
+                "type": listener.type,
+                "address": f"{listener.address}:{listener.port}",
+                "timeout": listener.timeout,
+                "endpoints": [endpoint.path for endpoint in listener.endpoints],
+                "models": list(listener.models),
+            }
+            for listener in graph.listeners
+        ],
+        "nodes": [
+            {
+                "name": node.name,
+                "type": ir.node_type(node),
+                "edges": {
+                    edge.outcome: "end" if edge.target == ir.END else graph.nodes[edge.target].name
+                    for edge in node.edges
+                },
+            }
+            for node in graph.nodes
+        ],
+        "upstreams": [
+            {"name": one.name, "provider": one.provider, "dialects": list(one.dialects), "http": one.http}
+            for one in graph.upstreams
+        ],
+        "plugins": [
+            {"name": one.entry_point, "distribution": one.distribution, "version": one.version}
+            for one in graph.requires
+        ],
+    }

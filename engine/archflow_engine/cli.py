@@ -1,0 +1,129 @@
+"""`archrun`: run a compiled graph.
+
+Heavy imports happen inside functions, so that `--help` and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from archflow_engine.run import Options
+
+ADMIN = "127.0.0.1:9901"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("graph", type=click.Path(path_type=Path), default=None, required=False)
+@click.option(
+    "--admin",
+    metavar="ADDRESS",
+    default=None,
+    help=f"Where /healthz, /readyz, /metrics and /graph are served; `off` for nowhere.  [default: {ADMIN}]",
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes on the same ports.")
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long running requests may take to finish after SIGTERM.",
+)
+@click.option("--watch", is_flag=True, help="Swap the graph in when the file changes.")
+@click.option(
+    "--plugins",
+    type=click.Choice(["locked", "verify", "any"]),
+    default="locked",
+    show_default=True,
+    help="Refuse plugins that differ from the graph's lock; verify also hashes their files; any only warns.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "console"]),
+    default=None,
+    help="Form of the log on stderr.  [default: console on a terminal, else json]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is logged.",
+)
+@click.option("--control", type=int, default=None, hidden=True, help="File descriptor of the supervisor's line.")
+@click.version_option(metadata.version("archflow"), prog_name="archrun")
+def command(
+    graph: Path | None,
+    admin: str | None,
+    workers: int,
+    drain: float,
+    watch: bool,
+    plugins: str,
+    log_format: str | None,
+    log_level: str,
+    control: int | None,
+) -> None:
+    """Run GRAPH: a graph.bin, or an arch_config.yaml that is compiled in memory.
+
+    Without GRAPH it runs graph.bin here, else arch_config.yaml, else config.yaml.
+
+    SIGTERM drains and ends, SIGHUP swaps the graph in again.
+    """
+    from archflow_engine.run import Options, run
+
+    options = Options(
+        graph=graph or _found(),
+        admin=None if admin == "off" else _address(admin or ADMIN),
+        admin_asked=admin is not None,
+        workers=workers,
+        drain=drain,
+        watch=watch,
+        plugins=plugins,  # type: ignore[arg-type] - click checked the choice
+        log_format=log_format or ("console" if sys.stderr.isatty() else "json"),
+        log_level=log_level,
+        control=control,
+    )
+    raise SystemExit(_told(run, options))
+
+
+def _told(run: Callable[[Options], None], options: Options) -> int:
+    """Run; what archflow raises on purpose is told in its own words, without a traceback."""
+    from archflow_schema.errors import ArchflowError
+
+    from archflow_engine.load import ConfigurationRefused
+
+    try:
+        run(options)
+    except ConfigurationRefused as error:
+        click.echo(str(error), err=True)
+        return 1
+    except ArchflowError as error:
+        click.echo(f"archrun: {error}", err=True)
+        return 1
+    return 0
+
+
+def _found() -> Path:
+    for name in ("graph.bin", "arch_config.yaml", "config.yaml"):
+        if Path(name).is_file():
+            return Path(name)
+    raise click.UsageError("there is no graph.bin here: make one with `archc compile`, or name a file")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise click.BadParameter(f"{text!r} is not ADDRESS:PORT", param_hint="--admin")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def main() -> None:
+    """The console script."""
+    command(prog_name="archrun")

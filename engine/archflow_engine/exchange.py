@@ -1,0 +1,413 @@
+"""One request and its reply: the state machine that fronts, nodes and upstreams talk to.
+
+::
+
+    front --begin--> WALKING --dispatch--> WAITING --head--> RELAYING --end--> OVER
+                        |                     |                  |
+                        +------ refuse -------+---- cut short ---+--> OVER
+
+Everything here is sync: the hub drives a request by callbacks from its first byte to its last. When a node must wait,
+`walk.waiting` runs the same steps in a trio task and hands back.
+
+Rule: `finish` runs exactly once, whatever happens; after it nobody hears from this exchange.
+Rule: after the first byte to the client nothing fails over; a reply cut short is never made to look whole.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.record import Attempt, Record
+from archflow_schema.conversation import Conversation
+from archflow_schema.errors import (
+    ClientProtocolError,
+    ExchangeError,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+
+from archflow_engine import trace
+from archflow_engine.hub import monotonic
+from archflow_engine.upstream.call import Call, Headers, ReplyHead
+from archflow_engine.watch import Watch
+from archflow_engine.walk import walk
+
+if TYPE_CHECKING:
+    import trio
+
+    from archflow_schema.graph import Quota
+
+    from archflow_engine.nodes.dispatch import DispatchNode
+    from archflow_engine.nodes.limit import LimitNode
+    from archflow_engine.plan import ListenerPlan
+
+HIGH_WATER = 256 * 1024
+"""Bytes waiting for a slow client above which its upstream is no longer read."""
+CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-expose-headers", b"*"),
+]
+_JSON = b"application/json"
+_NO_FIELDS: dict[bytes, bytes] = {}
+
+
+class Client(Protocol):
+    """The front's side of one exchange: where its reply goes."""
+
+    protocol: str
+    peer: str
+
+    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+        """Send the head, with what is known of the body; `length` if the whole body's is known."""
+
+    def write(self, data: bytes, end: bool) -> None:
+        """Send more of the body."""
+
+    def abort(self) -> None:
+        """Cut the reply so that the client can tell it is not whole."""
+
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+
+    def over(self) -> None:
+        """The exchange is finished; the next may begin."""
+
+
+class Exchange:
+    """One request and its reply."""
+
+    __slots__ = (
+        "_began", "_call", "_conversation", "_dispatch", "_held", "_over", "_started", "_stream", "_watch", "_whole",
+        "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers", "listener",
+        "model_suffix", "plan", "query", "record", "reply_headers", "scope",
+    )  # fmt: skip
+
+    def __init__(self, client: Client, listener: ListenerPlan) -> None:
+        self.client = client
+        self.listener = listener
+        self.plan = listener.plan
+        self.plan.live += 1
+        self._began = monotonic()
+        self.record = Record(
+            started_ns=time.time_ns(), listener=listener.name, protocol=client.protocol, client=client.peer
+        )
+        self.fields: dict[bytes, bytes] = _NO_FIELDS
+        self.headers: Headers = []
+        self.dialect: Dialect | None = None
+        self.head: Head | None = None
+        self.error = ""
+        self.scope: trio.CancelScope | None = None
+        self.attempt: Attempt | None = None
+        self.charges: list[tuple[LimitNode, Quota, str, int]] = []
+        self.reply_headers: Headers = []
+        self.model_suffix = ""
+        self._conversation: Conversation | None = None
+        self._call: Call | None = None
+        self._watch: Watch | None = None
+        self._over = False
+        self._started = False
+        self._held = False
+
+    # The client's side.
+
+    def begin(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> None:
+        """A whole request came. Drives it as far as it goes without waiting."""
+        record = self.record
+        self._describe(method, target, headers)
+        record.bytes_received = len(body)
+        listener = self.listener
+        endpoint = listener.endpoints.get(record.path)
+        if endpoint is None or method != b"POST":
+            listener.answer(self, method)
+            return
+        self._whole = self.deadline = self._began + listener.timeout
+        self.plan.hub.timed.add(self)
+        self.dialect, dialect_name, entry = endpoint
+        record.dialect = dialect_name
+        try:
+            encoding = self.fields.get(b"content-encoding")
+            if encoding is not None and encoding.lower() != b"identity":
+                self.refuse(415, "unsupported_encoding", "request bodies must not be compressed: send identity")
+                return
+            head = self.dialect.decode_head(body)
+        except ClientProtocolError as error:
+            self.refuse(400, "invalid_request", str(error))
+            return
+        self.head = head
+        record.stream = head.stream
+        record.model_asked = head.model
+        walk(self, entry)
+
+    def begin_refused(
+        self, method: bytes, target: bytes, headers: Headers, status: int, code: str, message: str
+    ) -> None:
+        """A request came that the front does not accept: it is answered and recorded all the same."""
+        self._describe(method, target, headers)
+        endpoint = self.listener.endpoints.get(self.record.path)
+        if endpoint is not None:
+            self.dialect, self.record.dialect, _ = endpoint
+        self.refuse(status, code, message)
+
+    def _describe(self, method: bytes, target: bytes, headers: Headers) -> None:
+        record = self.record
+        path, _, query = target.partition(b"?")
+        record.method = method.decode("latin-1")
+        record.path = path.decode("latin-1")
+        self.query = query
+        self.headers = headers
+        self.fields = fields = dict(headers)
+        record.user_agent = fields.get(b"user-agent", b"").decode("latin-1")
+        record.authority = fields.get(b"host", b"").decode("latin-1")
+        record.forwarded_for = fields.get(b"x-forwarded-for", b"").decode("latin-1")
+        given = fields.get(b"x-request-id")
+        record.request_id = trace.accept_request_id(given) if given else trace.new_request_id()
+        parent = fields.get(b"traceparent")
+        context = trace.parse_traceparent(parent) if parent else None
+        record.span_id = trace.new_span_id()
+        if context is None:
+            record.trace_id = trace.new_trace_id()
+        else:
+            record.trace_id, record.parent_span_id, record.sampled = context
+            record.trace_state = fields.get(b"tracestate", b"").decode("latin-1")
+        record.sampled = self.plan.sample(record)
+
+    def client_gone(self) -> None:
+        """The client left: whatever is under way for it stops now."""
+        if self._over:
+            return
+        self._stop()
+        self.record.error = self.record.error or "client_gone"
+        if not self._started:
+            self.record.status = 499
+        self.finish()
+
+    def client_drained(self) -> None:
+        """A slow client took what waited for it."""
+        if self._held and self._call is not None:
+            self._held = False
+            self._call.resume()
+
+    # The nodes' side.
+
+    @property
+    def conversation(self) -> Conversation:
+        """The request, dialect-free; decoded when first asked for.
+
+        Raises:
+            ClientProtocolError: it is not a request of its dialect.
+        """
+        if self._conversation is None:
+            assert self.dialect is not None and self.head is not None  # noqa: PT018, S101 - set by begin()
+            self._conversation = self.dialect.decode(self.head)
+        return self._conversation
+
+    def refuse(self, status: int, code: str, message: str, headers: Headers | None = None) -> None:
+        """Answer with an error in the form of the client's dialect."""
+        self.record.error = code
+        self.record.detail = message
+        if self.dialect is not None:
+            body = self.dialect.encode_error(status, code, message, request_id=self.record.request_id)
+        else:
+            body = self.listener.encode_error(status, code, message, request_id=self.record.request_id)
+        self.answer(status, _JSON, body, headers)
+
+    def answer(self, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
+        """Answer with a body of ours."""
+        if self._over or self._started:
+            return
+        self._stop()
+        head = [(b"content-type", content_type)] if content_type else []
+        head.append((b"x-request-id", self.record.request_id.encode()))
+        if b"origin" in self.fields:
+            head.append(CORS[0])
+        if headers:
+            head += headers
+        self._started = True
+        self.record.status = status
+        self.record.bytes_sent = len(body)
+        self.record.first_byte = monotonic() - self._began
+        self.client.start(status, head, body, True, len(body))
+        self.finish()
+
+    def dispatch(self, node: DispatchNode, call: Call, span_id: str) -> None:
+        """Send a call upstream; what comes of it goes to the client, or back to the node."""
+        self._dispatch = node
+        self._call = call
+        now = monotonic()
+        self.attempt = attempt = Attempt(
+            provider=node.provider, upstream=node.upstream, span_id=span_id, began=now - self._began
+        )
+        self.record.attempts.append(attempt)
+        self.deadline = min(self._whole, now + node.first_byte)
+        node.pool.send(call)
+
+    # The upstream's side.
+
+    def sent(self, address: str, *, reused: bool) -> None:
+        """The request is on its way."""
+        if self.attempt is not None:
+            self.attempt.address = address
+            self.attempt.reused = reused
+
+    def reply(self, head: ReplyHead | None, data: bytes, end: bool) -> None:
+        """What one read of the upstream brought: relayed in one write."""
+        if self._over:
+            return
+        client = self.client
+        record = self.record
+        record.bytes_sent += len(data)
+        if head is not None:
+            self._begin_relay(head, data, end)
+        else:
+            watch = self._watch
+            if watch is not None and data:
+                watch.feed(data)
+            client.write(data, end)
+        if end:
+            self._settle()
+            self.finish()
+        elif not self._over:
+            self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
+            if client.waiting() > HIGH_WATER and self._call is not None:
+                self._held = True
+                self._call.pause()
+
+    def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
+        record = self.record
+        attempt = self.attempt
+        assert attempt is not None and self.dialect is not None  # noqa: PT018, S101 - set by dispatch()
+        record.first_byte = attempt.first_byte = monotonic() - self._began
+        record.status = attempt.status = head.status
+        attempt.outcome = "streaming"
+        self._started = True
+        self._stream = head.content_type.startswith(b"text/event-stream")
+        if head.status < 400:
+            self._watch = watch = Watch(self.dialect, stream=self._stream, encoding=head.content_encoding)
+            if data:
+                watch.feed(data)
+        else:
+            record.error = f"upstream_{head.status}"
+        headers = head.headers
+        ours = record.request_id.encode()
+        if not any(name == b"x-request-id" for name, _ in headers):
+            headers.append((b"x-request-id", ours))
+        headers.append((b"x-arch-request-id", ours))
+        if b"origin" in self.fields and not any(name == CORS[0][0] for name, _ in headers):
+            headers.append(CORS[0])
+        self.client.start(head.status, headers, data, end, head.length)
+
+    def failed(self, error: UpstreamError) -> None:
+        """The upstream will say nothing (more)."""
+        if self._over:
+            return
+        outcome = (
+            "refused" if isinstance(error, UpstreamRefused)
+            else "timeout" if isinstance(error, UpstreamTimeout)
+            else "failed"
+        )  # fmt: skip
+        self._call = None
+        self.error = str(error)
+        if self.attempt is not None:
+            self.attempt.outcome = outcome
+            self.attempt.error = self.error
+            self.attempt.ended = monotonic() - self._began
+        if self._started:
+            self._cut_short(f"upstream_{outcome}", self.error)
+            return
+        self.attempt = None
+        walk(self, self._dispatch.edges[outcome])
+
+    def _cut_short(self, code: str, message: str) -> None:
+        """The reply ended before its end: tell the client in its dialect, or by cutting the connection."""
+        self.record.error = code
+        self.record.detail = message
+        watch = self._watch
+        if self._stream and watch is not None and watch.plain and self.dialect is not None:
+            self.client.write(self.dialect.encode_stream_error(code, message), True)
+        else:
+            self.client.abort()
+        self.finish()
+
+    # Time.
+
+    def expired(self, now: float) -> None:
+        """A deadline passed: the whole request's, or that of what it waits for."""
+        if self._over:
+            self.plan.hub.timed.discard(self)
+            return
+        self._stop()
+        timeout = self.listener.timeout
+        if now >= self._whole:
+            error = UpstreamTimeout(f"the request took longer than the listener's timeout of {timeout:g} s")
+        elif self._started:
+            error = UpstreamTimeout(f"the upstream was silent for {self._dispatch.between_chunks:g} s")
+        else:
+            error = UpstreamTimeout(f"the upstream sent nothing for {self._dispatch.first_byte:g} s")
+        if self.attempt is None and not self._started:
+            self.refuse(504, "request_timeout", str(error))
+        else:
+            self.failed(error)
+
+    # Ends.
+
+    def trouble(self, error: ExchangeError | Exception) -> None:
+        """A step raised: an error of the client's or ours. Answers if that is still possible."""
+        if self._over:
+            return
+        if isinstance(error, ExchangeError):
+            code = "invalid_request" if error.status_hint == 400 else "request_failed"
+            self.refuse(error.status_hint, code, str(error))
+            return
+        self.plan.hub.trouble(error)
+        if self._started:
+            self._stop()
+            self.client.abort()
+            self.record.error = "internal_error"
+            self.finish()
+        else:
+            self.refuse(500, "internal_error", f"internal error; the log has it under {self.record.request_id}")
+
+    def _stop(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        if self.scope is not None:
+            self.scope.cancel()
+
+    def _settle(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            watch.end(self.record)
+
+    def _settle_charges(self) -> None:
+        """Charge what the reply really cost; a request that no model served costs nothing."""
+        usage = self.record.usage
+        served = self.record.status < 400 or self.record.error == "client_gone"
+        for node, quota, key, cost in self.charges:
+            if not served:
+                node.settle(self, quota, key, -cost)
+            elif usage is not None:
+                node.settle(self, quota, key, usage.input_tokens + usage.output_tokens - cost)
+        self.charges.clear()
+
+    def finish(self) -> None:
+        """The exchange is over. Runs once."""
+        if self._over:
+            return
+        self._over = True
+        self.plan.hub.timed.discard(self)
+        record = self.record
+        record.duration = monotonic() - self._began
+        if self.attempt is not None and self.attempt.ended < 0:
+            self.attempt.ended = record.duration
+            if not self.attempt.outcome:
+                self.attempt.outcome = "cancelled"
+        if self.charges:
+            self._settle_charges()
+        self.plan.finished(self)
+        self.client.over()

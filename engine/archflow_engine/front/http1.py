@@ -1,0 +1,340 @@
+"""An HTTP/1.1 connection of a client, on the hub (RFC 9112).
+
+Parsing is httptools (llhttp, strict). One exchange at a time; requests that a client pipelines wait their turn, and when
+several wait it is no longer read.
+
+Rule: a request whose length can be read in two ways is refused and the connection closed, never guessed at
+(RFC 9112 section 6.3; request smuggling).
+Rule: every refusal is answered in the client's dialect and recorded like any other exchange.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import httptools
+
+from archflow_engine.exchange import Exchange
+from archflow_engine.hub import Channel, monotonic
+from archflow_engine.upstream.call import Headers
+
+if TYPE_CHECKING:
+    from archflow_engine.front.serve import Front
+
+AHEAD = 8
+"""Requests that a client may pipeline before it is no longer read."""
+_STATUS = {status.value: b"%d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_NO_BODY = frozenset({204, 304})
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_FOREVER = float("inf")
+
+
+class _Request:
+    """One request as it was read; `refusal` (status, code, message) if it must not be served."""
+
+    __slots__ = ("body", "headers", "keep", "method", "refusal", "target", "version")
+
+    def __init__(self) -> None:
+        self.method = b"-"
+        self.target = b""
+        self.headers: Headers = []
+        self.body: list[bytes] = []
+        self.version = "1.1"
+        self.keep = False
+        self.refusal: tuple[int, str, str] | None = None
+
+
+class Http1:
+    """One connection; the `Client` of each of its exchanges in turn."""
+
+    protocol = "HTTP/1.1"
+
+    def __init__(self, front: Front, channel: Channel, peer: str) -> None:
+        self.peer = peer
+        self.deadline = monotonic() + front.limits.receive
+        self._front = front
+        self._channel = channel
+        self._exchange: Exchange | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._reading: _Request | None = None
+        self._queue: deque[_Request] = deque()
+        self._size = 0
+        self._head_size = 0
+        self._head_done = False
+        self._serving = False
+        self._broken = False
+        self._closing = False
+        self._last = False
+        self._keep = True
+        self._chunked = False
+        self._version = "1.1"
+        self._head_only = False
+        front.hub.timed.add(self)
+
+    # What the hub tells.
+
+    def received(self, data: bytes) -> None:
+        if self._broken:
+            return
+        if self._reading is None and self._exchange is None:
+            self.deadline = monotonic() + self._front.limits.receive
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # An offer to switch protocols, which a server may ignore (RFC 9110 section 7.8). What follows it may be
+            # in the other protocol, so this request is the last.
+            self._broken = True
+            if self._queue:
+                self._queue[-1].keep = False
+        except httptools.HttpParserError as error:
+            self._unreadable(error)
+        else:
+            reading = self._reading
+            if reading is not None:
+                if not self._head_done:
+                    self._head_size += len(data)
+                    if self._head_size > 2 * self._front.limits.head:
+                        reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
+                if reading.refusal is not None:
+                    self._give_up(reading)
+        if self._queue:
+            if len(self._queue) > AHEAD:
+                self._channel.pause()
+            self._advance()
+
+    def ended(self, error: OSError | None) -> None:
+        self._leave()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+
+    def drained(self) -> None:
+        if self._exchange is not None:
+            self._exchange.client_drained()
+
+    def expired(self, now: float) -> None:
+        reading = self._reading
+        if self._exchange is not None:
+            self.deadline = _FOREVER
+        elif reading is not None:
+            limit = self._front.limits.receive
+            reading.refusal = (408, "request_timeout", f"the request was not complete within {limit:g} s")
+            self._give_up(reading)
+            self._advance()
+        else:
+            self._leave()
+            self._channel.finish()
+
+    def retire(self) -> None:
+        """The listener is closing: finish what is under way, and take nothing more."""
+        self._last = True
+        if self._exchange is None and self._reading is None:
+            self._leave()
+            self._channel.finish()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange or a request is under way."""
+        return self._exchange is not None or self._reading is not None
+
+    def abandon(self) -> None:
+        """Close now, whatever is under way."""
+        self._channel.close()
+        self.ended(None)
+
+    # The client of an exchange.
+
+    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+        version = self._version
+        keep = self._keep and not self._last
+        lines = [b"HTTP/1.1 %b\r\n" % (_STATUS.get(status) or b"%d Unknown" % status)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        self._chunked = False
+        if status in _NO_BODY:
+            data = b""
+        elif end:
+            lines.append(b"content-length: %d\r\n" % len(data))
+        elif length is not None:
+            lines.append(b"content-length: %d\r\n" % length)
+        elif version == "1.1":
+            self._chunked = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        else:
+            keep = False
+        if not keep:
+            lines.append(b"connection: close\r\n")
+            self._keep = False
+        elif version != "1.1":
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        if data and not self._head_only:
+            lines.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        self._channel.write(b"".join(lines))
+
+    def write(self, data: bytes, end: bool) -> None:
+        if self._head_only:
+            return
+        if self._chunked:
+            if data:
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+            if end:
+                data += b"0\r\n\r\n"
+        if data:
+            self._channel.write(data)
+
+    def abort(self) -> None:
+        self._leave()
+        self._exchange = None
+        self._channel.close()
+
+    def waiting(self) -> int:
+        return self._channel.unsent
+
+    def over(self) -> None:
+        self._exchange = None
+        if self._closing:
+            return
+        if not self._keep or self._last:
+            self._leave()
+            self._channel.finish()
+            return
+        now = monotonic()
+        self.deadline = now + (self._front.limits.idle if self._reading is None else self._front.limits.receive)
+        if self._queue or self._channel.paused:
+            self._channel.resume()
+            self._advance()
+
+    # Parts.
+
+    def _advance(self) -> None:
+        """Serve what was read, one after the other; a loop, so that a long pipeline does not recurse."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._queue and self._exchange is None and not self._closing:
+                self._serve(self._queue.popleft())
+        finally:
+            self._serving = False
+
+    def _serve(self, request: _Request) -> None:
+        self._keep = request.keep
+        self._version = request.version
+        self._head_only = request.method == b"HEAD"
+        self.deadline = _FOREVER
+        exchange = self._exchange = Exchange(self, self._front.plan)
+        if request.refusal is not None:
+            exchange.begin_refused(request.method, request.target, request.headers, *request.refusal)
+            return
+        body = request.body
+        exchange.begin(
+            request.method,
+            request.target,
+            request.headers,
+            b"" if not body else body[0] if len(body) == 1 else b"".join(body),
+        )
+
+    def _unreadable(self, error: httptools.HttpParserError) -> None:
+        """What follows on this connection cannot be trusted to be a request."""
+        self._broken = True
+        if self._queue and not self._queue[-1].keep:
+            return  # bytes behind a request that said it was the last
+        reading = self._reading or _Request()
+        reading.refusal = reading.refusal or (400, "malformed_request", f"malformed HTTP/1.1: {error}")
+        self._give_up(reading)
+
+    def _give_up(self, request: _Request) -> None:
+        """Answer a request that is not complete, in its turn, and read no more."""
+        self._broken = True
+        self._reading = None
+        request.keep = False
+        request.body.clear()
+        if self._head_done:
+            request.method = self._parser.get_method()
+        self._queue.append(request)
+
+    def _leave(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._front.hub.timed.discard(self)
+            self._front.left(self)
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        self._reading = _Request()
+        self._size = self._head_size = 0
+        self._head_done = False
+
+    def on_url(self, url: bytes) -> None:
+        if self._reading is not None:
+            self._reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        reading = self._reading
+        if reading is None or self._head_done:
+            return  # refused already, or a trailer
+        reading.headers.append((name.lower(), value))
+        self._head_size += len(name) + len(value) + 4
+        limits = self._front.limits
+        if len(reading.headers) > limits.headers:
+            reading.refusal = (431, "too_many_headers", self._front.too_large("headers"))
+        elif self._head_size > limits.head:
+            reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
+
+    def on_headers_complete(self) -> None:
+        self._head_done = True
+        reading = self._reading
+        if reading is None or reading.refusal is not None:
+            return
+        hosts = 0
+        expects = False
+        for name, value in reading.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                if int(value) > self._front.limits.body:
+                    reading.refusal = (413, "body_too_large", self._front.too_large("body"))
+            elif name == b"expect":
+                expects = value.lower() == b"100-continue"
+        reading.version = self._parser.get_http_version()
+        if reading.version == "1.1":
+            if hosts != 1:
+                reading.refusal = (400, "malformed_request", "an HTTP/1.1 request has exactly one Host header")
+            elif expects and reading.refusal is None and self._exchange is None:
+                self._channel.write(_CONTINUE)
+        elif reading.version != "1.0":
+            reading.refusal = (505, "version_not_supported", "this listener speaks HTTP/1.0, 1.1 and 2")
+
+    def on_body(self, data: bytes) -> None:
+        reading = self._reading
+        if reading is None or reading.refusal is not None:
+            return
+        self._size += len(data)
+        if self._size > self._front.limits.body:
+            reading.refusal = (413, "body_too_large", self._front.too_large("body"))
+        else:
+            reading.body.append(data)
+
+    def on_message_complete(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        if reading.refusal is not None:
+            self._give_up(reading)
+            return
+        reading.method = self._parser.get_method()
+        reading.keep = self._parser.should_keep_alive()
+        if reading.target[:1] != b"/":
+            reading.target = _origin_form(reading.target)
+        self._queue.append(reading)
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query of an absolute-form target (RFC 9112 section 3.2.2); others as they are."""
+    if not target.lower().startswith((b"http://", b"https://")):
+        return target
+    _, slash, path = target.split(b"//", 1)[1].partition(b"/")
+    return slash + path or b"/"

@@ -1,0 +1,335 @@
+"""The hub: one edge-triggered epoll inside one trio task, which every client and upstream socket joins once.
+
+A wake-up drains all ready sockets: receive, parse, callbacks, send. No task, nursery, cancel scope or epoll_ctl
+is spent on a request (bench/README.md has what each of them costs). trio hosts the hub and everything that waits;
+`spawn` is the door from a callback to a task.
+
+How it waits: while there is work the hub sleeps in its own epoll for at most LINGER, so that the next event costs one
+system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, so other
+tasks are never held up for longer.
+
+Rule: a callback never blocks and never raises for what a peer did; what escapes it closes that one connection.
+Rule: this file knows sockets and times, not HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import trio
+
+LINGER = 0.001
+"""Seconds to wait in the hub's own epoll before trio's (epoll counts in milliseconds)."""
+SLICE = 0.002
+"""Seconds of work after which trio gets a turn."""
+LINGERING = 5.0
+"""Seconds that a closing connection may take to read its last reply."""
+SWEEP = 0.05
+"""Seconds between two looks at the deadlines: how late a timeout may fire."""
+BATCH = 512
+RECEIVE = 65_536
+
+READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+WRITE = select.EPOLLOUT
+_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+
+monotonic = time.monotonic
+
+
+class Owner(Protocol):
+    """Who is told what happens on a Channel."""
+
+    def received(self, data: bytes) -> None:
+        """More bytes came."""
+
+    def ended(self, error: OSError | None) -> None:
+        """Nothing more will come: the peer closed or reset. Called at most once."""
+
+    def drained(self) -> None:
+        """What was written and could not be sent at once is sent."""
+
+
+class Timed(Protocol):
+    """Something with a deadline on the hub's clock."""
+
+    deadline: float
+
+    def expired(self, now: float) -> None:
+        """The deadline passed."""
+
+
+class Channel:
+    """A connected, non-blocking socket on the hub: writes at once or later, reads when told to.
+
+    Attributes:
+        owner: who is told what happens; may be replaced.
+        unsent: how many bytes wait for the peer to read.
+        paused: no bytes are received while True, so that the peer feels it.
+    """
+
+    __slots__ = ("_hub", "_pending", "_recv", "_send", "_waiting", "closed", "fd", "owner", "paused", "sock", "unsent")
+
+    def __init__(self, hub: Hub, sock: socket.socket, owner: Owner) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.owner = owner
+        self.unsent = 0
+        self.paused = False
+        self.closed = False
+        self._hub = hub
+        self._recv = sock.recv
+        self._send = sock.send
+        self._waiting: list[bytes | memoryview] = []
+        self._pending = 0
+
+    def write(self, data: bytes) -> None:
+        """Send now what the kernel takes, and the rest when it takes more. Ignored once closed."""
+        if self.closed:
+            return
+        if not self.unsent:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._lost(error)
+                return
+            if sent == len(data):
+                return
+            self._waiting.append(memoryview(data)[sent:])
+            self.unsent = len(data) - sent
+        else:
+            self._waiting.append(data)
+            self.unsent += len(data)
+
+    def pause(self) -> None:
+        """Receive nothing more for now."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Receive again; what came meanwhile is delivered in the hub's next round."""
+        if self.paused:
+            self.paused = False
+            if self._pending and not self.closed:
+                self._hub.again(self, self._pending)
+                self._pending = 0
+
+    def finish(self) -> None:
+        """Close kindly: send what was written, say that nothing follows, and let the peer read it.
+
+        Closing a socket with unread input resets the connection and can destroy a reply on its way, so input is
+        read and dropped until the peer closes, for LINGERING seconds at most (RFC 9112 section 9.6).
+        """
+        if not self.closed:
+            self.owner = _Lingering(self._hub, self)
+            self.resume()
+            if not self.unsent:
+                self.owner.drained()
+
+    def send_eof(self) -> None:
+        """Tell the peer that nothing more follows."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def fail(self, error: BaseException) -> None:
+        """Close after a bug in a callback, and tell the owner, so that whoever waits for it is answered."""
+        owner = self.owner
+        self.close()
+        owner.ended(OSError(f"internal error: {error!r}"))
+
+    def close(self) -> None:
+        """Close at once. The owner is not told."""
+        if not self.closed:
+            self.closed = True
+            self._waiting.clear()
+            self.unsent = 0
+            self._hub.leave(self)
+            self.sock.close()
+
+    def ready(self, mask: int) -> None:
+        """Called by the hub: the kernel reported `mask`."""
+        if mask & WRITE and self.unsent:
+            self._flush()
+        if mask & READ and not self.closed:
+            if self.paused:
+                self._pending |= mask
+                if mask & (select.EPOLLHUP | select.EPOLLERR):
+                    self._lost(None)
+            else:
+                self._receive(mask)
+
+    def _receive(self, mask: int) -> None:
+        try:
+            data = self._recv(RECEIVE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        if not data:
+            self._lost(None)
+            return
+        if mask & GONE or len(data) == RECEIVE:
+            # Edge-triggered: the edge is spent, and more (or the end) may be waiting behind what was read.
+            self._hub.again(self, mask)
+        self.owner.received(data)
+
+    def _flush(self) -> None:
+        waiting = self._waiting
+        while waiting:
+            head = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting.clear()
+            try:
+                sent = self._send(head)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._lost(error)
+                return
+            self.unsent = len(head) - sent
+            if self.unsent:
+                waiting.append(memoryview(head)[sent:])
+                return
+        self.owner.drained()
+
+    def _lost(self, error: OSError | None) -> None:
+        if not self.closed:
+            owner = self.owner
+            self.close()
+            owner.ended(error)
+
+
+class _Lingering:
+    """Owns a channel that is about to close."""
+
+    def __init__(self, hub: Hub, channel: Channel) -> None:
+        self._hub = hub
+        self._channel = channel
+        self.deadline = monotonic() + LINGERING
+        hub.timed.add(self)
+
+    def received(self, data: bytes) -> None:
+        """Input is dropped."""
+
+    def ended(self, error: OSError | None) -> None:
+        self._hub.timed.discard(self)
+
+    def drained(self) -> None:
+        self._channel.send_eof()
+
+    def expired(self, now: float) -> None:
+        self._hub.timed.discard(self)
+        self._channel.close()
+
+
+class Hub:
+    """Sockets in, callbacks out, deadlines swept. One per worker.
+
+    Attributes:
+        timed: what has a deadline; add and discard freely.
+        trouble: called with an exception that escaped a callback, after its connection was closed.
+    """
+
+    def __init__(self, trouble: Callable[[BaseException], None]) -> None:
+        self._epoll = select.epoll()
+        self._channels: dict[int, Channel] = {}
+        self._again: list[tuple[Channel, int]] = []
+        self._nursery: trio.Nursery | None = None
+        self.timed: set[Timed] = set()
+        self.trouble = trouble
+
+    @staticmethod
+    def now() -> float:
+        """Seconds on the clock of all deadlines."""
+        return monotonic()
+
+    def join(self, channel: Channel) -> None:
+        """Watch a channel from now on."""
+        self._channels[channel.fd] = channel
+        self._epoll.register(channel.fd, _EVENTS)
+
+    def adopt(self, channel: Channel) -> None:
+        """Watch a channel on a socket that joined as another channel; costs no system call."""
+        self._channels[channel.fd] = channel
+
+    def leave(self, channel: Channel) -> None:
+        """Forget a channel that is about to be closed; closing the socket takes it out of the epoll."""
+        if self._channels.get(channel.fd) is channel:
+            del self._channels[channel.fd]
+
+    def again(self, channel: Channel, mask: int) -> None:
+        """Look at a channel once more in the next round, as if the kernel had reported `mask`."""
+        self._again.append((channel, mask))
+
+    def spawn(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
+        """Run a task beside the hub; what it raises ends the worker, so it must not raise for what a peer did."""
+        if self._nursery is None:
+            raise RuntimeError("the hub is not running")
+        self._nursery.start_soon(work, *args)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. Blocks. Resources: closes every socket that is still open when it ends."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._sweep)
+                task_status.started()
+                await self._turn()
+        finally:
+            self._nursery = None
+            for channel in list(self._channels.values()):
+                channel.close()
+            self._epoll.close()
+
+    async def _turn(self) -> None:
+        poll = self._epoll.poll
+        channels = self._channels
+        fd = self._epoll.fileno()
+        while True:
+            if not self._again:
+                await trio.lowlevel.wait_readable(fd)
+            until = monotonic() + SLICE
+            while events := poll(0 if self._again else LINGER, BATCH):
+                self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])
+                if self._again:
+                    self._round(self._take())
+                if monotonic() > until:
+                    await trio.lowlevel.checkpoint()
+                    until = monotonic() + SLICE
+            if self._again:
+                self._round(self._take())
+                await trio.lowlevel.checkpoint()
+
+    def _take(self) -> list[tuple[Channel, int]]:
+        taken, self._again = self._again, []
+        return taken
+
+    def _round(self, ready: list[tuple[Channel, int]]) -> None:
+        for channel, mask in ready:
+            if channel.closed:
+                continue
+            try:
+                channel.ready(mask)
+            except Exception as error:  # noqa: BLE001 - a bug in one exchange must not take the others down
+                self.trouble(error)
+                try:
+                    channel.fail(error)
+                except Exception as second:  # noqa: BLE001
+                    self.trouble(second)
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(SWEEP)
+            now = monotonic()
+            for timed in [timed for timed in self.timed if timed.deadline <= now]:
+                try:
+                    timed.expired(now)
+                except Exception as error:  # noqa: BLE001 - as in _round
+                    self.timed.discard(timed)
+                    self.trouble(error)

@@ -1,0 +1,191 @@
+"""graph.bin -> Program: the verified graph and the values of the names it holds.
+
+A YAML configuration is compiled first, by running `archc` as a process of its own: the engine and the compiler meet
+only at the bytes of graph.bin.
+
+Secrets come from the process environment, then from `.env` beside the graph, and from `graph.secrets` for keys that
+stood literally in the YAML.
+
+Rule: every missing name is told at once, before anything is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from archflow_schema import artifact
+from archflow_schema.errors import ArchflowError, SecretsMissing
+from archflow_schema.graph import Graph
+from archflow_schema.text import Env, Secret
+
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_YAML = {".yaml", ".yml"}
+
+
+class ConfigurationRefused(ArchflowError):
+    """`archc` found errors; the text is its rendered report."""
+
+
+class Program:
+    """A graph ready to be bound.
+
+    Attributes:
+        graph: verified.
+        digest: of graph.bin, as hex.
+        warnings: what is doubtful about how its secrets are kept.
+    """
+
+    def __init__(self, graph: Graph, digest: str, environment: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+        self.graph = graph
+        self.digest = digest
+        self.warnings: list[str] = []
+        self._environment = environment
+        self._secrets = secrets
+
+    def lookup(self, reference: Env | Secret) -> str:
+        """The value of a reference. Raises KeyError for one that the graph does not declare."""
+        return self._environment[reference.name] if isinstance(reference, Env) else self._secrets[reference.key]
+
+
+def is_configuration(path: Path) -> bool:
+    """Whether a file is YAML, to be compiled, rather than a graph.bin."""
+    return path.suffix.lower() in _YAML
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Program:
+    """Read a graph.bin, or compile a configuration in memory. Blocks on the disk, and while `archc` runs.
+
+    Raises:
+        ConfigurationRefused: the configuration has errors.
+        ArtifactError: the file is not a graph.bin that this version can run.
+        SecretsMissing: names are not set.
+        ArchflowError: the file cannot be read.
+    """
+    if is_configuration(path):
+        data, secrets, warnings = _compile(path)
+    else:
+        data, secrets, warnings = _read(path), *_read_secrets(path.with_suffix(".secrets"))
+    return program(data, {**read_env_file(path.parent / ".env"), **environment}, secrets, str(path), warnings)
+
+
+def program(
+    data: bytes,
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    name: str,
+    warnings: list[str] | None = None,
+) -> Program:
+    """A Program from bytes and values.
+
+    Raises:
+        ArtifactError: the bytes are not a graph.bin that this version can run.
+        SecretsMissing: names are not set.
+    """
+    graph = artifact.load(data)
+    missing = [f"${name}" for name in graph.environment if name not in environment]
+    missing += [f"graph.secrets:{key}" for key in graph.secrets if key not in secrets]
+    if missing:
+        raise SecretsMissing(tuple(missing), name)
+    found = Program(
+        graph,
+        artifact.digest(data),
+        {name: environment[name] for name in graph.environment},
+        {key: secrets[key] for key in graph.secrets},
+    )
+    found.warnings = warnings or []
+    return found
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The assignments of a `.env` file; empty if there is none.
+
+    Lines are `NAME=value`, optionally after `export`; values may be quoted; `#` begins a comment at a line's start or
+    after white space.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchflowError(f"{path} cannot be read: {error}") from error
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        name, value = match.groups()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        else:
+            value = re.sub(r"(^|\s)#.*", "", value).rstrip()
+        found[name] = value
+    return found
+
+
+def compile_to(path: Path, folder: Path) -> Path:
+    """Compile a configuration into `folder`; returns the path of the graph.bin. Blocks while `archc` runs.
+
+    Raises:
+        ConfigurationRefused: it has errors.
+    """
+    graph = folder / "graph.bin"
+    colour = ["--color"] if sys.stderr.isatty() else []
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "archflow_compiler", *colour, "compile", str(path), "-o", str(graph)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr + done.stdout).decode(errors="replace").strip()
+        raise ConfigurationRefused(said or f"archc ended with status {done.returncode} on {path}")
+    if done.stderr:
+        sys.stderr.write(done.stderr.decode(errors="replace"))
+    return graph
+
+
+def _compile(path: Path) -> tuple[bytes, dict[str, str], list[str]]:
+    if not path.is_file():
+        raise ArchflowError(f"there is no file {path}")
+    with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
+        graph = compile_to(path, Path(folder))
+        return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > artifact.MAX_SIZE:
+            raise ArchflowError(f"{path} is larger than a graph.bin may be ({artifact.MAX_SIZE} bytes)")
+        return path.read_bytes()
+    except OSError as error:
+        hint = "; make one with `archc compile`" if isinstance(error, FileNotFoundError) else ""
+        raise ArchflowError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}{hint}") from error
+
+
+def _read_secrets(path: Path) -> tuple[dict[str, str], list[str]]:
+    try:
+        data = path.read_bytes()
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        raise ArchflowError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        secrets = msgspec.json.decode(data, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise ArchflowError(f"{path} is not a JSON object of strings: compile the configuration again") from error
+    readable = mode & (stat.S_IRGRP | stat.S_IROTH)
+    return secrets, [f"{path} can be read by others: run `chmod 600 {path}`"] if readable else []
+
+
+def environment() -> dict[str, str]:
+    """The process environment as it is now."""
+    return dict(os.environ)

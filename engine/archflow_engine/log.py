@@ -1,0 +1,66 @@
+"""The engine's own log: structlog, one JSON object a line on stderr (or coloured text on a terminal).
+
+Access lines are a tracer's business and go elsewhere. Redaction is the last processor before the renderer, so that
+nothing that looks like a key leaves, whoever logged it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+_SECRET_NAME = re.compile(r"(?i)(authori[sz]ation|api[-_]?key|access[-_]?key|secret|password|cookie)")
+_SECRET_VALUE = re.compile(r"(?i)\b(bearer\s+)[^\s\"',]{6,}|\b(sk-|key-|gsk_|xai-)[A-Za-z0-9_\-]{6,}")
+_MASK = "***"
+
+
+def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: masks values under secret names and secrets inside strings."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _MASK if _SECRET_NAME.search(name) else redact_text(value)
+    return event
+
+
+def redact_text(text: str) -> str:
+    """A text with everything that looks like a key masked."""
+    return _SECRET_VALUE.sub(lambda found: (found[1] or found[2] or "") + _MASK, text)
+
+
+def configure(style: str, level: str) -> Callable[..., None]:
+    """Set the log up once; returns `log(event, level="info", **fields)`.
+
+    Args:
+        style: `json` or `console`.
+        level: debug, info, warning or error.
+    """
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    if style == "json":
+        renderer: Any = structlog.processors.JSONRenderer(
+            serializer=lambda value, **_: msgspec.json.encode(value, enc_hook=str).decode()
+        )
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logger = structlog.get_logger()
+
+    def log(event: str, level: str = "info", **fields: object) -> None:
+        getattr(logger, level)(event, **fields)
+
+    return log

@@ -1,0 +1,206 @@
+"""Counters and histograms of one worker, and their text form for Prometheus.
+
+Plain lists and dicts, keyed by label values: an observation is a look-up and an addition. Snapshots of several
+workers add up to one.
+
+Source of the text form: Prometheus exposition format 0.0.4.
+Rule: labels come from the graph or from fixed sets, never from a client, so that their number is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from archflow_plugins.record import Record
+from msgspec import Struct
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Family(Struct, frozen=True):
+    """What a metric is called and means."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+REQUESTS = Family(
+    "archflow_requests_total",
+    "counter",
+    ("listener", "dialect", "model", "status"),
+    "Requests answered, by the status that the client got.",
+)
+ERRORS = Family("archflow_errors_total", "counter", ("listener", "error"), "Requests that failed, by what went wrong.")
+DURATION = Family(
+    "archflow_request_duration_seconds",
+    "histogram",
+    ("listener", "model"),
+    "From a request's first byte to its reply's last.",
+)
+FIRST_BYTE = Family(
+    "archflow_time_to_first_byte_seconds", "histogram", ("listener", "model"), "Until the reply's first byte."
+)
+OVERHEAD = Family(
+    "archflow_overhead_seconds",
+    "histogram",
+    ("listener",),
+    "Time that a request spent in the gateway before it went upstream.",
+)
+TOKENS = Family("archflow_tokens_total", "counter", ("model", "kind"), "Tokens as the upstreams counted them.")
+ATTEMPTS = Family(
+    "archflow_upstream_attempts_total", "counter", ("upstream", "outcome"), "Tries at upstreams, by how they ended."
+)
+GUARDS = Family("archflow_guard_verdicts_total", "counter", ("guard", "verdict"), "Verdicts of guards.")
+RATELIMITED = Family("archflow_ratelimited_total", "counter", ("model",), "Requests that a rate limit refused.")
+IN_FLIGHT = Family("archflow_requests_in_flight", "gauge", (), "Requests that are not answered yet.")
+CONNECTIONS = Family("archflow_client_connections", "gauge", ("listener",), "Open client connections.")
+UPSTREAM_CONNECTIONS = Family(
+    "archflow_upstream_connections", "gauge", ("origin", "state"), "Connections to upstreams, open and idle."
+)
+INFO = Family("archflow_graph_info", "gauge", ("digest",), "The graph that is running.")
+SWAPS = Family("archflow_graph_swaps_total", "counter", ("result",), "Graphs swapped in or refused.")
+TROUBLE = Family("archflow_internal_errors_total", "counter", (), "Exceptions that should not have happened.")
+
+FAMILIES = (
+    REQUESTS, ERRORS, DURATION, FIRST_BYTE, OVERHEAD, TOKENS, ATTEMPTS, GUARDS, RATELIMITED, IN_FLIGHT, CONNECTIONS,
+    UPSTREAM_CONNECTIONS, INFO, SWAPS, TROUBLE,
+)  # fmt: skip
+
+Labels = tuple[str, ...]
+
+
+class Snapshot(Struct):
+    """The numbers of a worker at one moment; what workers tell their supervisor."""
+
+    values: dict[str, dict[Labels, float]]
+    histograms: dict[str, dict[Labels, list[float]]]
+
+
+class Metrics:
+    """The numbers of this worker."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[Labels, float]] = {}
+        self._histograms: dict[str, dict[Labels, list[float]]] = {}
+        self._requests = self._values.setdefault(REQUESTS.name, {})
+        self._tokens = self._values.setdefault(TOKENS.name, {})
+        self._attempts = self._values.setdefault(ATTEMPTS.name, {})
+        self._duration = self._histograms.setdefault(DURATION.name, {})
+        self._first_byte = self._histograms.setdefault(FIRST_BYTE.name, {})
+        self._overhead = self._histograms.setdefault(OVERHEAD.name, {})
+
+    def count(self, family: Family, labels: Labels, amount: float = 1.0) -> None:
+        """Add to a counter."""
+        _add(self._values.setdefault(family.name, {}), labels, amount)
+
+    def observe(self, record: Record) -> None:
+        """Count one finished exchange."""
+        listener, model = record.listener, record.model
+        _add(self._requests, (listener, record.dialect, model, str(record.status)), 1.0)
+        _put(self._duration, (listener, model), record.duration)
+        if record.first_byte >= 0:
+            _put(self._first_byte, (listener, model), record.first_byte)
+        attempts = record.attempts
+        if attempts:
+            _put(self._overhead, (listener,), attempts[0].began)
+            for attempt in attempts:
+                _add(self._attempts, (attempt.upstream, attempt.outcome), 1.0)
+        usage = record.usage
+        if usage is not None:
+            _add(self._tokens, (model, "input"), usage.input_tokens)
+            _add(self._tokens, (model, "output"), usage.output_tokens)
+            if usage.cached_tokens:
+                _add(self._tokens, (model, "cached"), usage.cached_tokens)
+            if usage.reasoning_tokens:
+                _add(self._tokens, (model, "reasoning"), usage.reasoning_tokens)
+        if record.error:
+            self.count(ERRORS, (listener, record.error))
+            if record.status == 429 and not attempts:
+                self.count(RATELIMITED, (model,))
+        for guard, verdict in record.guards:
+            self.count(GUARDS, (guard, verdict))
+
+    def snapshot(self, gauges: Iterable[tuple[Family, Labels, float]]) -> Snapshot:
+        """A copy of everything, with gauges as they are now."""
+        values = {name: dict(by_labels) for name, by_labels in self._values.items()}
+        for family, labels, value in gauges:
+            values.setdefault(family.name, {})[labels] = value
+        histograms = {
+            name: {labels: list(buckets) for labels, buckets in by_labels.items()}
+            for name, by_labels in self._histograms.items()
+        }
+        return Snapshot(values, histograms)
+
+
+def _add(values: dict[Labels, float], labels: Labels, amount: float) -> None:
+    try:
+        values[labels] += amount
+    except KeyError:
+        values[labels] = amount
+
+
+def _put(histograms: dict[Labels, list[float]], labels: Labels, value: float) -> None:
+    """One observation: buckets, then the sum in the last place."""
+    try:
+        buckets = histograms[labels]
+    except KeyError:
+        buckets = histograms[labels] = [0.0] * (len(SECONDS) + 2)
+    buckets[bisect_left(SECONDS, value)] += 1
+    buckets[-1] += value
+
+
+def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """The numbers of all workers together; a graph's info is one, not their sum."""
+    total = Snapshot({}, {})
+    for snapshot in snapshots:
+        for name, by_labels in snapshot.values.items():
+            mine = total.values.setdefault(name, {})
+            for labels, value in by_labels.items():
+                mine[labels] = 1.0 if name == INFO.name else mine.get(labels, 0.0) + value
+        for name, histograms in snapshot.histograms.items():
+            sums = total.histograms.setdefault(name, {})
+            for labels, buckets in histograms.items():
+                have = sums.get(labels)
+                sums[labels] = list(buckets) if have is None else [a + b for a, b in zip(have, buckets, strict=True)]
+    return total
+
+
+def render(snapshot: Snapshot) -> str:
+    """The text form."""
+    lines: list[str] = []
+    for family in FAMILIES:
+        values = snapshot.values.get(family.name, {})
+        histograms = snapshot.histograms.get(family.name, {})
+        if not values and not histograms:
+            continue
+        lines.append(f"# HELP {family.name} {family.help}")
+        lines.append(f"# TYPE {family.name} {family.type}")
+        lines += [f"{family.name}{_labels(family.labels, labels)} {value:.17g}" for labels, value in values.items()]
+        for labels, buckets in histograms.items():
+            lines += _histogram(family, labels, buckets)
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(family: Family, labels: Labels, buckets: list[float]) -> Iterable[str]:
+    running = 0.0
+    for bound, amount in zip((*SECONDS, float("inf")), buckets[:-1], strict=True):
+        running += amount
+        shown = "+Inf" if bound == float("inf") else f"{bound:g}"
+        yield f"{family.name}_bucket{_labels((*family.labels, 'le'), (*labels, shown))} {running:.17g}"
+    yield f"{family.name}_sum{_labels(family.labels, labels)} {buckets[-1]:.17g}"
+    yield f"{family.name}_count{_labels(family.labels, labels)} {running:.17g}"
+
+
+def _labels(names: tuple[str, ...], values: Labels) -> str:
+    if not names:
+        return ""
+    pairs = (f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True))
+    return "{" + ",".join(pairs) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

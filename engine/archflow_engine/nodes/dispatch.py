@@ -1,0 +1,171 @@
+"""Sends the request to an upstream: the model's own name spliced in, auth and trace context set, the rest as it came.
+
+The request line, Host, auth and static headers are prepared once per model and dialect; a request adds the client's
+end-to-end headers, its trace context and its body.
+
+Rule: a client's credentials and `x-arch-*` headers never reach an upstream, unless the graph passes auth through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archflow_plugins.kinds import Provider, UpstreamRequest
+from archflow_schema.errors import UpstreamError
+
+from archflow_engine import trace
+from archflow_engine.upstream.call import Call, Headers
+from archflow_engine.walk import Runner
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+    from archflow_engine.upstream.pool import Pool
+
+CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
+NOT_FORWARDED = frozenset({
+    # Hop by hop, RFC 9110 section 7.6.1, and framing, which is done anew.
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te",
+    b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings", b"host", b"content-length", b"expect",
+    # The client's secrets and the client's place in our network.
+    *CREDENTIALS, b"cookie", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
+    b"x-forwarded-port", b"x-real-ip", b"origin", b"referer",
+    # Made anew for each attempt.
+    b"x-request-id", b"traceparent", b"accept-encoding", b"content-type",
+})  # fmt: skip
+_READABLE = b"gzip, deflate"
+"""The content-encodings that `watch` can look into."""
+_PREPARED_AT_MOST = 4096
+
+
+class _Prepared:
+    """What does not change between two requests for the same model in the same dialect."""
+
+    __slots__ = ("prefix", "skip", "static", "target")
+
+    def __init__(self, request: UpstreamRequest, authority: bytes) -> None:
+        self.target = request.path.encode("ascii")
+        self.static = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
+        self.skip = NOT_FORWARDED | {name for name, _ in self.static}
+        lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, authority)]
+        lines += [b"%b: %b\r\n" % header for header in self.static]
+        self.prefix = b"".join(lines)
+
+
+class DispatchNode(Runner):
+    """Sends requests for one model to one upstream.
+
+    Attributes:
+        provider, upstream: for records and metrics.
+        first_byte, between_chunks: timeouts in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        model_id: str,
+        upstream: str,
+        provider: str,
+        kind: Provider,
+        pool: Pool,
+        authority: str,
+        dialects: tuple[str, ...],
+        first_byte: float,
+        between_chunks: float,
+        passthrough_auth: bool,
+    ) -> None:
+        super().__init__(name)
+        self.provider = provider
+        self.upstream = upstream
+        self.pool = pool
+        self.first_byte = first_byte
+        self.between_chunks = between_chunks
+        self._model_id = model_id
+        self._kind = kind
+        self._authority = authority.encode("ascii")
+        self._dialects = frozenset(dialects)
+        self._passthrough_auth = passthrough_auth
+        self._prepared: dict[tuple[str, str, bool], _Prepared] = {}
+
+    def run(self, exchange: Exchange) -> Runner | None:
+        dialect, head, record = exchange.dialect, exchange.head, exchange.record
+        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        if record.dialect not in self._dialects:
+            exchange.error = self._unsupported(record.dialect, record.model)
+            return self.edges["unsupported"]
+        model = self._model_id or exchange.model_suffix
+        record.model_sent = model
+        record.provider = self.provider
+        body = dialect.encode_head(head, model)
+        key = (record.dialect, model, head.stream)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            try:
+                prepared = self._prepare(key, body)
+            except UpstreamError as error:
+                exchange.error = str(error)
+                return self.edges["failed"]
+        span_id = trace.new_span_id()
+        call = Call(
+            target=prepared.target,
+            authority=self._authority,
+            static=prepared.static,
+            prefix=prepared.prefix,
+            headers=self._headers(exchange, prepared, span_id),
+            body=body,
+            sink=exchange,
+        )
+        if exchange.query:
+            separator = b"&" if b"?" in prepared.target else b"?"
+            call.target = prepared.target + separator + exchange.query
+            call.prefix = b""
+        exchange.dispatch(self, call, span_id)
+        return None
+
+    def _prepare(self, key: tuple[str, str, bool], body: bytes) -> _Prepared:
+        dialect, model, stream = key
+        prepared = _Prepared(self._kind.request(dialect, model, stream=stream, body=body), self._authority)
+        if self._kind.static:
+            if len(self._prepared) >= _PREPARED_AT_MOST:
+                self._prepared.clear()
+            self._prepared[key] = prepared
+        return prepared
+
+    def _headers(self, exchange: Exchange, prepared: _Prepared, span_id: str) -> Headers:
+        fields, record, skip = exchange.fields, exchange.record, prepared.skip
+        if b"connection" in fields:
+            named = fields[b"connection"].lower()
+            if named not in {b"keep-alive", b"close"}:
+                skip = skip | {token.strip() for token in named.split(b",")}
+        headers = [
+            header for header in exchange.headers if header[0] not in skip and not header[0].startswith(b"x-arch-")
+        ]
+        headers.append((b"content-type", b"application/json"))
+        if b"accept-encoding" in fields:
+            asked = fields[b"accept-encoding"]
+            headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
+        headers.append((b"x-request-id", record.request_id.encode()))
+        flag = "01" if record.sampled else "00"
+        headers.append((b"traceparent", f"00-{record.trace_id}-{span_id}-{flag}".encode()))
+        if self._passthrough_auth:
+            key = _client_key(fields)
+            if key:
+                headers += [
+                    (name.encode("ascii"), value.encode("latin-1"))
+                    for name, value in self._kind.credentials(record.dialect, key)
+                ]
+        return headers
+
+    def _unsupported(self, dialect: str, model: str) -> str:
+        spoken = ", ".join(sorted(self._dialects)) or "nothing that this gateway can send"
+        return f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
+
+
+def _client_key(fields: dict[bytes, bytes]) -> str:
+    """The key that a client sent, in whichever form."""
+    for name in CREDENTIALS:
+        value = fields.get(name, b"").decode("latin-1").strip()
+        if value:
+            scheme, _, rest = value.partition(" ")
+            return rest.strip() if scheme.lower() == "bearer" else value
+    return ""

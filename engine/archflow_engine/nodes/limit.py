@@ -1,0 +1,104 @@
+"""Charges an estimate of a request's tokens to the quotas that apply, and settles it when the reply tells the truth."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from archflow_plugins.kinds import Admission, Store
+from archflow_schema.graph import Quota
+
+from archflow_engine.walk import Runner
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+
+SELECTOR = b"x-arch-ratelimit-selector"
+"""The client's header that names the header with the rate-limit subject."""
+
+
+class LimitNode(Runner):
+    """Token quotas of one model, in a store that answers at once."""
+
+    def __init__(self, name: str, model: str, quotas: tuple[Quota, ...], store: Store) -> None:
+        super().__init__(name)
+        self._model = model
+        self._quotas = quotas
+        self._store = store
+
+    def run(self, exchange: Exchange) -> Runner | None:
+        for quota, key in self._applying(exchange):
+            cost = self._estimate(exchange)
+            admission = self._store.charge_nowait(key, cost, quota.tokens, quota.period)
+            following = self._decide(exchange, quota, key, cost, admission)
+            if following is not None:
+                return following
+        return self.edges["admitted"]
+
+    def _applying(self, exchange: Exchange) -> list[tuple[Quota, str]]:
+        """The quotas that this request falls under, with the key of its bucket."""
+        named = exchange.fields.get(SELECTOR)
+        if named is None:
+            return []
+        header = named.decode("latin-1").strip().lower()
+        value = exchange.fields.get(header.encode("latin-1"), b"").decode("latin-1")
+        return [
+            (quota, f"{self._model}\n{header}\n{value}")
+            for quota in self._quotas
+            if value and quota.key.lower() == header and quota.value in {"", value}
+        ]
+
+    def _estimate(self, exchange: Exchange) -> int:
+        assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
+        return max(1, exchange.dialect.estimate(exchange.head))
+
+    def _decide(
+        self, exchange: Exchange, quota: Quota, key: str, cost: int, admission: Admission
+    ) -> Runner | None:
+        if admission.admitted:
+            exchange.charges.append((self, quota, key, cost))
+            return None
+        subject = key.split("\n")
+        exchange.error = (
+            f"exceeded limit provider={self._model}, selector={subject[1]}: {subject[2]}, tokens_used={cost} "
+            f"(limit {quota.tokens} tokens in {quota.period} s)"
+        )
+        if math.isfinite(admission.retry_after):
+            exchange.reply_headers.append((b"retry-after", b"%d" % max(1, math.ceil(admission.retry_after))))
+        self.refund(exchange)
+        return self.edges["exceeded"]
+
+    def refund(self, exchange: Exchange) -> None:
+        """Give back what was charged to a request that is not served."""
+        for node, quota, key, cost in exchange.charges:
+            node.settle(exchange, quota, key, -cost)
+        exchange.charges.clear()
+
+    def settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+        """Correct a charge."""
+        self._store.settle_nowait(key, difference, quota.tokens, quota.period)
+
+
+class WaitingLimitNode(LimitNode):
+    """The same, in a store behind a network."""
+
+    waits = True
+
+    async def run_waiting(self, exchange: Exchange) -> Runner | None:
+        for quota, key in self._applying(exchange):
+            cost = self._estimate(exchange)
+            admission = await self._store.charge(key, cost, quota.tokens, quota.period)
+            following = self._decide(exchange, quota, key, cost, admission)
+            if following is not None:
+                return following
+        return self.edges["admitted"]
+
+    def settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+        """Correct a charge, in a task of its own: the exchange is over and waits for nobody."""
+        exchange.plan.hub.spawn(self._settle, exchange, quota, key, difference)
+
+    async def _settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+        try:
+            await self._store.settle(key, difference, quota.tokens, quota.period)
+        except Exception as error:  # noqa: BLE001 - a store that is down must not end the worker
+            exchange.plan.hub.trouble(error)

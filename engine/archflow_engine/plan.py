@@ -1,0 +1,175 @@
+"""A graph made live: what an exchange needs to look up, looked up beforehand.
+
+A Plan serves exchanges until it is replaced. Exchanges that began on it finish on it; when the last is over, what it
+opened is closed.
+
+Rule: nothing in a Plan changes while it serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+from archflow_plugins.kinds import Dialect, Kind, Tracer
+from archflow_plugins.record import Record
+from archflow_schema.graph import Graph, Limits, Listener
+
+from archflow_engine.hub import Hub
+from archflow_engine.metrics import UPSTREAM_CONNECTIONS, Family, Labels, Metrics
+from archflow_engine.walk import Runner
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+    from archflow_engine.upstream.pool import Pool
+
+_JSON = b"application/json"
+
+
+class ListenerPlan:
+    """One listener of a plan.
+
+    Attributes:
+        endpoints: path -> dialect, its name, and where the walk begins.
+    """
+
+    def __init__(self, plan: Plan, listener: Listener, endpoints: dict[str, tuple[Dialect, str, Runner]]) -> None:
+        self.plan = plan
+        self.name = listener.name
+        self.timeout = listener.timeout
+        self.limits: Limits = listener.limits
+        self.listener = listener
+        self.endpoints = endpoints
+        self._models = listener.models
+        self._lists = {
+            dialect.models_path: dialect for dialect, _, _ in endpoints.values() if dialect.models_path
+        }
+        self._voice = next((dialect for dialect, _, _ in endpoints.values()), None)
+
+    def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
+        """An error for a client that has not said in which dialect it speaks: the listener's first."""
+        if self._voice is None:
+            return message.encode()
+        return self._voice.encode_error(status, code, message, request_id=request_id)
+
+    def answer(self, exchange: Exchange, method: bytes) -> None:
+        """Answer a request that no node serves: health, models, CORS, and everything unknown."""
+        from archflow_engine.exchange import CORS
+
+        path = exchange.record.path
+        known = path in self.endpoints
+        lists = next((place for place in self._lists if path == place or path.startswith(place + "/")), None)
+        if method == b"OPTIONS" and (known or lists or path == "/healthz"):
+            exchange.answer(204, b"", b"", CORS)
+        elif method in {b"GET", b"HEAD"} and path == "/healthz":
+            exchange.answer(200, b"text/plain", b"")
+        elif method in {b"GET", b"HEAD"} and lists is not None:
+            self._answer_models(exchange, self._lists[lists], path[len(lists) + 1 :])
+        elif known or lists is not None or path == "/healthz":
+            allowed = b"POST, OPTIONS" if known else b"GET, HEAD, OPTIONS"
+            message = f"{path} does not take {exchange.record.method}: use {allowed.decode()}"
+            exchange.refuse(405, "method_not_allowed", message, [(b"allow", allowed)])
+        else:
+            places = ", ".join([*self.endpoints, *self._lists])
+            exchange.refuse(404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}")
+
+    def _answer_models(self, exchange: Exchange, dialect: Dialect, name: str) -> None:
+        if not name:
+            exchange.answer(200, _JSON, dialect.encode_models(self._models))
+        elif name in self._models:
+            exchange.answer(200, _JSON, dialect.encode_model(name))
+        else:
+            exchange.refuse(404, "model_not_found", f"the model '{name[:200]}' does not exist")
+
+
+class Plan:
+    """A bound graph.
+
+    Attributes:
+        live: exchanges under way.
+        idle: set when the plan is retired and its last exchange is over.
+    """
+
+    def __init__(self, graph: Graph, digest: str, hub: Hub, metrics: Metrics) -> None:
+        self.graph = graph
+        self.digest = digest
+        self.hub = hub
+        self.metrics = metrics
+        self.listeners: dict[tuple[str, int], ListenerPlan] = {}
+        self.pools: list[Pool] = []
+        self.kinds: list[Kind] = []
+        self.live = 0
+        self.idle = trio.Event()
+        self._retired = False
+        self._samplers: tuple[Callable[[Record], bool], ...] = ()
+        self._finishers: tuple[tuple[str, Callable[[Record], None]], ...] = ()
+        self._tracers: tuple[Tracer, ...] = ()
+        self._complained: set[str] = set()
+
+    def trace_with(self, tracers: tuple[Tracer, ...]) -> None:
+        """Tell these tracers of every exchange."""
+        self._tracers = tracers
+        self._samplers = tuple(tracer.sample for tracer in tracers if type(tracer).sample is not Tracer.sample)
+        self._finishers = tuple((tracer.kind, tracer.finish) for tracer in tracers)
+
+    def sample(self, record: Record) -> bool:
+        """Whether any tracer records this exchange's trace."""
+        sampled = record.sampled if not self._samplers else False
+        for sample in self._samplers:
+            sampled = sample(record) or sampled
+        return sampled
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        record = exchange.record
+        self.metrics.observe(record)
+        for kind, finish in self._finishers:
+            try:
+                finish(record)
+            except Exception as error:  # noqa: BLE001 - telemetry that fails costs no request anything
+                self._complain(kind, error)
+        self.live -= 1
+        if self._retired and not self.live:
+            self.idle.set()
+
+    def flush(self) -> None:
+        """Let the tracers write what they batched."""
+        for tracer in self._tracers:
+            try:
+                tracer.flush()
+            except Exception as error:  # noqa: BLE001 - as in finished
+                self._complain(tracer.kind, error)
+
+    def gauges(self) -> list[tuple[Family, Labels, float]]:
+        """How the upstream connections stand."""
+        found: list[tuple[Family, Labels, float]] = []
+        for pool in self.pools:
+            total, idle = pool.connections
+            found.append((UPSTREAM_CONNECTIONS, (str(pool.origin), "open"), total))
+            found.append((UPSTREAM_CONNECTIONS, (str(pool.origin), "idle"), idle))
+        return found
+
+    def retire(self) -> None:
+        """No new exchange will begin on this plan."""
+        self._retired = True
+        if not self.live:
+            self.idle.set()
+
+    async def close(self) -> None:
+        """Close what was opened. Blocks while kinds close, for two seconds at most."""
+        for pool in self.pools:
+            pool.close()
+        self.flush()
+        with trio.move_on_after(2) as scope:
+            scope.shield = True
+            for kind in reversed(self.kinds):
+                try:
+                    await kind.close()
+                except Exception as error:  # noqa: BLE001 - the others are closed all the same
+                    self.hub.trouble(error)
+
+    def _complain(self, kind: str, error: Exception) -> None:
+        if kind not in self._complained:
+            self._complained.add(kind)
+            self.hub.trouble(error)

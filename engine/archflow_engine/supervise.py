@@ -1,0 +1,257 @@
+"""Several workers on the same ports, under one supervisor.
+
+Each worker is a process of its own that shares the ports by SO_REUSEPORT; the kernel spreads new connections. The
+supervisor loads and checks a graph first, keeps it in a private folder, hands it to the workers, restarts one that
+dies, adds their metrics up, and stops with them.
+
+Rule: the supervisor serves no traffic and holds no connection of a client.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+from archflow_schema.errors import ArchflowError
+from archflow_schema.graph import Limit
+
+from archflow_engine import load
+from archflow_engine.control import Answer, AskNumbers, Line, Numbers, Question, Refused, Serving, Swap
+from archflow_engine.front.serve import open_sockets
+from archflow_engine.load import Program
+from archflow_engine.metrics import Snapshot, merge
+
+START = 60.0
+"""Seconds that a worker may take until it serves."""
+ANSWER = 5.0
+BACK_OFF = (0.1, 5.0)
+"""Seconds before a dead worker is restarted: at first, and at most."""
+STEADY = 10.0
+"""Seconds after which a worker's death is not held against its successor."""
+
+
+class Worker:
+    """One worker process and the line to it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: trio.Process | None = None
+        self.line: Line | None = None
+        self.serving = ""
+        self._asking = trio.Lock()
+
+    async def ask(self, question: Question, within: float) -> Answer | None:
+        """Ask and wait; None when the worker is gone or too slow. Blocks."""
+        if self.line is None:
+            return None
+        try:
+            with trio.move_on_after(within):
+                async with self._asking:
+                    await self.line.send(question)
+                    return await self.line.answer()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        return None
+
+
+class Supervisor:
+    """Keeps `count` workers serving.
+
+    Args:
+        options: command-line options that every worker gets.
+    """
+
+    def __init__(self, path: Path, count: int, options: list[str], drain: float, log: Callable[..., None]) -> None:
+        self.program: Program | None = None
+        self.draining = False
+        self._path = path
+        self._options = options
+        self._drain = drain
+        self._log = log
+        self._workers = [Worker(number) for number in range(count)]
+        self._folder = tempfile.TemporaryDirectory(prefix="archrun-")
+        self._generation = 0
+        self._graph = Path(self._folder.name) / "0.bin"
+        self._failure: ArchflowError | None = None
+
+    def prepare(self) -> None:
+        """Load and check the graph, and that its ports can be had. Blocks on the disk.
+
+        Raises:
+            ArchflowError: it cannot be run.
+        """
+        self.program = self._load()
+        for listener in self.program.graph.listeners:
+            for sock in open_sockets(listener.address, listener.port, shared=False).insecure_sockets:
+                sock.close()
+        if any(isinstance(node, Limit) for node in self.program.graph.nodes):
+            self._log(
+                "limits_per_worker",
+                level="warning",
+                detail=f"rate limits are kept in memory by each of {len(self._workers)} workers: a client whose "
+                "connections reach several of them can use the limit once in each",
+            )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Start the workers and keep them running until `stop`. Blocks."""
+        try:
+            async with trio.open_nursery() as nursery:
+                for worker in self._workers:
+                    await nursery.start(self._keep, worker)
+                if self._failure is None:
+                    task_status.started()
+        finally:
+            self._folder.cleanup()
+        if self._failure is not None:
+            raise self._failure
+
+    async def swap(self) -> None:
+        """Load the graph again and give it to every worker. Blocks.
+
+        Raises:
+            ArchflowError: it cannot be run; the old one serves on.
+        """
+        self.program = await trio.to_thread.run_sync(self._load)
+        refusals: list[str] = []
+        for worker in self._workers:
+            answer = await worker.ask(Swap(str(self._graph)), START)
+            if isinstance(answer, Serving):
+                worker.serving = answer.digest
+            else:
+                reason = answer.reason if isinstance(answer, Refused) else "it did not answer"
+                refusals.append(f"worker {worker.number}: {reason}")
+        if refusals:
+            raise ArchflowError("; ".join(refusals))
+
+    async def stop(self) -> None:
+        """Drain every worker. Blocks until they are gone, or `drain` seconds and a little more have passed."""
+        self.draining = True
+        running = [worker.process for worker in self._workers if worker.process is not None]
+        for process in running:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+        with trio.move_on_after(self._drain + 5):
+            for process in running:
+                await process.wait()
+        for process in running:
+            if process.returncode is None:
+                process.kill()
+
+    async def snapshot(self) -> Snapshot:
+        """The numbers of all workers together. Blocks for those that are slow to answer."""
+        found: list[Snapshot] = []
+
+        async def ask(worker: Worker) -> None:
+            answer = await worker.ask(AskNumbers(), ANSWER)
+            if isinstance(answer, Numbers):
+                found.append(answer.snapshot())
+
+        async with trio.open_nursery() as nursery:
+            for worker in self._workers:
+                nursery.start_soon(ask, worker)
+        return merge(found)
+
+    def ready(self) -> str:
+        """An empty string when every worker serves, else why not."""
+        if self.draining:
+            return "draining"
+        missing = [str(worker.number) for worker in self._workers if not worker.serving]
+        return f"worker {', '.join(missing)} not serving yet" if missing else ""
+
+    def _load(self) -> Program:
+        """A new generation in the private folder, checked."""
+        folder = Path(self._folder.name)
+        number = self._generation + 1
+        graph = folder / f"{number}.bin"
+        if load.is_configuration(self._path):
+            compiled = load.compile_to(self._path, folder)
+            compiled.rename(graph)
+            source = compiled.with_suffix(".secrets")
+            if source.exists():
+                source.rename(graph.with_suffix(".secrets"))
+        else:
+            _copy(self._path, graph)
+            if self._path.with_suffix(".secrets").exists():
+                _copy(self._path.with_suffix(".secrets"), graph.with_suffix(".secrets"))
+        program = load.load(graph, self._environment())
+        self._generation, self._graph = number, graph
+        return program
+
+    def _environment(self) -> dict[str, str]:
+        return {**load.read_env_file(self._path.parent / ".env"), **load.environment()}
+
+    async def _keep(self, worker: Worker, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run a worker, and another when it dies."""
+        pause, longest = BACK_OFF
+        started = False
+        while not self.draining:
+            began = time.monotonic()
+            refused = await self._start(worker)
+            if refused and not started:
+                self._failure = self._failure or ArchflowError(refused)
+                self.draining = True
+                task_status.started()
+                await self.stop()
+                return
+            if not started:
+                started = True
+                task_status.started()
+            process = worker.process
+            assert process is not None  # noqa: S101 - _start made it
+            status = await process.wait()
+            worker.serving = ""
+            if worker.line is not None:
+                await worker.line.close()
+                worker.line = None
+            if self.draining:
+                return
+            if time.monotonic() - began > STEADY:
+                pause = BACK_OFF[0]
+            self._log("worker_died", level="error", worker=worker.number, status=status, restart_in=pause)
+            await trio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    async def _start(self, worker: Worker) -> str:
+        """Start a worker and wait until it serves; returns why it does not."""
+        ours, theirs = socket.socketpair()
+        try:
+            command = [sys.executable, "-m", "archflow_engine", str(self._graph), *self._options]
+            worker.process = await trio.lowlevel.open_process(
+                [*command, "--control", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+        worker.line = Line(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+        with trio.move_on_after(START):
+            answer = await worker.line.answer()
+            if isinstance(answer, Serving):
+                worker.serving = answer.digest
+                self._log("worker_serving", worker=worker.number, pid=worker.process.pid)
+                return ""
+            if isinstance(answer, Refused):
+                return answer.reason
+            return f"worker {worker.number} ended before it served"
+        worker.process.kill()
+        return f"worker {worker.number} did not serve within {START:g} s"
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise ArchflowError(f"{source} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)

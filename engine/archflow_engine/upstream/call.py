@@ -1,0 +1,152 @@
+"""One request on its way to an upstream, and who hears what comes of it.
+
+A Call outlives a connection: when a kept-alive connection turns out to be dead before a byte of the reply came, the
+same Call goes out again on a fresh one.
+
+Rule: after `reply(..., end=True)` or `failed` the sink hears nothing more of this call.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from archflow_schema.errors import UpstreamError
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class ReplyHead:
+    """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1).
+
+    Attributes:
+        status: the final status, never 1xx.
+        headers: lower-case names, in order, without content-length and hop-by-hop headers.
+        length: Content-Length if the upstream told it.
+        content_type, content_encoding: lower-case; empty if absent.
+    """
+
+    __slots__ = ("content_encoding", "content_type", "headers", "length", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.length: int | None = None
+        self.content_type = b""
+        self.content_encoding = b""
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Take one header, unless it is for this hop or this origin only."""
+        if name in _NOT_RELAYED:
+            if name == b"content-length" and value.isdigit():
+                self.length = int(value)
+            return
+        if name == b"content-type":
+            self.content_type = value.lower()
+        elif name == b"content-encoding":
+            self.content_encoding = value.lower()
+        self.headers.append((name, value))
+
+
+_NOT_RELAYED = frozenset({
+    # Hop by hop, RFC 9110 section 7.6.1; the length is told anew by whoever frames the body.
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer",
+    b"transfer-encoding", b"upgrade", b"content-length",
+    # About the upstream's origin; a client that believed them would apply them to us.
+    b"set-cookie", b"alt-svc", b"strict-transport-security",
+})  # fmt: skip
+
+
+class Sink(Protocol):
+    """Who hears what an upstream answers."""
+
+    def sent(self, address: str, *, reused: bool) -> None:
+        """The request is on its way to `address`."""
+
+    def reply(self, head: ReplyHead | None, data: bytes, end: bool) -> None:
+        """What one read brought: the head if it came just now, more of the body, and whether it is complete."""
+
+    def failed(self, error: UpstreamError) -> None:
+        """There will be no (more) reply."""
+
+
+class Carrier(Protocol):
+    """The connection that carries a call."""
+
+    def cancel(self, call: Call) -> None:
+        """Nobody wants the reply any more: close the connection or reset the stream."""
+
+    def pause(self, call: Call) -> None:
+        """Receive nothing for now: whoever gets the reply is slow."""
+
+    def resume(self, call: Call) -> None:
+        """Receive again."""
+
+
+class Call:
+    """One request on its way.
+
+    Attributes:
+        method, target, authority: the request line; `authority` is the Host.
+        headers: complete but for framing.
+        prefix: the same request line and static headers as HTTP/1.1 bytes, prepared once; may be empty.
+        body: the whole body.
+        sink: who hears of it.
+        carrier: the connection, once there is one.
+        retried: whether it went out again after a stale connection.
+        answered: whether any byte of a reply came.
+    """
+
+    __slots__ = (
+        "answered", "authority", "body", "cancelled", "carrier", "headers", "prefix", "retried", "sink", "static",
+        "target",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        target: bytes,
+        authority: bytes,
+        static: Headers,
+        prefix: bytes,
+        headers: Headers,
+        body: bytes,
+        sink: Sink,
+    ) -> None:
+        self.target = target
+        self.authority = authority
+        self.static = static
+        self.prefix = prefix
+        self.headers = headers
+        self.body = body
+        self.sink = sink
+        self.carrier: Carrier | None = None
+        self.retried = False
+        self.answered = False
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Nobody wants the reply any more."""
+        self.cancelled = True
+        if self.carrier is not None:
+            self.carrier.cancel(self)
+            self.carrier = None
+
+    def pause(self) -> None:
+        """Stop receiving for a while."""
+        if self.carrier is not None:
+            self.carrier.pause(self)
+
+    def resume(self) -> None:
+        """Go on receiving."""
+        if self.carrier is not None:
+            self.carrier.resume(self)
+
+    def http1(self) -> bytes:
+        """The request as HTTP/1.1, ready to send in one piece."""
+        lines = [self.prefix or b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, self.authority)]
+        if not self.prefix:
+            lines += [b"%b: %b\r\n" % header for header in self.static]
+        lines += [b"%b: %b\r\n" % header for header in self.headers]
+        lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
+        lines.append(self.body)
+        return b"".join(lines)

@@ -1,0 +1,190 @@
+"""An HTTP/1.1 connection to an upstream, on the hub.
+
+Parsing is httptools (llhttp). Replies framed by length, by chunks or by the connection's end are all relayed as they
+come; what one read brings is told to the sink in one call.
+
+Rule: a connection is reused only when its reply ended exactly where its framing says and both sides keep it alive.
+Invariant: `call` is None exactly while the connection is idle in its pool.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httptools
+from archflow_schema.errors import UpstreamProtocolError
+
+from archflow_engine.hub import Channel
+from archflow_engine.upstream.call import Call, ReplyHead
+
+if TYPE_CHECKING:
+    from archflow_engine.upstream.pool import Pool
+
+MAX_HEAD = 256 * 1024
+_NO_BODY = frozenset({204, 304})
+
+
+class Http1Upstream:
+    """One connection; carries one call at a time."""
+
+    def __init__(self, pool: Pool, channel: Channel, address: str) -> None:
+        self.address = address
+        self.channel = channel
+        self.call: Call | None = None
+        self.idle_since = 0.0
+        self._pool = pool
+        self._calls = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._head: ReplyHead | None = None
+        self._told: ReplyHead | None = None
+        self._framed = False
+        self._keep = False
+        self._chunks: list[bytes] = []
+        self._complete = False
+        self._extra = False
+        self._head_size = 0
+
+    def begin(self, call: Call) -> None:
+        """Send a call on this connection."""
+        self.call = call
+        call.carrier = self
+        self._calls += 1
+        call.sink.sent(self.address, reused=self._calls > 1)
+        if call.carrier is self:
+            self.channel.write(call.http1())
+
+    def cancel(self, call: Call) -> None:
+        self.call = None
+        self.channel.close()
+        self._pool.gone(self)
+
+    def pause(self, call: Call) -> None:
+        self.channel.pause()
+
+    def resume(self, call: Call) -> None:
+        self.channel.resume()
+
+    # What the hub tells.
+
+    def received(self, data: bytes) -> None:
+        call = self.call
+        if call is None:
+            # Nothing was asked, so nothing may be said: a late or unframed reply would answer the wrong client.
+            self.channel.close()
+            self._pool.gone(self)
+            return
+        call.answered = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("it switched protocols, which nobody asked for")
+            return
+        except httptools.HttpParserError as error:
+            self._fail(f"it does not speak HTTP/1.1: {error}")
+            return
+        head = self._told
+        if head is None:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                self._fail(f"its reply's headers exceed {MAX_HEAD} bytes")
+            return
+        chunks = self._chunks
+        body = b"" if not chunks else chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if chunks:
+            self._chunks = []
+        new, self._head = self._head, None
+        if not self._complete:
+            if new is not None or body:
+                call.sink.reply(new, body, False)
+            return
+        self._finish_call(call, new, body)
+
+    def _finish_call(self, call: Call, new: ReplyHead | None, body: bytes) -> None:
+        keep = self._framed and self._keep and not self._extra and not self.channel.unsent
+        self.call = None
+        call.carrier = None
+        if keep:
+            self._complete = self._framed = False
+            self._told = None
+            self._head_size = 0
+            self.channel.resume()
+            self._pool.rest(self)
+        else:
+            self.channel.close()
+            self._pool.gone(self)
+        call.sink.reply(new, body, True)
+
+    def ended(self, error: OSError | None) -> None:
+        self._pool.gone(self)
+        call = self.call
+        if call is None:
+            return
+        told = self._told
+        if told is not None and not self._framed and error is None:
+            self._finish_call(call, None, b"")  # the connection's end was the framing: RFC 9112 section 6.3, rule 8
+            return
+        self.call = None
+        call.carrier = None
+        if self._calls > 1 and not call.answered and not call.retried:
+            call.retried = True
+            self._pool.send_fresh(call)
+            return
+        reason = f": {error.strerror or error}" if error is not None else ""
+        stage = "in the middle of its reply" if call.answered else "before it replied"
+        call.sink.failed(UpstreamProtocolError(f"{self.address} closed the connection {stage}{reason}"))
+
+    def drained(self) -> None:
+        """A large request is sent; the reply is awaited as before."""
+
+    def _fail(self, reason: str) -> None:
+        call = self.call
+        self.call = None
+        self.channel.close()
+        self._pool.gone(self)
+        if call is not None:
+            call.carrier = None
+            call.sink.failed(UpstreamProtocolError(f"{self.address} sent an unusable reply: {reason}"))
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._extra = True
+            return
+        self._head = ReplyHead()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._extra or self._head is None:
+            return  # the second message of a desynchronised connection, or a trailer
+        name = name.lower()
+        if name == b"transfer-encoding" and value.lower().endswith(b"chunked"):
+            self._framed = True
+        self._head.add(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._extra or self._head is None:
+            return
+        head = self._head
+        head.status = self._parser.get_status_code()
+        if head.status < 200:
+            return
+        if head.length is not None or head.status in _NO_BODY:
+            self._framed = True
+        self._told = head
+
+    def on_body(self, data: bytes) -> None:
+        if not self._extra:
+            self._chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._extra:
+            return
+        if self._told is None:
+            self._head = None  # an interim reply (1xx): the final one follows
+            self._framed = False
+            return
+        self._complete = True
+        self._keep = self._parser.should_keep_alive()

@@ -1,0 +1,347 @@
+"""The connections to one origin: kept alive, checked before reuse, opened when there is none.
+
+Idle HTTP/1.1 connections are a stack, so that a burst's extra connections grow old and are closed. A connection that
+became readable or closed while idle is noticed by the hub, and looked at once more before it is used.
+
+Rule: no task is made for a request; only resolving a name takes one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from typing import Literal, NamedTuple
+
+from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout
+
+from archflow_engine.hub import Channel, Hub, monotonic
+from archflow_engine.tls import TlsChannel
+from archflow_engine.upstream.address import Address, Resolver
+from archflow_engine.upstream.call import Call
+from archflow_engine.upstream.http1 import Http1Upstream
+from archflow_engine.upstream.http2 import Http2Upstream
+
+IDLE = 60.0
+"""Seconds after which an idle connection is closed rather than reused."""
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+
+
+class Origin(NamedTuple):
+    """What a pool connects to. `ca` is the path of a CA bundle, empty for the system's."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    http: Literal["1.1", "2"]
+    ca: str
+    connect: float
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def client_tls(origin: Origin) -> ssl.SSLContext:
+    """A context that verifies the upstream's certificate and name, TLS 1.2 or later.
+
+    Raises:
+        OSError: the CA bundle cannot be read.
+    """
+    context = ssl.create_default_context(cafile=origin.ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2", "http/1.1"] if origin.http == "2" else ["http/1.1"])
+    return context
+
+
+class Pool:
+    """All connections of this worker to one origin."""
+
+    def __init__(self, hub: Hub, origin: Origin, keep: int) -> None:
+        self.origin = origin
+        self.keep = keep
+        self.opened = 0
+        self._hub = hub
+        self._resolver = Resolver(origin.host, origin.port)
+        self._tls = client_tls(origin) if origin.scheme == "https" else None
+        self._idle: list[Http1Upstream] = []
+        self._open: set[Http1Upstream | Http2Upstream] = set()
+        self._shared: list[Http2Upstream] = []
+        self._dials: set[_Dial] = set()
+        self._waiting: list[Call] = []
+        self._closed = False
+        self.deadline = monotonic() + IDLE
+        hub.timed.add(self)
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them idle."""
+        return len(self._open), len(self._idle)
+
+    def send(self, call: Call) -> None:
+        """Send a call on a kept connection, or on a new one. The sink hears the rest."""
+        if self._shared:
+            for shared in self._shared:
+                if shared.begin(call):
+                    return
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not _stale(connection):
+                connection.begin(call)
+                return
+            connection.channel.close()
+            self.gone(connection)
+        self.send_fresh(call)
+
+    def send_fresh(self, call: Call) -> None:
+        """Send a call on a new connection."""
+        if self.origin.http == "2" and self._dials:
+            self._waiting.append(call)  # one connection will carry them all
+            return
+        addresses = self._resolver.known()
+        if addresses is None:
+            self._hub.spawn(self._resolve, call)
+        else:
+            self._dial(call, addresses)
+
+    async def _resolve(self, call: Call) -> None:
+        try:
+            addresses = await self._resolver.resolve()
+        except UpstreamError as error:
+            if not call.cancelled:
+                call.sink.failed(error)
+            return
+        if not call.cancelled:
+            self._dial(call, addresses)
+
+    def _dial(self, call: Call, addresses: list[Address]) -> None:
+        dial = _Dial(self._hub, self, call, addresses)
+        self._dials.add(dial)
+        call.carrier = dial
+        dial.next()
+
+    # What dials and connections tell.
+
+    def dialled(self, dial: _Dial, channel: Channel, address: str, protocol: str | None) -> None:
+        """A connection stands; its call goes out, and those that waited for it."""
+        self._dials.discard(dial)
+        self.opened += 1
+        prior_knowledge = self.origin.http == "2" and self.origin.scheme == "http"
+        if protocol == "h2" or prior_knowledge:
+            shared = Http2Upstream(self, channel, address)
+            channel.owner = shared
+            self._shared.append(shared)
+            self._open.add(shared)
+            shared.open()
+            first = [dial.call] if not dial.call.cancelled else []
+        else:
+            connection = Http1Upstream(self, channel, address)
+            channel.owner = connection
+            self._open.add(connection)
+            if dial.call.cancelled:
+                self.rest(connection)
+            else:
+                connection.begin(dial.call)
+            first = []
+        waiting, self._waiting = first + self._waiting, []
+        for call in waiting:
+            if not call.cancelled:
+                self.send(call)
+
+    def undialled(self, dial: _Dial, error: UpstreamError) -> None:
+        """No connection could be made."""
+        self._dials.discard(dial)
+        waiting, self._waiting = [dial.call, *self._waiting], []
+        for call in waiting:
+            call.carrier = None
+            if not call.cancelled:
+                call.sink.failed(error)
+
+    def rest(self, connection: Http1Upstream) -> None:
+        """A connection finished its call and may serve another."""
+        if self._closed or len(self._idle) >= self.keep:
+            connection.channel.close()
+            self.gone(connection)
+        else:
+            connection.idle_since = monotonic()
+            self._idle.append(connection)
+
+    def gone(self, connection: Http1Upstream | Http2Upstream) -> None:
+        """A connection closed."""
+        self._open.discard(connection)
+        if isinstance(connection, Http2Upstream):
+            self.full(connection)
+        elif connection in self._idle:
+            self._idle.remove(connection)
+
+    def full(self, connection: Http2Upstream) -> None:
+        """A shared connection takes no more calls."""
+        if connection in self._shared:
+            self._shared.remove(connection)
+
+    def expired(self, now: float) -> None:
+        """Close what has been idle for long."""
+        self.deadline = now + IDLE / 4
+        while self._idle and now - self._idle[0].idle_since > IDLE:
+            connection = self._idle.pop(0)
+            connection.channel.close()
+            self._open.discard(connection)
+        for shared in list(self._shared):
+            shared.close_if_idle(now, IDLE)
+
+    def close(self) -> None:
+        """Close everything, calls in flight included: their sinks are told nothing."""
+        self._closed = True
+        self._hub.timed.discard(self)
+        for dial in list(self._dials):
+            dial.cancel(dial.call)
+        for connection in list(self._open):
+            connection.channel.close()
+        self._open.clear()
+        self._idle.clear()
+        self._shared.clear()
+
+
+def _stale(connection: Http1Upstream) -> bool:
+    """Whether a peer closed an idle connection, or spoke out of turn, and the hub has not told yet."""
+    try:
+        connection.channel.sock.recv(1, _PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class _Dial:
+    """One connection being made: each address in turn, then TLS, within the connect timeout."""
+
+    def __init__(self, hub: Hub, pool: Pool, call: Call, addresses: list[Address]) -> None:
+        self.call = call
+        self._hub = hub
+        self._pool = pool
+        self._addresses = addresses
+        self._tried = 0
+        self._channel: _Connecting | Channel | None = None
+        self._error: OSError | None = None
+        self.deadline = monotonic() + pool.origin.connect
+        hub.timed.add(self)
+
+    def next(self) -> None:
+        """Try the next address, or give up."""
+        while self._tried < len(self._addresses):
+            family, place = self._addresses[self._tried]
+            self._tried += 1
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:
+                self._error = error
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            number = sock.connect_ex(place)
+            if number not in (0, errno.EINPROGRESS):
+                sock.close()
+                self._error = OSError(number, os.strerror(number))
+                continue
+            self._channel = _Connecting(self._hub, sock, self)
+            self._hub.join(self._channel)
+            return
+        self._end(UpstreamRefused(f"no connection to {self._pool.origin}: {_reason(self._error)}"))
+
+    def connected(self, sock: socket.socket) -> None:
+        """TCP stands: speak TLS if the origin wants it."""
+        origin = self._pool.origin
+        if self._pool._tls is None:  # noqa: SLF001 - the two halves of one thing
+            channel = Channel(self._hub, sock, self)
+            self._hub.adopt(channel)
+            self._channel = channel
+            self._ready(None)
+            return
+        secure = TlsChannel(
+            self._hub, sock, self, self._pool._tls, server_name=origin.host, secured=self._ready  # noqa: SLF001
+        )
+        self._hub.adopt(secure)
+        self._channel = secure
+        secure.handshake()
+
+    def _ready(self, protocol: str | None) -> None:
+        channel = self._channel
+        assert isinstance(channel, Channel)  # noqa: S101 - set by connected()
+        self._hub.timed.discard(self)
+        self._channel = None
+        _, place = self._addresses[self._tried - 1]
+        self._pool.dialled(self, channel, f"{place[0]}:{place[1]}", protocol)
+
+    def refused(self, error: OSError) -> None:
+        """This address does not answer."""
+        self._error = error
+        self._channel = None
+        self.next()
+
+    def received(self, data: bytes) -> None:
+        """Nothing is expected before the first request; a TLS channel swallows its own."""
+
+    def drained(self) -> None:
+        """The handshake's records are sent."""
+
+    def ended(self, error: OSError | None) -> None:
+        """The peer gave up during the handshake, or we did, for its certificate."""
+        self._channel = None
+        self._end(UpstreamRefused(f"no TLS connection to {self._pool.origin}: {_reason(error)}"))
+
+    def expired(self, now: float) -> None:
+        origin = self._pool.origin
+        self._drop()
+        self._end(UpstreamTimeout(f"no connection to {origin} within {origin.connect:g} s"))
+
+    def cancel(self, call: Call) -> None:
+        """The client left. A connection that others wait for is made all the same."""
+        if not self._pool._waiting:  # noqa: SLF001
+            self._drop()
+            self._hub.timed.discard(self)
+            self._pool._dials.discard(self)  # noqa: SLF001
+
+    def pause(self, call: Call) -> None:
+        """Nothing flows yet."""
+
+    def resume(self, call: Call) -> None:
+        """Nothing flows yet."""
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _end(self, error: UpstreamError) -> None:
+        self._hub.timed.discard(self)
+        self._pool.undialled(self, error)
+
+
+class _Connecting(Channel):
+    """A socket whose connection is being made; the first event tells how that went."""
+
+    __slots__ = ("_dial",)
+
+    def __init__(self, hub: Hub, sock: socket.socket, dial: _Dial) -> None:
+        super().__init__(hub, sock, dial)
+        self._dial = dial
+
+    def ready(self, mask: int) -> None:
+        number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self.close()
+            self._dial.refused(OSError(number, os.strerror(number)))
+        else:
+            self.closed = True  # the socket lives on in the channel that adopts it
+            self._dial.connected(self.sock)
+
+
+def _reason(error: OSError | None) -> str:
+    """What went wrong, in words for a log line."""
+    if error is None:
+        return "the peer closed the connection"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    return (error.strerror or str(error)).lower()
