@@ -9,6 +9,8 @@
     12      32    sha256 of everything after it
     44      -     the Graph as msgpack (arrays, see graph.py)
 
+graph.secrets lies beside it: a JSON object, entry -> key, of the keys that stood literally in the configuration.
+
 Rule: no pickle, ever. Bytes from a stranger either load into a sound Graph or raise an ArtifactError.
 Invariant: `dump(load(data)) == data`, and the same graph always gives the same bytes.
 """
@@ -66,7 +68,9 @@ def load(data: bytes) -> Graph:
         )
     body = data[_HEAD.size :]
     if hashlib.sha256(body).digest() != expected:
-        raise DigestMismatch("the content of this graph.bin is not what archc wrote: it was changed or cut short")
+        raise DigestMismatch(
+            "the content of this graph.bin is not what archc wrote: it was changed or cut short"
+        )
     try:
         graph = _decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -75,6 +79,18 @@ def load(data: bytes) -> Graph:
     if found:
         raise MalformedGraph("this graph.bin does not hold together: " + "; ".join(found[:5]))
     return graph
+
+
+def secrets_name(graph: str) -> str:
+    """Where the side file of a graph lies: `graph.secrets` beside `graph.bin`."""
+    folder, slash, name = graph.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return f"{folder}{slash}{stem if dot and stem else name}.secrets"
+
+
+def dump_secrets(secrets: dict[str, str]) -> bytes:
+    """The bytes of a side file."""
+    return msgspec.json.format(msgspec.json.encode(secrets, order="sorted"), indent=2) + b"\n"
 
 
 def _head(data: bytes) -> tuple[int, int, bytes]:

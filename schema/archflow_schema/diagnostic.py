@@ -112,5 +112,6 @@ class Report:
     def as_errors(self) -> None:
         """Turn every warning into an error, for `--strict`."""
         self._found = dict.fromkeys(
-            structs.replace(one, severity="error") if one.severity == "warning" else one for one in self._found
+            structs.replace(one, severity="error") if one.severity == "warning" else one
+            for one in self._found
         )

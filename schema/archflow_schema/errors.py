@@ -78,7 +78,9 @@ class SecretsMissing(ArchflowError):
 
     def __init__(self, names: tuple[str, ...], where: str) -> None:
         listed = ", ".join(names)
-        super().__init__(f"{where} lacks {listed}: set it in the environment, or in a .env file beside the graph")
+        super().__init__(
+            f"{where} lacks {listed}: set it in the environment, or in a .env file beside the graph"
+        )
         self.names = names
 
 

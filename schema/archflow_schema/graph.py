@@ -239,7 +239,7 @@ class Graph(Struct, frozen=True, array_like=True):
         secrets: the entries of `graph.secrets` that its Texts refer to, sorted.
         requires: the plugins it was compiled with.
         blobs: what its kinds compiled.
-        dialects: the dialect kinds in use.
+        dialects: the names of the dialects in use, such as `openai_chat` for the kind `dialect.openai_chat`.
     """
 
     source: str

@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-_REFERENCE = re.compile(r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})")
+_REFERENCE = re.compile(
+    r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\})"
+)
 
 
 class Env(Struct, frozen=True, array_like=True, tag="env"):
@@ -74,5 +76,6 @@ def resolve(text: Text, lookup: Callable[[Env | Secret], str]) -> str:
 def show(text: Text) -> str:
     """A Text as people may see it: references by name, secrets masked."""
     return "".join(
-        part if isinstance(part, str) else f"${part.name}" if isinstance(part, Env) else "***" for part in text
+        part if isinstance(part, str) else f"${part.name}" if isinstance(part, Env) else "***"
+        for part in text
     )

@@ -1,0 +1,126 @@
+"""A graph while it is made: nodes get their index when they are added, so what an edge leads to is added first.
+
+Rule: the only place that calls `Kind.compile`; what it names and keeps is collected here.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from archflow_compiler.passes.models import Names
+from archflow_compiler.secrets import Vault, entry_name
+from archflow_compiler.tree import Path
+from archflow_compiler.unit import Unit
+from archflow_plugins.contexts import CompileContext, encode_compiled, environment_names, secret_keys
+from archflow_plugins.kinds import Kind
+from archflow_plugins.registry import Registry
+from archflow_schema.config import Config
+from archflow_schema.diagnostic import Range
+from archflow_schema.graph import Blob, Edge, Listener, Node, Origin, Reply, Upstream, Use
+from archflow_schema.text import Text
+
+
+class Draft:
+    """The parts of a graph so far, and what is needed to make more.
+
+    Attributes:
+        unit, names, registry, vault: what lowering reads.
+        nodes, upstreams, listeners, tracers: the parts.
+        kinds: dotted names of the kinds in use.
+        texts: every Text that the graph holds.
+        blobs: what kinds compiled, by digest.
+    """
+
+    def __init__(self, unit: Unit, names: Names, registry: Registry) -> None:
+        self.unit = unit
+        self.names = names
+        self.registry = registry
+        self.vault = Vault(unit)
+        self.nodes: list[Node] = []
+        self.upstreams: list[Upstream] = []
+        self.listeners: list[Listener] = []
+        self.tracers: list[Use] = []
+        self.kinds: set[str] = set()
+        self.texts: list[Text] = []
+        self.blobs: dict[str, Blob] = {}
+        self._replies: dict[tuple[int, str], int] = {}
+
+    @property
+    def config(self) -> Config:
+        """The configuration that is lowered."""
+        return self.unit.config
+
+    def add(self, node: Node) -> int:
+        """Add a node; its index."""
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def reply(self, name: str, status: int, code: str) -> int:
+        """The node that answers with an error; the same error is answered by one node."""
+        key = (status, code)
+        if key not in self._replies:
+            self._replies[key] = self.add(Reply(name=name, status=status, code=code))
+        return self._replies[key]
+
+    def origin(self, *path: str | int) -> Origin:
+        """Where something was said."""
+        if not self.unit.places.said(*path):
+            return Origin()
+        place = self.unit.places.value(*path)
+        return Origin(file=place.file.rpartition("/")[2], line=place.line)
+
+    def use(
+        self, kind: type[Kind], config: Struct, name: str, at: Path, entry: str
+    ) -> tuple[Use, Struct] | None:
+        """Let a kind compile its configuration.
+
+        Args:
+            kind: the kind.
+            config: its decoded configuration.
+            name: what messages call this use.
+            at: where its configuration stands.
+            entry: what the names of its secrets begin with.
+
+        Returns:
+            What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
+        """
+        unit = self.unit
+
+        def locate(*path: str | int) -> Range | None:
+            return unit.places.value(*at, *path)
+
+        def secret(raw: str, path: Path) -> Text:
+            return self.vault.text(raw, entry_name(entry, *path), (*at, *path))
+
+        ctx = CompileContext(name, unit.report, locate, secret)
+        try:
+            compiled = kind.compile(config, ctx)
+            stored = encode_compiled(compiled)
+        except Exception as error:  # noqa: BLE001 - a plugin's bug must not look like ours
+            unit.error(
+                "kind-failed",
+                f"the kind {kind.kind} could not compile this: {type(error).__name__}: {error}",
+                unit.places.value(*at),
+                detail=f"this is a mistake in the plugin that offers {kind.kind}",
+            )
+            return None
+        self.kinds.add(kind.kind)
+        self.texts += ctx.texts
+        for blob in ctx.blobs:
+            self.blobs[blob.digest] = blob
+        return Use(kind.kind, stored), compiled
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The variables that the graph refers to."""
+        return tuple(sorted(environment_names(self.texts)))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The side-file entries that the graph refers to."""
+        return tuple(sorted(secret_keys(self.texts)))
+
+
+def edges(**targets: int) -> tuple[Edge, ...]:
+    """Edges by outcome: `edges(allow=3, deny=0)`."""
+    return tuple(Edge(outcome, target) for outcome, target in targets.items())

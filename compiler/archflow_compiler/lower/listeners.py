@@ -1,0 +1,189 @@
+"""Listeners -> entries: guards in order, then the route, then the models.
+
+::
+
+    endpoint -> guard -> guard -> route -> [limit ->] dispatch -> the client
+                  |        |        |         |          |
+                  +--------+--------+---------+----------+--> reply
+
+Rule: every path from an endpoint passes all guards of its listener before it reaches a model.
+"""
+
+from __future__ import annotations
+
+from archflow_compiler.decode import Decoder
+from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.lower.providers import Providers
+from archflow_compiler.passes.models import Model
+from archflow_compiler.tree import Mapping, Path
+from archflow_plugins.kinds import Dialect
+from archflow_plugins.kinds import Guard as GuardKind
+from archflow_schema.config import GuardUse
+from archflow_schema.config import Listener as ListenerConfig
+from archflow_schema.errors import KindMissing
+from archflow_schema.graph import Edge, Endpoint, Guard, Limits, Listener, Route, Tls
+
+
+def lower(draft: Draft, providers: Providers) -> None:
+    """Add every listener that serves models."""
+    for index, listener in enumerate(draft.config.listeners):
+        if listener.type != "agent":
+            _listener(draft, providers, index, listener)
+
+
+def _listener(draft: Draft, providers: Providers, index: int, listener: ListenerConfig) -> None:
+    at: Path = ("listeners", index)
+    entry = _route(draft, providers, at, listener)
+    for number in reversed(range(len(listener.guards))):
+        entry = _guard(draft, (*at, "guards", number), listener, number, entry)
+    if listener.port is None:
+        return  # reported by `references`
+    draft.listeners.append(
+        Listener(
+            name=listener.name,
+            type=listener.type,
+            address=listener.address,
+            port=listener.port,
+            timeout=listener.timeout,
+            endpoints=_endpoints(draft, providers, entry),
+            tls=None if listener.tls is None else Tls(listener.tls.certificate, listener.tls.private_key),
+            limits=Limits(
+                head=listener.limits.head,
+                headers=listener.limits.headers,
+                body=listener.limits.body,
+                receive=listener.limits.receive,
+                idle=listener.limits.idle,
+                connections=listener.limits.connections,
+            ),
+            models=_listed(draft),
+            origin=draft.origin(*at),
+        )
+    )
+
+
+def _route(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig) -> int:
+    asked = _names(draft, providers)
+    targets = {model.name: providers.entry(model) for model in (*asked.models, *asked.wildcards)}
+    default = draft.names.default
+    return draft.add(
+        Route(
+            name=f"route {listener.name}",
+            names=tuple(sorted((name, model.name, reason) for name, (model, reason) in asked.names.items())),
+            wildcards=tuple(sorted((model.prefix, model.name) for model in asked.wildcards)),
+            default=default.name if default is not None else "",
+            unknown=_unknown(draft, at, listener),
+            edges=(
+                *(
+                    Edge(f"model:{name}", entry)
+                    for name, entry in sorted(targets.items())
+                    if entry is not None
+                ),
+                Edge("unknown", draft.reply("unknown model", 404, "model_not_found")),
+            ),
+            origin=draft.origin(*at),
+        )
+    )
+
+
+class _Asked:
+    """What a request may ask for: name -> model and why, and the models behind the names."""
+
+    def __init__(self, names: dict[str, tuple[Model, str]], wildcards: tuple[Model, ...]) -> None:
+        self.names = names
+        self.wildcards = wildcards
+        self.models = tuple({model.name: model for model, _ in names.values()}.values())
+
+
+def _names(draft: Draft, providers: Providers) -> _Asked:
+    """Later ones win: a model id gives way to a full name, that to a provider's name, and that to an alias."""
+    names: dict[str, tuple[Model, str]] = {}
+    models = [model for model in draft.names.models if not model.wildcard]
+    names.update((model.model_id, (model, "name")) for model in models)
+    names.update((model.full, (model, "name")) for model in (*models, *providers.limited))
+    names.update((model.name, (model, "name")) for model in models)
+    names.update((alias.alias, (alias.model, "alias")) for alias in draft.names.aliases)
+    return _Asked(names, tuple(model for model in draft.names.models if model.wildcard))
+
+
+def _unknown(draft: Draft, at: Path, listener: ListenerConfig) -> str:
+    """What a name that nobody knows does: Arch's prompt listeners send it to the default provider."""
+    wanted = "default" if listener.type == "prompt" else draft.config.routing.unknown_model
+    if wanted == "default" and draft.names.default is None:
+        said = listener.type == "model"
+        say = draft.unit.error if said else draft.unit.warning
+        say(
+            "no-default",
+            "no provider is the default, so requests for unknown models are refused",
+            draft.unit.places.value("routing", "unknown_model") if said else draft.unit.places.value(*at),
+            detail="Arch asks a random provider then",
+            fix="add `default: true` to a provider",
+        )
+        return "refuse"
+    return wanted
+
+
+def _listed(draft: Draft) -> tuple[str, ...]:
+    """What GET /v1/models lists: the providers' names, then the aliases."""
+    models = [model.name for model in draft.names.models if not model.wildcard]
+    return tuple(dict.fromkeys([*models, *(alias.alias for alias in draft.names.aliases)]))
+
+
+def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint, ...]:
+    """A path for every dialect that some upstream speaks."""
+    found = []
+    spoken = providers.dialects()
+    for dotted, kind in draft.registry.family("dialect").items():
+        name = dotted.partition(".")[2]
+        if name in spoken and issubclass(kind, Dialect):
+            draft.kinds.add(dotted)
+            found.append(Endpoint(kind.path, name, entry))
+    return tuple(sorted(found, key=lambda endpoint: endpoint.path))
+
+
+def _guard(draft: Draft, at: Path, listener: ListenerConfig, number: int, following: int) -> int:
+    guard = listener.guards[number]
+    name = f"guard {guard.name or guard.kind}" + (
+        f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
+    )
+    kind = _guard_kind(draft, at, guard)
+    node = draft.unit.places.node(*at)
+    if kind is None or not isinstance(node, Mapping):
+        return following
+    config = Decoder(draft.unit.report, draft.unit.places).struct(
+        node.without("kind", "name"), kind.config, at
+    )
+    if config is None:
+        return following
+    used = draft.use(kind, config, guard.name or guard.kind, at, f"listeners.{listener.name}.guards.{number}")
+    if used is None:
+        return following
+    return draft.add(
+        Guard(
+            name=name,
+            use=used[0],
+            edges=edges(
+                allow=following,
+                deny=draft.reply("guard denied", 400, "guard_denied"),
+                failed=draft.reply("guard failed", 503, "guard_failed"),
+            ),
+            origin=draft.origin(*at),
+        )
+    )
+
+
+def _guard_kind(draft: Draft, at: Path, guard: GuardUse) -> type[GuardKind] | None:
+    dotted = guard.kind if "." in guard.kind else f"guard.{guard.kind}"
+    try:
+        kind = draft.registry.kind(dotted)
+    except KindMissing as error:
+        draft.unit.error(
+            "unknown-kind",
+            str(error),
+            draft.unit.places.value(*at, "kind"),
+            fix="name the plugin that offers it under `plugins`; `archc plugins list` shows what is installed",
+        )
+        return None
+    if not issubclass(kind, GuardKind):
+        draft.unit.error("unknown-kind", f"{dotted} is no guard", draft.unit.places.value(*at, "kind"))
+        return None
+    return kind

@@ -1,0 +1,128 @@
+"""What a configuration may say and this version does not do yet.
+
+What changes the answers that clients get is refused, for a gateway without it would be another one. What only tunes,
+saves or observes is a warning. Either way its keys were decoded and checked like all others.
+
+Rule: a section leaves this list in the change that adds its nodes.
+Invariant: nothing that a user wrote is ignored silently.
+"""
+
+from __future__ import annotations
+
+from archflow_compiler.passes.models import Names
+from archflow_compiler.tree import Path
+from archflow_compiler.unit import Unit
+
+_WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
+    (("model_metrics_sources",), "models are not ranked by cost or latency yet"),
+    (("prompt_caching",), "the prompt caches of providers are not managed yet"),
+    (("routing", "route_on_user_only"), "no model chooses routes yet"),
+    (("routing", "model"), "no model chooses routes yet"),
+    (("routing", "model_provider"), "no model chooses routes yet"),
+    (("routing", "session_ttl_seconds"), "sessions do not stay with a model yet"),
+    (("routing", "session_max_entries"), "sessions do not stay with a model yet"),
+    (("routing", "session_cache"), "sessions do not stay with a model yet"),
+    (("routing", "routing_budget"), "sessions do not stay with a model yet"),
+    (("overrides", "prompt_target_intent_matching_threshold"), "prompts are not matched with targets yet"),
+    (("overrides", "optimize_context_window"), "prompts are not matched with targets yet"),
+    (("overrides", "disable_signals"), "conversations are not judged yet"),
+    (("overrides", "llm_routing_model"), "no model chooses routes yet"),
+    (("overrides", "agent_orchestration_model"), "no model chooses agents yet"),
+    (("overrides", "orchestrator_model_context_length"), "no model chooses agents yet"),
+    (("tracing", "span_attributes", "header_prefixes"), "request headers do not become span attributes yet"),
+)
+"""Path -> why it has no effect yet."""
+
+_NEVER: tuple[tuple[Path, str], ...] = (
+    (("mode",), "Arch reads this key and does nothing with it, and so do we"),
+    (
+        ("tracing", "trace_arch_internal"),
+        "a request makes no internal hops here, so there is nothing more to trace",
+    ),
+)
+"""Path -> why it has no effect at all."""
+
+
+def report(unit: Unit, names: Names) -> None:
+    """Say what is refused and what has no effect yet."""
+    _refused(unit, names)
+    for path, why in _WITHOUT_EFFECT:
+        if unit.places.said(*path):
+            unit.warning("no-effect-yet", f'"{path[-1]}" has no effect yet: {why}', unit.places.key(*path))
+    for path, why in _NEVER:
+        if unit.places.said(*path):
+            unit.warning("no-effect", f'"{path[-1]}" has no effect: {why}', unit.places.key(*path))
+    _unused(unit)
+
+
+def _refuse(unit: Unit, path: Path, what: str) -> None:
+    unit.error(
+        "not-yet-supported",
+        f"{what} {'are' if what.endswith('s') else 'is'} not supported yet",
+        unit.places.key(*path),
+        detail="it was read and checked; the part of the gateway that does it comes with a later version",
+        fix="leave it out for now",
+    )
+
+
+def _refused(unit: Unit, names: Names) -> None:
+    config = unit.config
+    if config.prompt_targets:
+        _refuse(unit, ("prompt_targets",), "prompt targets")
+    if config.prompt_guards is not None:
+        _refuse(unit, ("prompt_guards", "input_guards", "jailbreak"), "the jailbreak guard")
+    if config.error_target is not None:
+        _refuse(unit, ("error_target",), "error_target")
+    if config.state_storage is not None:
+        _refuse(unit, ("state_storage",), "the Responses API and its state")
+    if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
+        _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners")
+    if names.preferences:
+        path = names.preferences[0].path
+        _refuse(unit, path[: path.index("routing_preferences") + 1], "routing preferences")
+    for index, listener in enumerate(config.listeners):
+        at: Path = ("listeners", index)
+        if listener.type == "agent":
+            _refuse(unit, (*at, "type"), "a listener of type agent")
+        if listener.input_filters:
+            _refuse(unit, (*at, "input_filters"), "filters")
+        if listener.output_filters:
+            _refuse(unit, (*at, "output_filters"), "filters")
+
+
+def _unused(unit: Unit) -> None:
+    """Sections that are complete in themselves and that nothing uses."""
+    config = unit.config
+    listeners = config.listeners
+    if config.endpoints and not config.prompt_targets and config.error_target is None:
+        _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
+    if config.system_prompt and not any(listener.type == "prompt" for listener in listeners):
+        _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
+    if config.agents and not any(listener.type == "agent" for listener in listeners):
+        _warn_unused(unit, "agents", "only listeners of type agent use agents, and there is none")
+    if config.filters and not any(one.input_filters or one.output_filters or one.agents for one in listeners):
+        _warn_unused(unit, "filters", "no listener names one")
+    for index, listener in enumerate(listeners):
+        if listener.max_retries:
+            unit.warning(
+                "no-effect-yet",
+                '"max_retries" has no effect yet: a failed request is not tried again',
+                unit.places.key("listeners", index, "max_retries"),
+            )
+        if listener.router and listener.type != "agent":
+            unit.warning(
+                "no-effect",
+                '"router" has no effect: only listeners of type agent choose agents',
+                unit.places.key("listeners", index, "router"),
+            )
+        if listener.agents and listener.type != "agent":
+            unit.error(
+                "agents-at-model",
+                f"a listener of type {listener.type} has no agents",
+                unit.places.key("listeners", index, "agents"),
+                fix="write `type: agent`",
+            )
+
+
+def _warn_unused(unit: Unit, key: str, why: str) -> None:
+    unit.warning("no-effect", f'"{key}" has no effect: {why}', unit.places.key(key))

@@ -1,0 +1,84 @@
+"""Whether a finished graph keeps its promises, asked of the graph alone.
+
+Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model around a guard.
+
+Rule: it reads a Graph and nothing else, so that it cannot repeat a mistake of lowering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archflow_schema.diagnostic import Diagnostic, Report
+from archflow_schema.graph import END, Dispatch, Graph, Guard, problems
+
+
+def verify(graph: Graph, report: Report) -> None:
+    """Report what does not hold; for a graph of the compiler that is a bug, and the report says so."""
+    for problem in (*problems(graph), *_unreached(graph), *_unguarded(graph)):
+        report.add(
+            Diagnostic(
+                code="unsound-graph",
+                severity="error",
+                summary=problem,
+                detail="archc made a graph that does not hold together: this is a mistake in archc",
+                fix="report it with this configuration",
+            )
+        )
+
+
+def _entries(graph: Graph) -> Iterator[tuple[str, int]]:
+    for listener in graph.listeners:
+        for endpoint in listener.endpoints:
+            yield f"{listener.name} {endpoint.path}", endpoint.entry
+
+
+def _unreached(graph: Graph) -> Iterator[str]:
+    reached: set[int] = set()
+    stack = [entry for _, entry in _entries(graph) if 0 <= entry < len(graph.nodes)]
+    while stack:
+        index = stack.pop()
+        if index not in reached:
+            reached.add(index)
+            stack += [edge.target for edge in graph.nodes[index].edges if 0 <= edge.target < len(graph.nodes)]
+    for index, node in enumerate(graph.nodes):
+        if index not in reached:
+            yield f"node {node.name} cannot be reached"
+    used = {node.upstream for node in graph.nodes if isinstance(node, Dispatch)}
+    for index, upstream in enumerate(graph.upstreams):
+        if index not in used:
+            yield f"upstream {upstream.name} is never asked"
+
+
+def _unguarded(graph: Graph) -> Iterator[str]:
+    """Paths that a request takes to a model by another outcome than `allow` of a guard."""
+    for where, entry in _entries(graph):
+        seen: set[int] = set()
+        stack = [(entry, where)]
+        while stack:
+            index, path = stack.pop()
+            if index in seen or not 0 <= index < len(graph.nodes):
+                continue
+            seen.add(index)
+            node = graph.nodes[index]
+            if not isinstance(node, Guard):
+                stack += [(edge.target, path) for edge in node.edges if edge.target != END]
+                continue
+            for edge in node.edges:
+                if edge.outcome == "allow":
+                    stack.append((edge.target, path))
+                elif _leads_to_model(graph, edge.target):
+                    yield f"{path}: {node.name} {edge.outcome} leads to a model all the same"
+
+
+def _leads_to_model(graph: Graph, start: int) -> bool:
+    stack, seen = [start], set()
+    while stack:
+        index = stack.pop()
+        if index in seen or not 0 <= index < len(graph.nodes):
+            continue
+        seen.add(index)
+        if isinstance(graph.nodes[index], Dispatch):
+            return True
+        stack += [edge.target for edge in graph.nodes[index].edges]
+    return False

@@ -1,0 +1,176 @@
+"""What happens to a prompt: prompt targets and their parameters, the endpoints they call, the guards before them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from archflow_schema.config.forms import Duration, Name, OneOrMore, Pairs, Scalar
+
+PARAMETER_TYPES: dict[str, str] = {
+    "int": "int",
+    "integer": "int",
+    "float": "float",
+    "number": "float",
+    "bool": "bool",
+    "boolean": "bool",
+    "str": "str",
+    "string": "str",
+    "list": "list",
+    "array": "list",
+    "dict": "dict",
+    "dictionary": "dict",
+    "object": "dict",
+}
+"""The spellings of a parameter's type. Arch takes any other word for `str`; we name it."""
+
+
+class Items(Struct, frozen=True):
+    """What a list holds.
+
+    Attributes:
+        type: the type of each item.
+    """
+
+    type: Name = "str"
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """A value that a prompt target takes from the conversation.
+
+    Attributes:
+        name: its name.
+        description: what it means.
+        type: `int`, `float`, `bool`, `str`, `list` or `dict`, in any of their usual spellings.
+        required: whether the user is asked for it when it is missing.
+        default: what it is when nobody says.
+        enum: the values that it may have.
+        in_path: for people: it stands in the endpoint's path as `{name}`.
+        format: how it is written, such as `City, State`.
+        items: for a list: what it holds.
+    """
+
+    name: Name
+    description: str
+    type: Name
+    required: bool = False
+    default: Scalar | None = None
+    enum: tuple[Scalar, ...] = ()
+    in_path: bool = False
+    format: str = ""
+    items: Items | None = None
+
+
+class TargetEndpoint(Struct, frozen=True, kw_only=True):
+    """The call that a prompt target makes.
+
+    Attributes:
+        name: a key of `endpoints`.
+        path: the path; `{name}` stands for a parameter, and a query may follow.
+        http_method: GET puts the parameters in the query, POST into a JSON body.
+        http_headers: extra headers.
+    """
+
+    name: Name
+    path: str
+    http_method: Literal["GET", "POST"] = "GET"
+    http_headers: Pairs = ()
+
+
+class PromptTarget(Struct, frozen=True, kw_only=True):
+    """An intent of users and the endpoint that serves it.
+
+    Attributes:
+        name: unique among the targets.
+        description: what the user wants; prompts are matched with it.
+        default: takes the prompts that match no other target.
+        parameters: what is taken from the conversation.
+        endpoint: the call to make.
+        system_prompt: goes before the conversation when a model puts the endpoint's answer into words.
+        auto_llm_dispatch_on_response: let a model put the endpoint's answer into words; else it is the answer.
+    """
+
+    name: Name
+    description: str
+    default: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    endpoint: TargetEndpoint | None = None
+    system_prompt: str = ""
+    auto_llm_dispatch_on_response: bool = True
+
+
+class ServiceEndpoint(Struct, frozen=True, kw_only=True):
+    """A service that prompt targets call.
+
+    Attributes:
+        name: what prompt targets call it: letters, digits and `_`.
+        endpoint: `host`, `host:port`, or a list of them that takes turns.
+        connect_timeout: until a connection is made.
+        protocol: `http` (port 80) or `https` (port 443).
+        http_host: the Host header, when it differs from the address.
+        prefix_affinity: keep a conversation with one address of the list.
+    """
+
+    name: Annotated[str, Meta(pattern="^[a-zA-Z][a-zA-Z0-9_]*$", extra={"form": "name"})]
+    endpoint: OneOrMore[str]
+    connect_timeout: Duration = 0.5
+    protocol: Literal["http", "https"] = "http"
+    http_host: str = ""
+    prefix_affinity: bool = False
+
+
+class OnException(Struct, frozen=True, kw_only=True):
+    """What a guard that denies does.
+
+    Attributes:
+        message: what the user reads.
+        forward_to_error_target: also tell the `error_target`.
+        error_handler: the path at the `error_target`.
+    """
+
+    message: str
+    forward_to_error_target: bool = False
+    error_handler: str = ""
+
+
+class Jailbreak(Struct, frozen=True):
+    """Refuses attempts to talk the model out of its rules.
+
+    Attributes:
+        on_exception: what happens then.
+    """
+
+    on_exception: OnException
+
+
+class InputGuards(Struct, frozen=True):
+    """The guards of prompts.
+
+    Attributes:
+        jailbreak: refuses attempts to talk the model out of its rules.
+    """
+
+    jailbreak: Jailbreak
+
+
+class PromptGuards(Struct, frozen=True):
+    """The guards of listeners of type `prompt`.
+
+    Attributes:
+        input_guards: those that judge what users say.
+    """
+
+    input_guards: InputGuards
+
+
+class ErrorTarget(Struct, frozen=True, kw_only=True):
+    """Where errors are told. Only Arch's documentation has it.
+
+    Attributes:
+        name: a key of `endpoints`.
+        path: the path there.
+    """
+
+    name: Name
+    path: str = "/"
