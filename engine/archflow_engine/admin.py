@@ -6,7 +6,7 @@ It stands on an address of its own, on loopback unless told otherwise, and shows
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import hypercorn.trio.run
 import msgspec
@@ -14,6 +14,9 @@ import trio
 from hypercorn.config import Config, Sockets
 
 from archflow_engine.metrics import CONTENT_TYPE, Snapshot, render
+
+if TYPE_CHECKING:
+    from hypercorn.typing import AppWrapper
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -45,7 +48,7 @@ class Admin:
         config.accesslog = config.errorlog = None
         config.graceful_timeout = 0.5
         await hypercorn.trio.run.worker_serve(
-            self,  # type: ignore[arg-type] - hypercorn's wrapper adds WSGI, which we are not
+            cast("AppWrapper", self),  # called as one, without the WSGI half
             config,
             sockets=sockets,
             shutdown_trigger=trio.sleep_forever,
@@ -73,7 +76,9 @@ class Admin:
                 return 200, "text/plain", b"ok\n"
             case "/readyz":
                 reason = self._ready()
-                return (503, "text/plain", f"{reason}\n".encode()) if reason else (200, "text/plain", b"ready\n")
+                return (
+                    (503, "text/plain", f"{reason}\n".encode()) if reason else (200, "text/plain", b"ready\n")
+                )
             case "/metrics":
                 return 200, CONTENT_TYPE, render(await self._snapshot()).encode()
             case "/graph":

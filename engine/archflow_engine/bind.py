@@ -10,11 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
-from archflow_plugins.contexts import RunContext
-from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Store, Tracer, compiled_type
-from archflow_schema import graph as ir
-from archflow_schema.errors import ArchflowError, MalformedGraph
-from archflow_schema.text import resolve
 
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
@@ -25,6 +20,11 @@ from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
 from archflow_engine.plan import ListenerPlan, Plan
 from archflow_engine.upstream.pool import Origin, Pool
+from archflow_plugins.contexts import RunContext
+from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Store, Tracer, compiled_type
+from archflow_schema import graph as ir
+from archflow_schema.errors import ArchflowError, MalformedGraph
+from archflow_schema.text import resolve
 
 if TYPE_CHECKING:
     from archflow_engine.load import Program
@@ -92,15 +92,21 @@ class _Binder:
             self._upstreams.append((upstream, provider, pool, authority))
         runners = [await self._runner(node) for node in graph.nodes]
         for node, runner in zip(graph.nodes, runners, strict=True):
-            runner.edges.update({
-                edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges
-            })
+            runner.edges.update(
+                {edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges}
+            )
         for listener in graph.listeners:
             endpoints = {}
             for endpoint in listener.endpoints:
                 if endpoint.dialect not in dialects:
-                    raise MalformedGraph(f"listener {listener.name}: the dialect {endpoint.dialect} is not declared")
-                endpoints[endpoint.path] = (dialects[endpoint.dialect], endpoint.dialect, runners[endpoint.entry])
+                    raise MalformedGraph(
+                        f"listener {listener.name}: the dialect {endpoint.dialect} is not declared"
+                    )
+                endpoints[endpoint.path] = (
+                    dialects[endpoint.dialect],
+                    endpoint.dialect,
+                    runners[endpoint.entry],
+                )
             plan.listeners[listener.address, listener.port] = ListenerPlan(plan, listener, endpoints)
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
@@ -117,7 +123,9 @@ class _Binder:
         try:
             compiled = msgspec.msgpack.decode(use.compiled, type=compiled_type(kind))
         except msgspec.MsgspecError as error:
-            raise MalformedGraph(f"{name}: the configuration of {use.kind} cannot be read: {error}") from error
+            raise MalformedGraph(
+                f"{name}: the configuration of {use.kind} cannot be read: {error}"
+            ) from error
         live = await kind.open(compiled, self._context(name))
         self.plan.kinds.append(live)
         return live
@@ -154,7 +162,9 @@ class _Binder:
             try:
                 self._pools[origin] = Pool(self.plan.hub, origin, upstream.pool)
             except OSError as error:
-                raise ArchflowError(f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}") from error
+                raise ArchflowError(
+                    f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}"
+                ) from error
         host = resolve(upstream.host, self._program.lookup)
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)

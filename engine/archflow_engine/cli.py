@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 if TYPE_CHECKING:
     from archflow_engine.run import Options
+    from archflow_plugins.registry import Policy
 
 ADMIN = "127.0.0.1:9901"
 
@@ -27,7 +28,13 @@ ADMIN = "127.0.0.1:9901"
     default=None,
     help=f"Where /healthz, /readyz, /metrics and /graph are served; `off` for nowhere.  [default: {ADMIN}]",
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes on the same ports.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes on the same ports.",
+)
 @click.option(
     "--drain",
     type=click.FloatRange(0),
@@ -57,7 +64,9 @@ ADMIN = "127.0.0.1:9901"
     show_default=True,
     help="What is logged.",
 )
-@click.option("--control", type=int, default=None, hidden=True, help="File descriptor of the supervisor's line.")
+@click.option(
+    "--control", type=int, default=None, hidden=True, help="File descriptor of the supervisor's line."
+)
 @click.version_option(metadata.version("archflow"), prog_name="archrun")
 def command(
     graph: Path | None,
@@ -85,7 +94,7 @@ def command(
         workers=workers,
         drain=drain,
         watch=watch,
-        plugins=plugins,  # type: ignore[arg-type] - click checked the choice
+        plugins=cast("Policy", plugins),  # click checked the choice
         log_format=log_format or ("console" if sys.stderr.isatty() else "json"),
         log_level=log_level,
         control=control,
@@ -95,9 +104,8 @@ def command(
 
 def _told(run: Callable[[Options], None], options: Options) -> int:
     """Run; what archflow raises on purpose is told in its own words, without a traceback."""
-    from archflow_schema.errors import ArchflowError
-
     from archflow_engine.load import ConfigurationRefused
+    from archflow_schema.errors import ArchflowError
 
     try:
         run(options)

@@ -36,7 +36,10 @@ class Numbers(Struct, tag="numbers"):
     def of(cls, snapshot: Snapshot) -> Numbers:
         """A snapshot in the form that travels."""
         return cls(
-            {name: {"\0".join(labels): value for labels, value in by.items()} for name, by in snapshot.values.items()},
+            {
+                name: {"\0".join(labels): value for labels, value in by.items()}
+                for name, by in snapshot.values.items()
+            },
             {
                 name: {"\0".join(labels): value for labels, value in by.items()}
                 for name, by in snapshot.histograms.items()
@@ -47,7 +50,10 @@ class Numbers(Struct, tag="numbers"):
         """Back from the form that travels."""
         return Snapshot(
             {name: {_labels(key): value for key, value in by.items()} for name, by in self.values.items()},
-            {name: {_labels(key): value for key, value in by.items()} for name, by in self.histograms.items()},
+            {
+                name: {_labels(key): value for key, value in by.items()}
+                for name, by in self.histograms.items()
+            },
         )
 
 

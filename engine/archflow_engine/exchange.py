@@ -18,6 +18,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from archflow_engine import trace
+from archflow_engine.hub import monotonic
+from archflow_engine.upstream.call import Call, Headers, ReplyHead
+from archflow_engine.walk import walk
+from archflow_engine.watch import Watch
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.record import Attempt, Record
 from archflow_schema.conversation import Conversation
@@ -29,20 +34,13 @@ from archflow_schema.errors import (
     UpstreamTimeout,
 )
 
-from archflow_engine import trace
-from archflow_engine.hub import monotonic
-from archflow_engine.upstream.call import Call, Headers, ReplyHead
-from archflow_engine.watch import Watch
-from archflow_engine.walk import walk
-
 if TYPE_CHECKING:
     import trio
-
-    from archflow_schema.graph import Quota
 
     from archflow_engine.nodes.dispatch import DispatchNode
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.plan import ListenerPlan
+    from archflow_schema.graph import Quota
 
 HIGH_WATER = 256 * 1024
 """Bytes waiting for a slow client above which its upstream is no longer read."""
@@ -132,7 +130,9 @@ class Exchange:
         try:
             encoding = self.fields.get(b"content-encoding")
             if encoding is not None and encoding.lower() != b"identity":
-                self.refuse(415, "unsupported_encoding", "request bodies must not be compressed: send identity")
+                self.refuse(
+                    415, "unsupported_encoding", "request bodies must not be compressed: send identity"
+                )
                 return
             head = self.dialect.decode_head(body)
         except ClientProtocolError as error:
@@ -370,7 +370,9 @@ class Exchange:
             self.record.error = "internal_error"
             self.finish()
         else:
-            self.refuse(500, "internal_error", f"internal error; the log has it under {self.record.request_id}")
+            self.refuse(
+                500, "internal_error", f"internal error; the log has it under {self.record.request_id}"
+            )
 
     def _stop(self) -> None:
         call, self._call = self._call, None

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
-from archflow_plugins.registry import Policy, Registry
-from archflow_schema.errors import ArchflowError
 
 from archflow_engine import metrics as names
 from archflow_engine.bind import bind
@@ -23,12 +21,16 @@ from archflow_engine.hub import Hub
 from archflow_engine.load import Program
 from archflow_engine.metrics import Metrics, Snapshot
 from archflow_engine.plan import Plan
+from archflow_plugins.registry import Policy, Registry
+from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 FLUSH = 1.0
 """Seconds between two writes of what tracers batched."""
+FAREWELL = 2.0
+"""Seconds that clients get to take the last bytes of their last replies."""
 THREADS = 4
 """Blocking calls of kinds that may run at once."""
 
@@ -56,7 +58,9 @@ class Gateway:
         self._done = trio.Event()
         self._plans: set[Plan] = set()
 
-    async def run(self, program: Program, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self, program: Program, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Serve until `drain` is over. Blocks.
 
         Raises:
@@ -153,22 +157,23 @@ class Gateway:
         for front in self._fronts.values():
             front.stop()
         with trio.move_on_after(seconds) as scope:
-            while any(front.busy for front in self._fronts.values()):
-                await trio.sleep(0.02)
+            for front in self._fronts.values():
+                await front.empty.wait()
         if scope.cancelled_caught:
             cut = sum(plan.live for plan in self._plans)
             self._log("drain_timed_out", level="warning", seconds=seconds, requests_cut=cut)
-        with trio.move_on_after(1):
-            # Last replies are written; let slow clients take them before the sockets close.
-            while any(front.connections for front in self._fronts.values()) and not scope.cancelled_caught:
-                await trio.sleep(0.02)
-        for front in self._fronts.values():
-            front.abandon()
+            for front in self._fronts.values():
+                front.abandon()
+        with trio.move_on_after(FAREWELL):
+            await self.hub.farewell()
         self._done.set()
 
     def snapshot(self) -> Snapshot:
         """The numbers of this worker."""
-        gauges = [(names.CONNECTIONS, (front.plan.name,), float(front.connections)) for front in self._fronts.values()]
+        gauges: list[tuple[names.Family, names.Labels, float]] = [
+            (names.CONNECTIONS, (front.plan.name,), float(front.connections))
+            for front in self._fronts.values()
+        ]
         gauges.append((names.IN_FLIGHT, (), float(sum(plan.live for plan in self._plans))))
         if self.plan is not None:
             gauges.append((names.INFO, (self.plan.digest,), 1.0))

@@ -73,7 +73,19 @@ class Channel:
         paused: no bytes are received while True, so that the peer feels it.
     """
 
-    __slots__ = ("_hub", "_pending", "_recv", "_send", "_waiting", "closed", "fd", "owner", "paused", "sock", "unsent")
+    __slots__ = (
+        "_hub",
+        "_pending",
+        "_recv",
+        "_send",
+        "_waiting",
+        "closed",
+        "fd",
+        "owner",
+        "paused",
+        "sock",
+        "unsent",
+    )
 
     def __init__(self, hub: Hub, sock: socket.socket, owner: Owner) -> None:
         self.sock = sock
@@ -213,19 +225,25 @@ class _Lingering:
         self._channel = channel
         self.deadline = monotonic() + LINGERING
         hub.timed.add(self)
+        hub.parting.add(channel)
 
     def received(self, data: bytes) -> None:
         """Input is dropped."""
 
     def ended(self, error: OSError | None) -> None:
-        self._hub.timed.discard(self)
+        self._end()
 
     def drained(self) -> None:
         self._channel.send_eof()
+        self._hub.parted(self._channel)
 
     def expired(self, now: float) -> None:
-        self._hub.timed.discard(self)
         self._channel.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._hub.timed.discard(self)
+        self._hub.parted(self._channel)
 
 
 class Hub:
@@ -233,6 +251,7 @@ class Hub:
 
     Attributes:
         timed: what has a deadline; add and discard freely.
+        parting: channels that close as soon as they have sent what was written.
         trouble: called with an exception that escaped a callback, after its connection was closed.
     """
 
@@ -242,6 +261,8 @@ class Hub:
         self._again: list[tuple[Channel, int]] = []
         self._nursery: trio.Nursery | None = None
         self.timed: set[Timed] = set()
+        self.parting: set[Channel] = set()
+        self._all_parted = trio.Event()
         self.trouble = trouble
 
     @staticmethod
@@ -262,6 +283,18 @@ class Hub:
         """Forget a channel that is about to be closed; closing the socket takes it out of the epoll."""
         if self._channels.get(channel.fd) is channel:
             del self._channels[channel.fd]
+
+    def parted(self, channel: Channel) -> None:
+        """A closing channel has sent its last byte, or never will."""
+        self.parting.discard(channel)
+        if not self.parting:
+            self._all_parted.set()
+
+    async def farewell(self) -> None:
+        """Wait until closing channels have sent what was written. Blocks."""
+        while self.parting:
+            self._all_parted = trio.Event()
+            await self._all_parted.wait()
 
     def again(self, channel: Channel, mask: int) -> None:
         """Look at a channel once more in the next round, as if the kernel had reported `mask`."""

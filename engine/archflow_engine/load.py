@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+
 from archflow_schema import artifact
 from archflow_schema.errors import ArchflowError, SecretsMissing
 from archflow_schema.graph import Graph
@@ -43,7 +44,9 @@ class Program:
         warnings: what is doubtful about how its secrets are kept.
     """
 
-    def __init__(self, graph: Graph, digest: str, environment: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self, graph: Graph, digest: str, environment: Mapping[str, str], secrets: Mapping[str, str]
+    ) -> None:
         self.graph = graph
         self.digest = digest
         self.warnings: list[str] = []
@@ -52,7 +55,9 @@ class Program:
 
     def lookup(self, reference: Env | Secret) -> str:
         """The value of a reference. Raises KeyError for one that the graph does not declare."""
-        return self._environment[reference.name] if isinstance(reference, Env) else self._secrets[reference.key]
+        return (
+            self._environment[reference.name] if isinstance(reference, Env) else self._secrets[reference.key]
+        )
 
 
 def is_configuration(path: Path) -> bool:
@@ -167,7 +172,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         hint = "; make one with `archc compile`" if isinstance(error, FileNotFoundError) else ""
-        raise ArchflowError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}{hint}") from error
+        raise ArchflowError(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}{hint}"
+        ) from error
 
 
 def _read_secrets(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -181,7 +188,9 @@ def _read_secrets(path: Path) -> tuple[dict[str, str], list[str]]:
     try:
         secrets = msgspec.json.decode(data, type=dict[str, str])
     except msgspec.MsgspecError as error:
-        raise ArchflowError(f"{path} is not a JSON object of strings: compile the configuration again") from error
+        raise ArchflowError(
+            f"{path} is not a JSON object of strings: compile the configuration again"
+        ) from error
     readable = mode & (stat.S_IRGRP | stat.S_IROTH)
     return secrets, [f"{path} can be read by others: run `chmod 600 {path}`"] if readable else []
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from archflow_plugins.record import Record
 from msgspec import Struct
+
+from archflow_plugins.record import Record
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,7 +35,9 @@ REQUESTS = Family(
     ("listener", "dialect", "model", "status"),
     "Requests answered, by the status that the client got.",
 )
-ERRORS = Family("archflow_errors_total", "counter", ("listener", "error"), "Requests that failed, by what went wrong.")
+ERRORS = Family(
+    "archflow_errors_total", "counter", ("listener", "error"), "Requests that failed, by what went wrong."
+)
 DURATION = Family(
     "archflow_request_duration_seconds",
     "histogram",
@@ -50,12 +53,19 @@ OVERHEAD = Family(
     ("listener",),
     "Time that a request spent in the gateway before it went upstream.",
 )
-TOKENS = Family("archflow_tokens_total", "counter", ("model", "kind"), "Tokens as the upstreams counted them.")
+TOKENS = Family(
+    "archflow_tokens_total", "counter", ("model", "kind"), "Tokens as the upstreams counted them."
+)
 ATTEMPTS = Family(
-    "archflow_upstream_attempts_total", "counter", ("upstream", "outcome"), "Tries at upstreams, by how they ended."
+    "archflow_upstream_attempts_total",
+    "counter",
+    ("upstream", "outcome"),
+    "Tries at upstreams, by how they ended.",
 )
 GUARDS = Family("archflow_guard_verdicts_total", "counter", ("guard", "verdict"), "Verdicts of guards.")
-RATELIMITED = Family("archflow_ratelimited_total", "counter", ("model",), "Requests that a rate limit refused.")
+RATELIMITED = Family(
+    "archflow_ratelimited_total", "counter", ("model",), "Requests that a rate limit refused."
+)
 IN_FLIGHT = Family("archflow_requests_in_flight", "gauge", (), "Requests that are not answered yet.")
 CONNECTIONS = Family("archflow_client_connections", "gauge", ("listener",), "Open client connections.")
 UPSTREAM_CONNECTIONS = Family(
@@ -165,7 +175,9 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
             sums = total.histograms.setdefault(name, {})
             for labels, buckets in histograms.items():
                 have = sums.get(labels)
-                sums[labels] = list(buckets) if have is None else [a + b for a, b in zip(have, buckets, strict=True)]
+                sums[labels] = (
+                    list(buckets) if have is None else [a + b for a, b in zip(have, buckets, strict=True)]
+                )
     return total
 
 
@@ -179,7 +191,9 @@ def render(snapshot: Snapshot) -> str:
             continue
         lines.append(f"# HELP {family.name} {family.help}")
         lines.append(f"# TYPE {family.name} {family.type}")
-        lines += [f"{family.name}{_labels(family.labels, labels)} {value:.17g}" for labels, value in values.items()]
+        lines += [
+            f"{family.name}{_labels(family.labels, labels)} {value:.17g}" for labels, value in values.items()
+        ]
         for labels, buckets in histograms.items():
             lines += _histogram(family, labels, buckets)
     return "\n".join(lines) + "\n"

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
-from archflow_plugins.kinds import Dialect, Kind, Tracer
-from archflow_plugins.record import Record
-from archflow_schema.graph import Graph, Limits, Listener
 
 from archflow_engine.hub import Hub
 from archflow_engine.metrics import UPSTREAM_CONNECTIONS, Family, Labels, Metrics
 from archflow_engine.walk import Runner
+from archflow_plugins.kinds import Dialect, Kind, Tracer
+from archflow_plugins.record import Record
+from archflow_schema.graph import Graph, Limits, Listener
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -34,7 +34,9 @@ class ListenerPlan:
         endpoints: path -> dialect, its name, and where the walk begins.
     """
 
-    def __init__(self, plan: Plan, listener: Listener, endpoints: dict[str, tuple[Dialect, str, Runner]]) -> None:
+    def __init__(
+        self, plan: Plan, listener: Listener, endpoints: dict[str, tuple[Dialect, str, Runner]]
+    ) -> None:
         self.plan = plan
         self.name = listener.name
         self.timeout = listener.timeout
@@ -72,7 +74,9 @@ class ListenerPlan:
             exchange.refuse(405, "method_not_allowed", message, [(b"allow", allowed)])
         else:
             places = ", ".join([*self.endpoints, *self._lists])
-            exchange.refuse(404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}")
+            exchange.refuse(
+                404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}"
+            )
 
     def _answer_models(self, exchange: Exchange, dialect: Dialect, name: str) -> None:
         if not name:
@@ -110,7 +114,9 @@ class Plan:
     def trace_with(self, tracers: tuple[Tracer, ...]) -> None:
         """Tell these tracers of every exchange."""
         self._tracers = tracers
-        self._samplers = tuple(tracer.sample for tracer in tracers if type(tracer).sample is not Tracer.sample)
+        self._samplers = tuple(
+            tracer.sample for tracer in tracers if type(tracer).sample is not Tracer.sample
+        )
         self._finishers = tuple((tracer.kind, tracer.finish) for tracer in tracers)
 
     def sample(self, record: Record) -> bool:

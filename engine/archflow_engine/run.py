@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
-from archflow_schema.errors import ArchflowError
 from msgspec import Struct
 
 from archflow_engine import load, log
@@ -23,11 +22,13 @@ from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.gateway import Gateway
 from archflow_engine.supervise import Supervisor
+from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
+    from hypercorn.config import Sockets
+
     from archflow_plugins.registry import Policy
     from archflow_schema.graph import Graph
-    from hypercorn.config import Sockets
 
 Log = Callable[..., None]
 
@@ -69,7 +70,9 @@ async def _alone(options: Options, say: Log) -> None:
     admin = Admin(
         snapshot=_ready_made(gateway.snapshot),
         graph=lambda: _described(gateway),
-        ready=lambda: "draining" if gateway.draining else "" if gateway.plan is not None else "not serving yet",
+        ready=lambda: (
+            "draining" if gateway.draining else "" if gateway.plan is not None else "not serving yet"
+        ),
     )
 
     async def reload() -> None:
@@ -89,7 +92,9 @@ async def _supervisor(options: Options, say: Log) -> None:
     supervisor.prepare()
     admin = Admin(
         snapshot=supervisor.snapshot,
-        graph=lambda: _describe(supervisor.program.graph, supervisor.program.digest) if supervisor.program else {},
+        graph=lambda: (
+            _describe(supervisor.program.graph, supervisor.program.digest) if supervisor.program else {}
+        ),
         ready=supervisor.ready,
     )
     await _serve(
@@ -109,7 +114,7 @@ async def _worker(options: Options, say: Log) -> None:
             await nursery.start(lambda *, task_status: gateway.run(program, task_status=task_status))
             _settle_memory()
             await line.send(Serving(program.digest))
-            nursery.start_soon(_obey, line, gateway, options)
+            nursery.start_soon(_obey, line, gateway)
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
                     break
@@ -119,7 +124,7 @@ async def _worker(options: Options, say: Log) -> None:
         await line.send(Refused("; ".join(str(error) for error in _leaves(group))))
 
 
-async def _obey(line: Line, gateway: Gateway, options: Options) -> None:
+async def _obey(line: Line, gateway: Gateway) -> None:
     """Answer the supervisor; when it is gone, so are we, kindly."""
     while True:
         question = await line.question()
@@ -163,7 +168,9 @@ async def _serve(
         try:
             await reload()
         except ArchflowError as error:
-            say("graph_refused", level="error", detail=str(error), serving="the graph that was running before")
+            say(
+                "graph_refused", level="error", detail=str(error), serving="the graph that was running before"
+            )
 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:

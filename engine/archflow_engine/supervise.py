@@ -20,14 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trio
-from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Limit
 
 from archflow_engine import load
 from archflow_engine.control import Answer, AskNumbers, Line, Numbers, Question, Refused, Serving, Swap
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.load import Program
 from archflow_engine.metrics import Snapshot, merge
+from archflow_schema.errors import ArchflowError
+from archflow_schema.graph import Limit
 
 START = 60.0
 """Seconds that a worker may take until it serves."""
@@ -69,7 +69,9 @@ class Supervisor:
         options: command-line options that every worker gets.
     """
 
-    def __init__(self, path: Path, count: int, options: list[str], drain: float, log: Callable[..., None]) -> None:
+    def __init__(
+        self, path: Path, count: int, options: list[str], drain: float, log: Callable[..., None]
+    ) -> None:
         self.program: Program | None = None
         self.draining = False
         self._path = path
@@ -192,7 +194,7 @@ class Supervisor:
         """Run a worker, and another when it dies."""
         pause, longest = BACK_OFF
         started = False
-        while not self.draining:
+        while not self._stopping():
             began = time.monotonic()
             refused = await self._start(worker)
             if refused and not started:
@@ -211,13 +213,16 @@ class Supervisor:
             if worker.line is not None:
                 await worker.line.close()
                 worker.line = None
-            if self.draining:
+            if self._stopping():
                 return
             if time.monotonic() - began > STEADY:
                 pause = BACK_OFF[0]
             self._log("worker_died", level="error", worker=worker.number, status=status, restart_in=pause)
             await trio.sleep(pause)
             pause = min(pause * 2, longest)
+
+    def _stopping(self) -> bool:
+        return self.draining  # a call, because it changes while `_keep` waits
 
     async def _start(self, worker: Worker) -> str:
         """Start a worker and wait until it serves; returns why it does not."""

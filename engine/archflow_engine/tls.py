@@ -55,7 +55,7 @@ class TlsChannel(Channel):
         except ssl.SSLWantReadError:
             self._send_records()
             return
-        except (ssl.SSLError, OSError) as error:
+        except OSError as error:  # ssl.SSLError is one
             self._send_records()
             self._lost(error)
             return
@@ -75,8 +75,8 @@ class TlsChannel(Channel):
             return
         try:
             self._tls.write(data)
-        except (ssl.SSLError, OSError) as error:
-            self._lost(error if isinstance(error, OSError) else None)
+        except OSError as error:  # ssl.SSLError is one
+            self._lost(error)
             return
         self._send_records()
 
@@ -126,7 +126,7 @@ class TlsChannel(Channel):
                 plain = self._tls.read(RECEIVE)
             except ssl.SSLWantReadError:
                 break
-            except (ssl.SSLError, OSError) as error:
+            except OSError as error:  # ssl.SSLError is one
                 # An end without close_notify is how most HTTP peers close; framing tells whether it came too soon.
                 self._lost(None if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) else error)
                 return

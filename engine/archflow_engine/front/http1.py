@@ -1,7 +1,7 @@
 """An HTTP/1.1 connection of a client, on the hub (RFC 9112).
 
-Parsing is httptools (llhttp, strict). One exchange at a time; requests that a client pipelines wait their turn, and when
-several wait it is no longer read.
+Parsing is httptools (llhttp, strict). One exchange at a time; requests that a client pipelines wait their turn, and
+when several wait it is no longer read.
 
 Rule: a request whose length can be read in two ways is refused and the connection closed, never guessed at
 (RFC 9112 section 6.3; request smuggling).
@@ -201,7 +201,9 @@ class Http1:
             self._channel.finish()
             return
         now = monotonic()
-        self.deadline = now + (self._front.limits.idle if self._reading is None else self._front.limits.receive)
+        self.deadline = now + (
+            self._front.limits.idle if self._reading is None else self._front.limits.receive
+        )
         if self._queue or self._channel.paused:
             self._channel.resume()
             self._advance()
@@ -302,7 +304,11 @@ class Http1:
         reading.version = self._parser.get_http_version()
         if reading.version == "1.1":
             if hosts != 1:
-                reading.refusal = (400, "malformed_request", "an HTTP/1.1 request has exactly one Host header")
+                reading.refusal = (
+                    400,
+                    "malformed_request",
+                    "an HTTP/1.1 request has exactly one Host header",
+                )
             elif expects and reading.refusal is None and self._exchange is None:
                 self._channel.write(_CONTINUE)
         elif reading.version != "1.0":

@@ -8,6 +8,8 @@ Rule: a client that resets streams faster than they can be served is sent away (
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import h2.config
@@ -148,7 +150,9 @@ class Http2:
                 waiting.gone()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             number = getattr(event, "stream_id", 0)
-            for stream in [self._streams[number]] if number in self._streams else list(self._streams.values()):
+            for stream in (
+                [self._streams[number]] if number in self._streams else list(self._streams.values())
+            ):
                 stream.drained()
         elif isinstance(event, h2.events.ConnectionTerminated):
             self._leaving = True
@@ -198,10 +202,8 @@ class Http2:
 
     def reset(self, number: int, code: h2.errors.ErrorCodes) -> None:
         """Queue a reset."""
-        try:
+        with contextlib.suppress(h2.exceptions.ProtocolError):
             self._h2.reset_stream(number, code)
-        except h2.exceptions.ProtocolError:
-            pass
 
     def done(self, number: int) -> None:
         """A stream's reply is sent."""
@@ -234,10 +236,8 @@ class Http2:
 
     def _goodbye(self) -> None:
         if not self._closing:
-            try:
+            with contextlib.suppress(h2.exceptions.ProtocolError):
                 self._h2.close_connection()
-            except h2.exceptions.ProtocolError:
-                pass
             self._in_read = False
             self.flush()
             self._leave()
@@ -253,14 +253,15 @@ class Http2:
 class Http2Stream:
     """One stream; the `Client` of its exchange."""
 
-    protocol = "HTTP/2"
     __slots__ = (
-        "_body", "_complete", "_connection", "_end", "_exchange", "_headers", "_method", "_number", "_path", "_size", "_unsent",
-        "deadline",
+        "_body", "_complete", "_connection", "_end", "_exchange", "_headers", "_method", "_number", "_path", "_size",
+        "_unsent", "deadline", "peer", "protocol",
     )  # fmt: skip
 
     def __init__(self, connection: Http2, number: int) -> None:
         self.deadline = monotonic() + connection.front.limits.receive
+        self.peer = connection.peer
+        self.protocol = "HTTP/2"
         self._connection = connection
         self._number = number
         self._exchange: Exchange | None = None
@@ -273,17 +274,12 @@ class Http2Stream:
         self._end = False
         self._complete = False
 
-    @property
-    def peer(self) -> str:
-        """The client's address."""
-        return self._connection.peer
-
     # What the connection tells.
 
-    def headers_received(self, headers: object) -> None:
+    def headers_received(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The head of the request."""
         fields = self._headers
-        for name, value in headers:  # type: ignore[attr-defined]
-            name, value = bytes(name), bytes(value)
+        for name, value in headers:
             if name[:1] != b":":
                 fields.append((name, value))
             elif name == b":method":

@@ -9,29 +9,48 @@ Rule: this file and `admin` are the only ones that know hypercorn.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import hypercorn.trio.run
 import trio
-from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Limits, Tls
 from hypercorn.config import Config, Sockets
 
 from archflow_engine.front.http1 import Http1
 from archflow_engine.front.http2 import Http2
 from archflow_engine.hub import Channel, Hub
 from archflow_engine.tls import TlsChannel
+from archflow_schema.errors import ArchflowError
+from archflow_schema.graph import Limits, Tls
 
 if TYPE_CHECKING:
+    from hypercorn.typing import AppWrapper
+
     from archflow_engine.plan import ListenerPlan
 
 BACKLOG = 4096
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_hypercorns_own = hypercorn.trio.run.TCPServer
+_SEAM = "TCPServer"
+"""The name in hypercorn's module that it looks up for each connection."""
+_hypercorns_own = getattr(hypercorn.trio.run, _SEAM)
 _LIMIT_WORDS = {"head": "bytes of request line and headers", "headers": "headers", "body": "bytes of body"}
+
+
+class Connection(Protocol):
+    """A client's connection, whatever its protocol."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+
+    def retire(self) -> None:
+        """Finish what is under way, and take nothing more."""
+
+    def abandon(self) -> None:
+        """Close now."""
 
 
 class Front:
@@ -44,8 +63,10 @@ class Front:
     def __init__(self, hub: Hub, plan: ListenerPlan, *, shared: bool) -> None:
         self.hub = hub
         self.address = (plan.listener.address, plan.listener.port)
-        self._connections: set[Http1 | Http2] = set()
+        self._connections: set[Connection] = set()
         self._stop = trio.Event()
+        self.empty = trio.Event()
+        """Set when, after `stop`, the last connection has closed."""
         self._sockets = open_sockets(*self.address, shared=shared)
         self.swap(plan)
 
@@ -73,18 +94,13 @@ class Front:
         """How many clients are connected."""
         return len(self._connections)
 
-    @property
-    def busy(self) -> bool:
-        """Whether any request is under way."""
-        return any(connection.busy for connection in self._connections)
-
     async def run(self) -> None:
         """Accept until `stop`. Blocks. Resources: closes the listening sockets."""
         config = Config()
         config.accesslog = config.errorlog = None
         config.graceful_timeout = 0.0
         await hypercorn.trio.run.worker_serve(
-            self,  # type: ignore[arg-type] - hypercorn's wrapper adds WSGI, which we are not
+            cast("AppWrapper", self),  # called as one, for its lifespan only
             config,
             sockets=self._sockets,
             shutdown_trigger=self._stop.wait,
@@ -93,8 +109,11 @@ class Front:
     def stop(self) -> None:
         """Accept no more, and let what is under way finish."""
         self._stop.set()
+        self.empty = trio.Event()
         for connection in list(self._connections):
             connection.retire()
+        if not self._connections:
+            self.empty.set()
 
     def abandon(self) -> None:
         """Close every connection now."""
@@ -107,7 +126,11 @@ class Front:
             sock.close()
 
     async def __call__(
-        self, scope: object, receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[Any], Awaitable[None]], *_: object
+        self,
+        scope: object,
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[Any], Awaitable[None]],
+        *_: object,
     ) -> None:
         """The lifespan that hypercorn asks an application for; there is nothing to do in it."""
         while True:
@@ -126,18 +149,22 @@ class Front:
         if self._tls is None:
             channel = Channel(self.hub, sock, newcomer)
         else:
-            channel = TlsChannel(self.hub, sock, newcomer, self._tls, server_name=None, secured=newcomer.secured)
+            channel = TlsChannel(
+                self.hub, sock, newcomer, self._tls, server_name=None, secured=newcomer.secured
+            )
         newcomer.channel = channel
-        self._connections.add(newcomer)  # type: ignore[arg-type] - counts while it is sniffed
+        self._connections.add(newcomer)
         self.hub.join(channel)
 
-    def left(self, connection: Http1 | Http2) -> None:
+    def left(self, connection: Connection) -> None:
         """A connection closed."""
         self._connections.discard(connection)
+        if not self._connections:
+            self.empty.set()
 
     def become(self, newcomer: _Newcomer, connection: Http1 | Http2) -> None:
         """A newcomer's protocol is known."""
-        self._connections.discard(newcomer)  # type: ignore[arg-type]
+        self._connections.discard(newcomer)
         self._connections.add(connection)
 
 
@@ -181,7 +208,7 @@ class _Newcomer:
 
     def ended(self, error: OSError | None) -> None:
         self._front.hub.timed.discard(self)
-        self._front.left(self)  # type: ignore[arg-type]
+        self._front.left(self)
 
     def drained(self) -> None:
         """The handshake's records are sent."""
@@ -203,10 +230,11 @@ def _connection(app: object, config: Config, context: object, state: object, str
     """What hypercorn makes for each accepted connection."""
     if isinstance(app, Front):
         return _hand_over(app, stream)
-    return _hypercorns_own(app, config, context, state, stream)  # type: ignore[arg-type]
+    theirs: Awaitable[None] = _hypercorns_own(app, config, context, state, stream)
+    return theirs
 
 
-hypercorn.trio.run.TCPServer = _connection  # type: ignore[assignment,misc]
+setattr(hypercorn.trio.run, _SEAM, _connection)
 
 
 async def _hand_over(front: Front, stream: trio.SocketStream) -> None:
@@ -224,12 +252,11 @@ async def _hand_over(front: Front, stream: trio.SocketStream) -> None:
 
 
 def _turn_away(sock: socket.socket, why: str) -> None:
-    body = b'{"error":{"message":"' + why.encode() + b'","type":"server_error","code":"too_many_connections"}}'
-    head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\nretry-after: 1\r\n"
-    try:
+    """Tell a client that there is no room. No dialect is known yet, so plain text."""
+    body = why.encode()
+    head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nconnection: close\r\nretry-after: 1\r\n"
+    with contextlib.suppress(OSError):
         sock.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
-    except OSError:
-        pass
     sock.close()
 
 
@@ -237,6 +264,8 @@ def open_sockets(address: str, port: int, *, shared: bool) -> Sockets:
     """Bind and listen.
 
     Args:
+        address: an IPv4 or IPv6 address.
+        port: 0 takes a free one.
         shared: several workers listen on the same port (SO_REUSEPORT).
 
     Raises:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archflow_plugins.kinds import Provider, UpstreamRequest
-from archflow_schema.errors import UpstreamError
-
 from archflow_engine import trace
 from archflow_engine.upstream.call import Call, Headers
 from archflow_engine.walk import Runner
+from archflow_plugins.kinds import Provider, UpstreamRequest
+from archflow_schema.errors import UpstreamError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -138,7 +137,9 @@ class DispatchNode(Runner):
             if named not in {b"keep-alive", b"close"}:
                 skip = skip | {token.strip() for token in named.split(b",")}
         headers = [
-            header for header in exchange.headers if header[0] not in skip and not header[0].startswith(b"x-arch-")
+            header
+            for header in exchange.headers
+            if header[0] not in skip and not header[0].startswith(b"x-arch-")
         ]
         headers.append((b"content-type", b"application/json"))
         if b"accept-encoding" in fields:
@@ -158,7 +159,9 @@ class DispatchNode(Runner):
 
     def _unsupported(self, dialect: str, model: str) -> str:
         spoken = ", ".join(sorted(self._dialects)) or "nothing that this gateway can send"
-        return f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
+        return (
+            f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
+        )
 
 
 def _client_key(fields: dict[bytes, bytes]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
-from archflow_plugins.kinds import Guard, Verdict
-from archflow_schema.errors import ClientProtocolError
 
 from archflow_engine.walk import Runner
+from archflow_plugins.kinds import Guard, Verdict
+from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange

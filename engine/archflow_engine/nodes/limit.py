@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Admission, Store
 from archflow_schema.graph import Quota
-
-from archflow_engine.walk import Runner
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange

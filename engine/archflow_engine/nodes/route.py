@@ -8,9 +8,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from archflow_schema.graph import Route
-
 from archflow_engine.walk import Runner
+from archflow_schema.graph import Route
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange

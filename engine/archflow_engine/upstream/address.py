@@ -10,9 +10,9 @@ import ipaddress
 import socket
 
 import trio
-from archflow_schema.errors import UpstreamRefused
 
 from archflow_engine.hub import monotonic
+from archflow_schema.errors import UpstreamRefused
 
 FRESH = 30.0
 """Seconds for which an answer is used without asking again."""
@@ -55,7 +55,9 @@ class Resolver:
             found = await trio.socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             if not self._known:
-                raise UpstreamRefused(f"the host {self.host} cannot be resolved: {error.strerror or error}") from error
+                raise UpstreamRefused(
+                    f"the host {self.host} cannot be resolved: {error.strerror or error}"
+                ) from error
         else:
             self._known = list(dict.fromkeys((family, (place[0], place[1])) for family, *_, place in found))  # type: ignore[misc]
         self._asked = monotonic()

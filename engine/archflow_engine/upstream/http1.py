@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httptools
-from archflow_schema.errors import UpstreamProtocolError
 
 from archflow_engine.hub import Channel
 from archflow_engine.upstream.call import Call, ReplyHead
+from archflow_schema.errors import UpstreamProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.upstream.pool import Pool
@@ -124,7 +124,9 @@ class Http1Upstream:
             return
         told = self._told
         if told is not None and not self._framed and error is None:
-            self._finish_call(call, None, b"")  # the connection's end was the framing: RFC 9112 section 6.3, rule 8
+            self._finish_call(
+                call, None, b""
+            )  # the connection's end was the framing: RFC 9112 section 6.3, rule 8
             return
         self.call = None
         call.carrier = None

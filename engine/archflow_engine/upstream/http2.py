@@ -8,6 +8,7 @@ Rule: bytes are acknowledged to the upstream only when they may go on to the cli
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import h2.config
@@ -15,11 +16,11 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
-from archflow_schema.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused
 
 from archflow_engine.http2 import Http2Connection
 from archflow_engine.hub import Channel, monotonic
 from archflow_engine.upstream.call import Call, ReplyHead
+from archflow_schema.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused
 
 if TYPE_CHECKING:
     from archflow_engine.upstream.pool import Pool
@@ -202,10 +203,8 @@ class Http2Upstream:
     def _acknowledge(self, number: int, stream: _Stream) -> None:
         held, stream.held = stream.held, 0
         if held:
-            try:
+            with contextlib.suppress(h2.exceptions.StreamClosedError):
                 self._h2.acknowledge_received_data(held, number)
-            except h2.exceptions.StreamClosedError:
-                return
 
     def _send_body(self, number: int, stream: _Stream) -> None:
         while stream.unsent and number in self._streams:
@@ -238,10 +237,8 @@ class Http2Upstream:
         stream = self._streams.get(number)
         if stream is not None and stream.held:
             self._acknowledge(number, stream)
-        try:
+        with contextlib.suppress(h2.exceptions.StreamClosedError):
             self._h2.reset_stream(number, code)
-        except h2.exceptions.StreamClosedError:
-            pass
         self._forget(number)
 
     def _drop(self, number: int, error: UpstreamError) -> None:

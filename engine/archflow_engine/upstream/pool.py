@@ -14,14 +14,13 @@ import socket
 import ssl
 from typing import Literal, NamedTuple
 
-from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout
-
 from archflow_engine.hub import Channel, Hub, monotonic
 from archflow_engine.tls import TlsChannel
 from archflow_engine.upstream.address import Address, Resolver
 from archflow_engine.upstream.call import Call
 from archflow_engine.upstream.http1 import Http1Upstream
 from archflow_engine.upstream.http2 import Http2Upstream
+from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout
 
 IDLE = 60.0
 """Seconds after which an idle connection is closed rather than reused."""
@@ -63,7 +62,7 @@ class Pool:
         self.opened = 0
         self._hub = hub
         self._resolver = Resolver(origin.host, origin.port)
-        self._tls = client_tls(origin) if origin.scheme == "https" else None
+        self.tls = client_tls(origin) if origin.scheme == "https" else None
         self._idle: list[Http1Upstream] = []
         self._open: set[Http1Upstream | Http2Upstream] = set()
         self._shared: list[Http2Upstream] = []
@@ -253,14 +252,19 @@ class _Dial:
     def connected(self, sock: socket.socket) -> None:
         """TCP stands: speak TLS if the origin wants it."""
         origin = self._pool.origin
-        if self._pool._tls is None:  # noqa: SLF001 - the two halves of one thing
+        if self._pool.tls is None:
             channel = Channel(self._hub, sock, self)
             self._hub.adopt(channel)
             self._channel = channel
             self._ready(None)
             return
         secure = TlsChannel(
-            self._hub, sock, self, self._pool._tls, server_name=origin.host, secured=self._ready  # noqa: SLF001
+            self._hub,
+            sock,
+            self,
+            self._pool.tls,
+            server_name=origin.host,
+            secured=self._ready,
         )
         self._hub.adopt(secure)
         self._channel = secure
@@ -275,7 +279,7 @@ class _Dial:
         self._pool.dialled(self, channel, f"{place[0]}:{place[1]}", protocol)
 
     def refused(self, error: OSError) -> None:
-        """This address does not answer."""
+        """An address does not answer: on to the next."""
         self._error = error
         self._channel = None
         self.next()
