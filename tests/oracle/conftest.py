@@ -9,25 +9,25 @@ import pytest
 import trustme
 
 from process.harness import Gateway, compiled, free_port
-from process.upstream import ScriptedUpstream, as_example
+from process.upstream import ScriptedUpstream
 
 CONFIG = """\
 version: v0.3.0
 listeners:
   - {{type: model, name: egress, address: 127.0.0.1, port: {port}, timeout: 60s, limits: {{body: 64KiB}}}}
   - {{type: model, name: tls, address: 127.0.0.1, port: {tls}, timeout: 60s,
-     tls: {{certificate: server.pem, private_key: server.key}}}}
+     tls: {{certificate: {folder}/server.pem, private_key: {folder}/server.key}}}}
 model_providers:
   - model: openai/*
     base_url: http://127.0.0.1:{upstream}
     access_key: $TEST_KEY
-    default: true
   - model: anthropic/*
     base_url: http://127.0.0.1:{upstream}
     access_key: $TEST_KEY
   - model: mistral/limited
     base_url: http://127.0.0.1:{upstream}
     access_key: $TEST_KEY
+    default: true
   - model: groq/unreachable
     base_url: http://127.0.0.1:{nobody}
     access_key: $TEST_KEY
@@ -62,7 +62,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     port, tls = free_port(), free_port()
     with ScriptedUpstream() as upstream:
         config = folder / "arch_config.yaml"
-        config.write_text(CONFIG.format(port=port, tls=tls, upstream=upstream.port, nobody=free_port()))
+        config.write_text(
+            CONFIG.format(folder=folder, port=port, tls=tls, upstream=upstream.port, nobody=free_port())
+        )
         with Gateway(compiled(config), port) as gateway:
             yield Side(gateway, upstream, tls, folder / "ca.pem")
 
@@ -70,7 +72,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
 @pytest.fixture
 def side(running: Side) -> Iterator[Side]:
     """The running gateway, with the upstream's script and memory fresh."""
-    running.upstream.script = as_example
-    running.upstream.received.clear()
+    running.upstream.reset()
     yield running
-    running.upstream.script = as_example
+    running.upstream.reset()

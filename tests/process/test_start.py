@@ -96,7 +96,7 @@ def test_a_configuration_with_mistakes_shows_its_diagnostics(tmp_path: Path) -> 
     config = written(tmp_path, model_config(free_port(), 9).replace("base_url", "base_ulr"))
     done = archrun(config, environment={"TEST_KEY": "x"})
     assert done.returncode != 0
-    assert "arch_config.yaml:5" in done.stderr
+    assert "arch_config.yaml:6:5" in done.stderr
     assert "base_url" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -64,7 +64,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream)
 
 def test_every_worker_drains(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     upstream.script = gated
-    upstream.step(4)
+    upstream.step()
     with two_workers(tmp_path, upstream) as gateway:
         with (
             streaming(gateway) as first,

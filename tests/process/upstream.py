@@ -102,7 +102,8 @@ class ScriptedUpstream:
     def __init__(self, script: Script = as_example) -> None:
         self.script = script
         self.received: list[Received] = []
-        self._gate = threading.Semaphore(0)
+        self._allowed = 0
+        self._changed = threading.Condition()
         self._stopping = threading.Event()
         upstream = self
 
@@ -128,20 +129,30 @@ class ScriptedUpstream:
         self._thread.join()
 
     def step(self, count: int = 1) -> None:
-        """Let gated pieces go."""
-        self._gate.release(count)
+        """Let every gated answer, also those to come, send so many pieces more."""
+        with self._changed:
+            self._allowed += count
+            self._changed.notify_all()
+
+    def reset(self) -> None:
+        """Forget the requests, the script and the steps."""
+        self.script = as_example
+        self.received.clear()
+        self._allowed = 0
 
     @property
     def last(self) -> Received:
         """The newest request."""
         return self.received[-1]
 
-    def passes(self, received: Received, connection: socket.socket) -> bool:
-        """Wait for a step; False if the gateway closed the connection meanwhile. Blocks."""
-        while not self._gate.acquire(timeout=0.01):
-            if self._stopping.is_set() or _is_closed(connection):
-                received.closed.set()
-                return False
+    def passes(self, piece: int, received: Received, connection: socket.socket) -> bool:
+        """Wait until a piece (from 0) may go; False if the gateway closed the connection meanwhile. Blocks."""
+        with self._changed:
+            while piece >= self._allowed:
+                if self._stopping.is_set() or _is_closed(connection):
+                    received.closed.set()
+                    return False
+                self._changed.wait(0.01)
         return True
 
 
@@ -170,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             if answer.events:
                 self._stream(received, answer)
-            elif not answer.gated or self.owner.passes(received, self.connection):
+            elif not answer.gated or self.owner.passes(0, received, self.connection):
                 self._head(answer, ("content-length", str(len(answer.body))))
                 self.wfile.write(answer.body)
             else:
@@ -184,8 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, received: Received, answer: Answer) -> None:
         self._head(answer, ("transfer-encoding", "chunked"))
-        for event in answer.events:
-            if answer.gated and not self.owner.passes(received, self.connection):
+        for piece, event in enumerate(answer.events):
+            if answer.gated and not self.owner.passes(piece, received, self.connection):
                 self.close_connection = True
                 return
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
