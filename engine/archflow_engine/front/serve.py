@@ -143,7 +143,8 @@ class Front:
         """A client connected."""
         limit = self.limits.connections
         if limit and len(self._connections) >= limit:
-            _turn_away(sock, f"listener {self.plan.name} has its {limit} connections (`limits.connections`)")
+            why = f"listener {self.plan.name} has its {limit} connections; `limits.connections` in its configuration sets it"
+            _turn_away(sock, self.plan.encode_error(503, "too_many_connections", why, request_id=""))
             return
         newcomer = _Newcomer(self, peer)
         if self._tls is None:
@@ -251,10 +252,12 @@ async def _hand_over(front: Front, stream: trio.SocketStream) -> None:
     front.accept(sock, f"{peer[0]}:{peer[1]}")
 
 
-def _turn_away(sock: socket.socket, why: str) -> None:
-    """Tell a client that there is no room. No dialect is known yet, so plain text."""
-    body = why.encode()
-    head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nconnection: close\r\nretry-after: 1\r\n"
+def _turn_away(sock: socket.socket, body: bytes) -> None:
+    """Tell a client that there is no room, if one small write can."""
+    head = (
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
+        b"connection: close\r\nretry-after: 1\r\n"
+    )
     with contextlib.suppress(OSError):
         sock.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
     sock.close()

@@ -24,6 +24,8 @@ from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeo
 
 IDLE = 60.0
 """Seconds after which an idle connection is closed rather than reused."""
+SETTLED = 1.0
+"""Seconds of rest after which a connection is looked at before it is used again."""
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
@@ -203,7 +205,13 @@ class Pool:
 
 
 def _stale(connection: Http1Upstream) -> bool:
-    """Whether a peer closed an idle connection, or spoke out of turn, and the hub has not told yet."""
+    """Whether a peer closed an idle connection, or spoke out of turn, and the hub has not told yet.
+
+    The hub hears of a close within a turn, so a connection that rested for less than SETTLED is taken as it is; should
+    it be dead all the same, the call goes out again on a fresh one.
+    """
+    if monotonic() - connection.idle_since < SETTLED:
+        return False
     try:
         connection.channel.sock.recv(1, _PEEK)
     except BlockingIOError:
