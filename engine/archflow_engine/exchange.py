@@ -15,6 +15,7 @@ Rule: after the first byte to the client nothing fails over; a reply cut short i
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,6 +52,7 @@ CORS = [
     (b"access-control-expose-headers", b"*"),
 ]
 _JSON = b"application/json"
+_QUERY = re.compile(rb"[\x21-\x7e]*")
 _NO_FIELDS: dict[bytes, bytes] = {}
 
 
@@ -127,6 +129,11 @@ class Exchange:
         self.plan.hub.timed.add(self)
         self.dialect, dialect_name, entry = endpoint
         record.dialect = dialect_name
+        if self.query and not _QUERY.fullmatch(self.query):
+            self.refuse(
+                400, "invalid_request", "the query string holds characters that a URL cannot (RFC 3986)"
+            )
+            return
         try:
             encoding = self.fields.get(b"content-encoding")
             if encoding is not None and encoding.lower() != b"identity":

@@ -138,7 +138,7 @@ class Metrics:
         """A copy of everything, with gauges as they are now."""
         values = {name: dict(by_labels) for name, by_labels in self._values.items()}
         for family, labels, value in gauges:
-            values.setdefault(family.name, {})[labels] = value
+            _add(values.setdefault(family.name, {}), labels, value)
         histograms = {
             name: {labels: list(buckets) for labels, buckets in by_labels.items()}
             for name, by_labels in self._histograms.items()

@@ -106,8 +106,9 @@ class Supervisor:
         """Start the workers and keep them running until `stop`. Blocks."""
         try:
             async with trio.open_nursery() as nursery:
-                for worker in self._workers:
-                    await nursery.start(self._keep, worker)
+                async with trio.open_nursery() as starting:
+                    for worker in self._workers:
+                        starting.start_soon(nursery.start, self._keep, worker)
                 if self._failure is None:
                     task_status.started()
         finally:

@@ -143,7 +143,10 @@ class Front:
         """A client connected."""
         limit = self.limits.connections
         if limit and len(self._connections) >= limit:
-            why = f"listener {self.plan.name} has its {limit} connections; `limits.connections` in its configuration sets it"
+            why = (
+                f"listener {self.plan.name} has its {limit} connections; "
+                "`limits.connections` in its configuration sets it"
+            )
             _turn_away(sock, self.plan.encode_error(503, "too_many_connections", why, request_id=""))
             return
         newcomer = _Newcomer(self, peer)
