@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 if TYPE_CHECKING:
-    from archflow_schema.diagnostic import Report
-
     from archflow_compiler.driver import Outcome
     from archflow_compiler.source import Source
+    from archflow_schema.diagnostic import Report
+    from archflow_schema.graph import Graph
 
 NAMES = ("arch_config.yaml", "config.yaml")
 Format = Literal["text", "json", "sarif", "github"]
@@ -70,7 +72,7 @@ def version() -> str:
         return "0+unknown"
 
 
-def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
         click.echo(f"archc {version()}")
         context.exit()
@@ -149,11 +151,201 @@ def compile_(output: Output, file: Path | None, target: str, secrets: Path | Non
         raise click.UsageError(
             "the configuration holds literal keys, which the graph never does: name a file for them with --secrets"
         )
-    try:
+    with _writing(target):
         made = write.write(outcome.data, outcome.secrets, target, secrets)
-    except OSError as error:
-        raise click.ClickException(
-            f"{error.filename or target} cannot be written: {error.strerror}"
-        ) from error
     if target != "-":
         output.done(made)
+
+
+@contextmanager
+def _writing(target: str) -> Iterator[None]:
+    """Turn what the disk says into an error of the command."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise click.ClickException(f"{target} cannot be written: {reason}") from error
+
+
+@main.command()
+@_FILE
+@click.option("--env", is_flag=True, help="Also name the variables that are not set here and now.")
+@_STRICT
+@click.pass_obj
+def check(output: Output, file: Path | None, env: bool, strict: bool) -> None:
+    """Say what is wrong with FILE, and write nothing."""
+    from archflow_compiler.driver import compile_file
+
+    path = _config_file(file)
+    outcome = compile_file(path)
+    if env:
+        from archflow_compiler.environment import unset
+
+        outcome.report.extend(unset(outcome, path))
+    if not _finish(output, outcome, strict):
+        raise SystemExit(1)
+    output.done(f"{path} is good")
+
+
+def _graph(output: Output, path: Path) -> tuple[Graph, str]:
+    """The graph of a graph.bin or of a configuration, and its digest."""
+    from archflow_schema import artifact
+    from archflow_schema.errors import ArtifactError
+
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        from archflow_compiler.driver import compile_file
+
+        outcome = compile_file(path)
+        if outcome.graph is None:
+            output.show(outcome.report, outcome.source)
+            raise SystemExit(1)
+        return outcome.graph, artifact.digest(outcome.data)
+    try:
+        data = path.read_bytes()
+        return artifact.load(data), artifact.digest(data)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+        ) from error
+    except ArtifactError as error:
+        raise click.ClickException(f"{path}: {error}") from error
+
+
+@main.command()
+@click.argument("graph", type=click.Path(path_type=Path), default="graph.bin")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid", "dot", "svg"]),
+    default="text",
+    show_default=True,
+    help="Words, or a picture.",
+)
+@click.pass_obj
+def explain(output: Output, graph: Path, form: str) -> None:
+    """Show what GRAPH does: every listener, node and outcome.
+
+    GRAPH is a graph.bin, or a configuration (.yaml), which is compiled in memory.
+    """
+    found, digest = _graph(output, graph)
+    if form == "text":
+        from archflow_compiler.explain import text
+
+        click.echo(text(found, digest), nl=False)
+        return
+    from archflow_compiler.diagram import diagram, dot, mermaid
+    from archflow_compiler.svg import svg
+
+    click.echo({"mermaid": mermaid, "dot": dot, "svg": svg}[form](diagram(found)), nl=False)
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--exit-code", is_flag=True, help="End with 1 when there are differences.")
+@click.pass_obj
+def diff(output: Output, before: Path, after: Path, exit_code: bool) -> None:
+    """Show what changes for traffic from BEFORE to AFTER: models, names, limits, guards, timeouts.
+
+    Each is a graph.bin, or a configuration (.yaml), which is compiled in memory.
+    """
+    from archflow_compiler.diff import changes, text
+
+    found = changes(_graph(output, before)[0], _graph(output, after)[0])
+    click.echo(_json(found) if output.form == "json" else text(found), nl=False)
+    if exit_code and found:
+        raise SystemExit(1)
+
+
+def _json(value: object) -> str:
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+@main.command()
+@click.option("--reference", is_flag=True, help="The reference in Markdown instead.")
+def schema(reference: bool) -> None:
+    """Print the JSON Schema of arch_config.yaml, for editors."""
+    from archflow_compiler import json_schema
+    from archflow_compiler import reference as in_words
+
+    click.echo(in_words.markdown() if reference else json_schema.text(), nl=False)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=NAMES[0])
+@click.option("--template", default="models", show_default=True, help="Which one; `--list` shows all.")
+@click.option("--list", "listing", is_flag=True, help="Show the templates.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.pass_obj
+def init(output: Output, file: Path, template: str, listing: bool, force: bool) -> None:
+    """Write a configuration to begin with into FILE."""
+    from archflow_compiler.suggest import did_you_mean
+    from archflow_compiler.templates import TEMPLATES
+    from archflow_compiler.write import READABLE, replace
+
+    if listing:
+        for name, (purpose, _) in TEMPLATES.items():
+            click.echo(f"{name:<10}{purpose}")
+        return
+    if template not in TEMPLATES:
+        hint = did_you_mean(template, TEMPLATES) or f"there are {', '.join(TEMPLATES)}"
+        raise click.BadParameter(f'there is no template "{template}": {hint}', param_hint="--template")
+    if file.exists() and not force:
+        raise click.ClickException(f"{file} is there already: take --force to replace it")
+    with _writing(str(file)):
+        replace(file, TEMPLATES[template][1].encode(), READABLE)
+    output.done(f"wrote {file}; next: archc compile {file}")
+
+
+@main.group()
+def plugins() -> None:
+    """What is installed, what it offers, and how to begin a plugin of one's own."""
+
+
+@plugins.command("list")
+@click.pass_obj
+def plugins_list(output: Output) -> None:
+    """List the plugins that are installed. Imports none of them."""
+    from archflow_plugins.registry import installed
+
+    found = installed()
+    if output.form == "json":
+        click.echo(_json(found), nl=False)
+        return
+    width = max((len(plugin.entry_point) for plugin in found), default=0)
+    for plugin in found:
+        click.echo(
+            f"{plugin.entry_point:<{width}}  {plugin.distribution} {plugin.version}  {plugin.summary}".rstrip()
+        )
+
+
+@plugins.command("show")
+@click.argument("name")
+def plugins_show(name: str) -> None:
+    """Show what NAME offers and takes: a plugin, or a kind such as guard.length. Imports the plugin."""
+    from archflow_compiler.catalogue import show
+    from archflow_schema.errors import PluginError
+
+    try:
+        click.echo(show(name), nl=False)
+    except PluginError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: a new folder here]")
+@click.pass_obj
+def plugins_new(output: Output, name: str, folder: Path | None) -> None:
+    """Write an installable package with a guard NAME, whose tests pass."""
+    from archflow_plugins import scaffold
+    from archflow_schema.errors import ArchflowError
+
+    try:
+        paths = scaffold.create(name, folder or Path(f"archflow-{name}"))
+    except (ArchflowError, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for path in paths:
+        output.done(f"wrote {path}")

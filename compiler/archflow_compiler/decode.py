@@ -61,7 +61,7 @@ class Decoder:
         described = inspect.type_info(cls)
         assert isinstance(described, inspect.StructType)  # noqa: S101 - for the type checker
         found = self._struct(described, node, path)
-        return None if isinstance(found, _Invalid) else found  # type: ignore[no-any-return]
+        return None if isinstance(found, _Invalid) else found
 
     def _error(
         self, code: str, summary: str, place: Range, *, detail: str = "", fix: str = "", arch: str = ""
@@ -170,14 +170,13 @@ class Decoder:
             self.places.nodes[below] = entry.node
             self.places.keys[below] = entry.key_range
             name = Scalar(entry.key, entry.key_range)
-            if value is not None:
-                whole: Node = Mapping((), entry.node.range).having(value, entry.node)
-            elif isinstance(entry.node, Mapping):
-                whole = entry.node
-            else:
-                self._wrong("a mapping", entry.node)
+            whole = (
+                Mapping((), entry.node.range).having(value, entry.node) if value is not None else entry.node
+            )
+            if not isinstance(whole, Mapping):
+                self._wrong("a mapping", whole)
                 continue
-            if isinstance(whole, Mapping) and key in whole:
+            if key in whole:
                 place = whole.entry(key)
                 self._unknown_key(key, place.key_range if place else head(whole), [], below)
                 whole = whole.without(key)

@@ -77,18 +77,25 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
     """
     report = Report()
     source = decode_text(name, data, report)
-    if report.failed:
-        return Outcome(source, report)
+
+    def stop(unit: Unit | None = None) -> Outcome:
+        return Outcome(source, report, unit=unit)
+
+    def failed() -> bool:
+        return report.failed
+
+    if failed():
+        return stop()
 
     # 1 parse, 2 migrate, 3 decode
     tree = parse(source, report)
     if tree is None:
-        return Outcome(source, report)
+        return stop()
     tree = migrate.migrate(tree, report)
     places = Places(tree)
     config = Decoder(report, places).struct(tree, Config)
     if config is None:
-        return Outcome(source, report)
+        return stop()
 
     # 4 defaults, plugins, names and references
     unit = Unit(config, places, report)
@@ -96,25 +103,24 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
     registry = plugins.load(unit)
     names = models.resolve(unit, registry)
     references.check(unit)
-    if report.failed:
-        return Outcome(source, report, unit=unit)
+    if failed():
+        return stop(unit)
 
     # 5 lower
     unsupported.report(unit, names)
     draft = Draft(unit, names, registry)
-    providers = Providers(draft)
-    listeners.lower(draft, providers)
+    listeners.lower(draft, Providers(draft))
     tracers.lower(draft)
-    if report.failed:
-        return Outcome(source, report, unit=unit)
+    if failed():
+        return stop(unit)
 
-    # 7 verify, 8 emit
+    # 6 verify, 7 emit
     graph = emit.graph(draft, Path(name).name)
     verify(graph, report)
-    if not report.failed:
+    if not failed():
         registry.graph_verified(graph, report)
-    if report.failed:
-        return Outcome(source, report, unit=unit)
+    if failed():
+        return stop(unit)
     return Outcome(source, report, graph, dump(graph), draft.vault.values, unit)
 
 

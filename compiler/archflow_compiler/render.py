@@ -5,13 +5,14 @@ Rule: the only module that turns findings into text; it decides nothing about th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from archflow_schema.diagnostic import Diagnostic, Range, Report
 
 from archflow_compiler.source import Source
+from archflow_schema.diagnostic import Diagnostic, Range, Report
 
 CODES: Final = {"error": "31;1", "warning": "33;1", "note": "36;1", "bold": "1", "dim": "34;1", "fix": "32"}
 MAX_WIDTH = 160
@@ -41,9 +42,10 @@ Paint = Callable[[str, str], str]
 
 
 def _painter(colour: bool) -> Paint:
-    if not colour:
-        return lambda words, style: words
-    return lambda words, style: f"\x1b[{CODES[style]}m{words}\x1b[0m"
+    def paint(words: str, style: str) -> str:
+        return f"\x1b[{CODES[style]}m{words}\x1b[0m" if colour else words
+
+    return paint
 
 
 def _sum(report: Report) -> str:
@@ -94,17 +96,34 @@ def _excerpt(place: Range, lines: list[str], width: int, paint: Paint, style: st
     """A source line and the carets below it; a long line is cut around them, tabs become one space."""
     if not 0 < place.line <= len(lines):
         return []
-    line = "".join(character if character.isprintable() else " " for character in lines[place.line - 1])
+    line = lines[place.line - 1]
     end = place.end_column if place.end_line == place.line else len(line) + 1
     begin, end = place.column - 1, max(end - 1, place.column)
     cut = max(0, min(begin - MAX_WIDTH // 3, len(line) - MAX_WIDTH))
-    shown = line[cut : cut + MAX_WIDTH]
+    context = max(0, cut - MAX_WIDTH)
+    shown = _SECRET.sub(_masked, line[context : cut + 2 * MAX_WIDTH])[cut - context :][:MAX_WIDTH]
+    shown = "".join(character if character.isprintable() else " " for character in shown)
     mark = "^" if style != "dim" else "-"
     carets = mark * max(1, min(end - begin, MAX_WIDTH - (begin - cut)))
     number = paint(f"{place.line:>{width}} |", "dim")
     below = " " * width + " " + paint("|", "dim")
     note = f" {label}" if label else ""
     return [f"{number} {shown}".rstrip(), f"{below} {' ' * (begin - cut)}{paint(carets + note, style)}"]
+
+
+_SECRET = re.compile(
+    r"(?P<key>[\w.-]*(?:key|token|secret|auth|password|cookie)[\w.-]*[\"']?\s*:\s*)"
+    r"(?P<value>(?:[\"'])?(?:(?:Bearer|Basic|apikey)\s+)?(?![\"'$\s,}\[{])[^\s,}]+)",
+    re.IGNORECASE,
+)
+"""A key in a line of YAML that is shown to people: excerpts end in the logs of builds."""
+
+
+def _masked(found: re.Match[str]) -> str:
+    value = found["value"]
+    if value.strip("\"'") in {"true", "false", "null", "~"}:
+        return found[0]
+    return found["key"] + "*" * len(value)
 
 
 def json(report: Report) -> str:

@@ -389,9 +389,9 @@ def _value(raw: str) -> str | int | float | bool | None:
         if _INTEGER.fullmatch(raw):
             return int(raw)
         if _OCTAL.fullmatch(raw):
-            return int(raw[2:], 8)
+            return int(raw, 8)
         if _HEXADECIMAL.fullmatch(raw):
-            return int(raw[2:], 16)
+            return int(raw, 16)
         if _FLOAT.fullmatch(raw):
             return float(raw)
     return raw

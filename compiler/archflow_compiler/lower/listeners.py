@@ -11,6 +11,8 @@ Rule: every path from an endpoint passes all guards of its listener before it re
 
 from __future__ import annotations
 
+from typing import Literal
+
 from archflow_compiler.decode import Decoder
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
@@ -105,9 +107,9 @@ def _names(draft: Draft, providers: Providers) -> _Asked:
     return _Asked(names, tuple(model for model in draft.names.models if model.wildcard))
 
 
-def _unknown(draft: Draft, at: Path, listener: ListenerConfig) -> str:
+def _unknown(draft: Draft, at: Path, listener: ListenerConfig) -> Literal["refuse", "default"]:
     """What a name that nobody knows does: Arch's prompt listeners send it to the default provider."""
-    wanted = "default" if listener.type == "prompt" else draft.config.routing.unknown_model
+    wanted = draft.config.routing.unknown_model if listener.type == "model" else "default"
     if wanted == "default" and draft.names.default is None:
         said = listener.type == "model"
         say = draft.unit.error if said else draft.unit.warning

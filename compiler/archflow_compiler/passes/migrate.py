@@ -1,7 +1,7 @@
 """Older forms -> the newest one, on the tree, before anything is decoded.
 
-Forms of Arch 0.1 to 0.3, forms that only its documentation shows, and what its config generator writes out ("rendered").
-Each step looks for one form, rewrites it where the user wrote it, and warns with the new form.
+Forms of Arch 0.1 to 0.3, forms that only its documentation shows, and what its config generator writes out
+("rendered"). Each step looks for one form, rewrites it where the user wrote it, and warns with the new form.
 
 Rule: a step that does not find its form returns the tree as it is; a value of the wrong type is left for `decode`.
 Rule: nothing is dropped without a diagnostic.

@@ -220,8 +220,8 @@ def _interface(unit: Unit, provider: ModelProvider, prefix: str, vendor: Vendor 
                 detail=f"known vendors are {listed(VENDORS, 50)}",
                 fix=unit.suggest(prefix, VENDORS)
                 or "say where it is with base_url, and what it speaks with `provider_interface: openai`",
-                arch=f"Must provide base_url and provider_interface for unsupported provider {prefix} for model {model}. "
-                f"Supported providers are: {', '.join(VENDORS)}",
+                arch=f"Must provide base_url and provider_interface for unsupported provider {prefix} for model "
+                f"{model}. Supported providers are: {', '.join(VENDORS)}",
             )
         return
     if vendor.needs_base_url and provider.base_url is None:
@@ -367,8 +367,8 @@ def _aliases(unit: Unit, names: Names) -> list[Alias]:
                 unit.places.value(*at, "target"),
                 detail="Arch refuses the whole file for this, its own README's alias example included",
                 fix=unit.suggest(alias.target, names.known(), f"add a provider for {alias.target}"),
-                arch=f"Model alias {number} - '{alias.alias}' targets '{alias.target}' which is not defined as a model. "
-                f"Available models: {available}",
+                arch=f"Model alias {number} - '{alias.alias}' targets '{alias.target}' which is not defined as a "
+                f"model. Available models: {available}",
             )
             continue
         shadowed = names.find(alias.alias)
@@ -391,13 +391,13 @@ def _preferences(unit: Unit, names: Names) -> list[Preferred]:
         if preference.name in merged:
             _duplicate_preference(unit, preference.name, at, merged[preference.name].path)
             continue
-        for position, model in enumerate(preference.models):
-            if names.find(model) is None:
+        for position, name in enumerate(preference.models):
+            if names.find(name) is None:
                 unit.error(
                     "unknown-model",
-                    f'no provider serves "{model}"',
+                    f'no provider serves "{name}"',
                     unit.places.value(*at, "models", position),
-                    fix=unit.suggest(model, names.known()) or "add it under model_providers",
+                    fix=unit.suggest(name, names.known()) or "add it under model_providers",
                 )
         merged[preference.name] = Preferred(preference.name, preference.description, preference.models, at)
     top = set(merged)

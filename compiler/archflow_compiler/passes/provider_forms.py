@@ -27,9 +27,10 @@ def rewrite(provider: Mapping, report: Report) -> Node | None:
         )
         return None
     rendered = provider.entry("cluster_name") is not None
-    for step in (_address, _provider_key, _bare_model, _usage):
-        provider = step(provider, rendered, report)
-    return provider
+    provider = _address(provider, rendered, report)
+    provider = _provider_key(provider, report)
+    provider = _bare_model(provider, rendered, report)
+    return _usage(provider, report)
 
 
 def _warn(report: Report, old: str, new: str, entry: Entry) -> None:
@@ -74,7 +75,7 @@ def _address(provider: Mapping, rendered: bool, report: Report) -> Mapping:
     )
 
 
-def _provider_key(provider: Mapping, rendered: bool, report: Report) -> Mapping:
+def _provider_key(provider: Mapping, report: Report) -> Mapping:
     """`provider: openai` beside a bare model -> `model: openai/...`."""
     entry = provider.entry("provider")
     if entry is None:
@@ -113,7 +114,7 @@ def _bare_model(provider: Mapping, rendered: bool, report: Report) -> Mapping:
     return provider.without("provider_interface").having("model", Scalar(full, head(model.node)))
 
 
-def _usage(provider: Mapping, rendered: bool, report: Report) -> Mapping:
+def _usage(provider: Mapping, report: Report) -> Mapping:
     """`usage: text` -> a routing preference."""
     entry = provider.entry("usage")
     if entry is None or not provider.text("usage") or "routing_preferences" in provider:

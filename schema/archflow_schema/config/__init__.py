@@ -1,8 +1,8 @@
 """The typed arch_config.yaml: what a user may write, as frozen Structs.
 
-Every key of Arch 0.3 and of its successor's 0.4, the forms that only their documentation shows, and ours. Older forms are
-rewritten to these by `archflow_compiler.passes.migrate` before anything is decoded. The docstrings are the reference:
-schema/README.md and schema/arch_config.schema.json are written from them.
+Every key of Arch 0.3 and of its successor's 0.4, the forms that only their documentation shows, and ours. Older forms
+are rewritten to these by the compiler before anything is decoded. The docstrings are the reference: schema/README.md
+and schema/arch_config.schema.json are written from them.
 
 Rule: values only; which names exist and what belongs together is the business of the compiler's passes.
 """

@@ -1,7 +1,7 @@
 """Forms of values in arch_config.yaml that are more than a YAML type: times, sizes, names, mappings with keys.
 
-A form is a mark on the type; `archflow_compiler.decode` reads it to decode a value, and the JSON Schema and the reference
-are written from it, so that the three can never disagree.
+A form is a mark on the type. The compiler decodes values by it, and the JSON Schema and the reference are written from
+it, so that the three can never disagree.
 
 Rule: a `str` without a mark may hold environment references (`$NAME`, `${NAME}`); a `Name` must be literal.
 """

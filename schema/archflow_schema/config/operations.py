@@ -83,7 +83,7 @@ class Tracing(Struct, frozen=True, kw_only=True):
     Attributes:
         random_sampling: per cent of requests that are traced; 0 turns tracing off.
         trace_arch_internal: also trace the steps inside the gateway.
-        opentracing_grpc_endpoint: Arch's collector address (OTLP over gRPC); an exporter of type `otlp` is the newer form.
+        opentracing_grpc_endpoint: Arch's collector address, OTLP over gRPC; an exporter of type `otlp` is newer.
         span_attributes: what every span carries beside its own facts.
         exporters: where spans go; by default to a collector on this machine.
     """

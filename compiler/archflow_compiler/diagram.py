@@ -1,0 +1,142 @@
+"""A graph as boxes and arrows, and these as Mermaid or Graphviz text.
+
+Rule: what to draw is decided here once; `svg` only places it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from archflow_compiler import facts
+from archflow_schema.graph import END, Dispatch, Graph, Guard, Limit, Reply, Route
+
+CLIENT = "client"
+
+
+class Box(Struct, frozen=True):
+    """A node to draw.
+
+    Attributes:
+        id: unique, a plain word.
+        kind: listener, guard, route, limit, dispatch, reply or client.
+        lines: what stands in it.
+    """
+
+    id: str
+    kind: str
+    lines: tuple[str, ...]
+
+
+class Arrow(Struct, frozen=True):
+    """An edge to draw, with the outcomes that take it."""
+
+    source: str
+    target: str
+    label: str
+
+
+class Diagram(Struct, frozen=True):
+    """Boxes and arrows; arrows lead from earlier steps to later ones."""
+
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+
+
+def diagram(graph: Graph) -> Diagram:
+    """What to draw of a graph."""
+    boxes: list[Box] = []
+    arrows: list[Arrow] = []
+    for number, listener in enumerate(graph.listeners):
+        name = f"listener{number}"
+        boxes.append(Box(name, "listener", (listener.name, f"{listener.address}:{listener.port}")))
+        entries: dict[int, list[str]] = {}
+        for endpoint in listener.endpoints:
+            entries.setdefault(endpoint.entry, []).append(endpoint.path)
+        arrows += [Arrow(name, f"node{entry}", _joined(paths)) for entry, paths in entries.items()]
+    for number, node in enumerate(graph.nodes):
+        boxes.append(Box(f"node{number}", str(node.__struct_config__.tag), _lines(graph, node)))
+        outcomes: dict[str, list[str]] = {}
+        for edge in node.edges:
+            target = CLIENT if edge.target == END else f"node{edge.target}"
+            outcomes.setdefault(target, []).append(edge.outcome.removeprefix("model:"))
+        arrows += [Arrow(f"node{number}", target, _joined(labels)) for target, labels in outcomes.items()]
+    if any(arrow.target == CLIENT for arrow in arrows):
+        boxes.append(Box(CLIENT, "client", ("reply to the client",)))
+    return Diagram(tuple(boxes), tuple(arrows))
+
+
+def _joined(labels: list[str]) -> str:
+    return ", ".join(labels[:3]) + (f" + {len(labels) - 3}" if len(labels) > 3 else "")
+
+
+def _lines(graph: Graph, node: Guard | Route | Limit | Dispatch | Reply) -> tuple[str, ...]:
+    match node:
+        case Dispatch():
+            upstream = graph.upstreams[node.upstream]
+            return (node.name, f"asks {upstream.provider} for {node.model_id or '*'}")
+        case Limit():
+            return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
+        case Guard():
+            return (node.name, node.use.kind)
+        case Route():
+            return (node.name, f"default {node.default}" if node.default else "no default")
+        case Reply():
+            return (facts.title(node),)
+
+
+_MERMAID = {
+    "listener": ("([", "])"),
+    "guard": ("{{", "}}"),
+    "route": ("{", "}"),
+    "limit": ("[/", "/]"),
+    "dispatch": ("[[", "]]"),
+    "reply": ("[", "]"),
+    "client": ("([", "])"),
+}
+
+
+def mermaid(drawn: Diagram) -> str:
+    """Mermaid text, which code hosts show as a picture."""
+    lines = ["flowchart LR"]
+    for box in drawn.boxes:
+        left, right = _MERMAID[box.kind]
+        lines.append(f'  {box.id}{left}"{"<br/>".join(_mermaid_text(line) for line in box.lines)}"{right}')
+    lines += [
+        f'  {arrow.source} -->|"{_mermaid_text(arrow.label)}"| {arrow.target}'
+        if arrow.label
+        else f"  {arrow.source} --> {arrow.target}"
+        for arrow in drawn.arrows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid_text(words: str) -> str:
+    return "".join(f"#{ord(one)};" if one in '"#<>&`' else one for one in words)
+
+
+_SHAPES = {
+    "listener": "cds",
+    "guard": "octagon",
+    "route": "diamond",
+    "limit": "parallelogram",
+    "dispatch": "component",
+    "reply": "box",
+    "client": "oval",
+}
+
+
+def dot(drawn: Diagram) -> str:
+    """Graphviz text."""
+    lines = ["digraph archflow {", "  rankdir=LR;", '  node [fontname="sans-serif"];']
+    lines += [
+        f'  {box.id} [shape={_SHAPES[box.kind]}, label="{_dot_text(chr(10).join(box.lines))}"];'
+        for box in drawn.boxes
+    ]
+    lines += [
+        f'  {arrow.source} -> {arrow.target} [label="{_dot_text(arrow.label)}"];' for arrow in drawn.arrows
+    ]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _dot_text(words: str) -> str:
+    return words.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,63 @@
+"""What `archc check --env` says: the variables that the graph needs and that are not set here and now.
+
+Rule: the only module that reads the environment, and only when asked; a graph never depends on it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from archflow_compiler.driver import Outcome
+from archflow_compiler.tree import Mapping, Node, Sequence, head
+from archflow_schema.diagnostic import Diagnostic, Range
+from archflow_schema.text import Env, compile_text, references
+
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+
+
+def unset(outcome: Outcome, path: Path) -> Iterator[Diagnostic]:
+    """A warning for each variable that is neither in the environment nor in `.env` beside the configuration."""
+    if outcome.graph is None or outcome.unit is None:
+        return
+    tree = outcome.unit.places.node()
+    places = _places(tree) if tree is not None else {}
+    here = set(os.environ) | _assigned(path.parent / ".env")
+    for name in outcome.graph.environment:
+        if name not in here:
+            yield Diagnostic(
+                code="unset-variable",
+                severity="warning",
+                summary=f"the variable {name} is not set",
+                fix=f"set {name} in the environment of archrun, or in a .env file beside this file",
+                arch=f"Access Key: {name} not found. Exiting Start",
+                range=places.get(name),
+            )
+
+
+def _assigned(path: Path) -> set[str]:
+    """The names that a `.env` file sets."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return set()
+    return {found[1] for line in text.splitlines() if (found := _ASSIGNMENT.match(line))}
+
+
+def _places(tree: Node) -> dict[str, Range]:
+    """Where each variable is named first."""
+    found: dict[str, Range] = {}
+    stack: list[Node] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mapping):
+            stack += [entry.node for entry in reversed(node.entries)]
+        elif isinstance(node, Sequence):
+            stack += reversed(node.items)
+        elif isinstance(node.value, str) and "$" in node.value:
+            for part in references(compile_text(node.value)):
+                if isinstance(part, Env):
+                    found.setdefault(part.name, head(node))
+    return found

@@ -1,0 +1,122 @@
+"""A graph in words: every listener, node and outcome, so that one sees what happens when something fails.
+
+Rule: it reads a graph and nothing else, so it explains any graph.bin, whoever compiled it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archflow_compiler import facts
+from archflow_compiler.suggest import listed
+from archflow_schema.graph import END, Dispatch, Edge, Graph, Guard, Limit, Listener, Node, Reply, Route
+from archflow_schema.text import show
+
+
+def text(graph: Graph, digest: str = "") -> str:
+    """The graph in words.
+
+    Args:
+        graph: the graph.
+        digest: its name; left out when empty.
+    """
+    blocks = ["\n".join(_summary(graph, digest))]
+    blocks += ["\n".join(_listener(graph, listener)) for listener in graph.listeners]
+    blocks += ["\n".join(lines) for lines in _nodes(graph)]
+    blocks.append("\n".join(_upstreams(graph)))
+    blocks.append("\n".join(_rest(graph)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _summary(graph: Graph, digest: str) -> Iterator[str]:
+    yield f"graph of {graph.source}" + (f", sha256 {digest}" if digest else "")
+
+
+def _listener(graph: Graph, listener: Listener) -> Iterator[str]:
+    scheme = "https" if listener.tls else "http"
+    yield (
+        f"listener {listener.name}: {listener.type}, {scheme}://{listener.address}:{listener.port}, "
+        f"{facts.seconds(listener.timeout)} per request"
+    )
+    width = max((len(endpoint.path) for endpoint in listener.endpoints), default=0)
+    for endpoint in listener.endpoints:
+        yield f"  {endpoint.path:<{width}}  {endpoint.dialect} -> {facts.title(graph.nodes[endpoint.entry])}"
+    yield f"  {'/v1/models':<{width}}  lists {listed(listener.models)}"
+
+
+def _nodes(graph: Graph) -> Iterator[list[str]]:
+    """A block for each node but replies, which explain themselves; nodes that differ in name only share one."""
+    ordered = sorted(enumerate(graph.nodes), key=lambda pair: _ORDER[type(pair[1])])
+    shared: dict[tuple[Edge, ...], list[Dispatch]] = {}
+    for _, node in ordered:
+        if isinstance(node, Dispatch):
+            shared.setdefault(node.edges, []).append(node)
+        elif not isinstance(node, Reply):
+            yield [*_head(node), *_edges(graph, node)]
+    for nodes in shared.values():
+        heads = [line for node in nodes for line in _dispatch(graph, node)]
+        yield [*heads, *_edges(graph, nodes[0])]
+
+
+_ORDER: dict[type[Node], int] = {Guard: 0, Route: 1, Limit: 2, Dispatch: 3, Reply: 4}
+
+
+def _head(node: Node) -> Iterator[str]:
+    if isinstance(node, Guard):
+        words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.use).items())
+        yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
+    elif isinstance(node, Limit):
+        yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
+    elif isinstance(node, Route):
+        yield f"{node.name}: " + ", ".join(
+            [
+                f"without a model {node.default}" if node.default else "a model must be named",
+                "unknown models go to it too" if node.unknown == "default" else "unknown models are refused",
+            ]
+        )
+
+
+def _dispatch(graph: Graph, node: Dispatch) -> Iterator[str]:
+    upstream = graph.upstreams[node.upstream]
+    asked = node.model_id or "what follows the prefix"
+    yield f"{node.name}: asks {upstream.name} for {asked}"
+
+
+def _edges(graph: Graph, node: Node) -> Iterator[str]:
+    asked = _asked(node) if isinstance(node, Route) else {}
+    for edge in node.edges:
+        target = "the client" if edge.target == END else facts.title(graph.nodes[edge.target])
+        yield f"  {asked.get(edge.outcome, edge.outcome)} -> {target}"
+
+
+def _asked(route: Route) -> dict[str, str]:
+    """Outcome -> the names that lead to it."""
+    names: dict[str, list[str]] = {}
+    for asked, model, reason in route.names:
+        names.setdefault(f"model:{model}", []).append(f"{asked} (alias)" if reason == "alias" else asked)
+    for prefix, model in route.wildcards:
+        names.setdefault(f"model:{model}", []).append(f"{prefix}*")
+    return {outcome: listed(found) for outcome, found in names.items()}
+
+
+def _upstreams(graph: Graph) -> Iterator[str]:
+    for upstream in graph.upstreams:
+        words = facts.settings(upstream.use)
+        key = words.get("key", "")
+        auth = "the client's key" if upstream.passthrough_auth else f"key {key}" if key else "no key"
+        yield (
+            f"upstream {upstream.name}: {upstream.provider} at {show(upstream.url)}, HTTP/{upstream.http}, {auth}, "
+            f"speaks {', '.join(upstream.dialects)}"
+        )
+
+
+def _rest(graph: Graph) -> Iterator[str]:
+    for use in graph.tracers:
+        words = ", ".join(f"{name} {value}" for name, value in facts.settings(use).items())
+        yield f"{use.kind}: {words}"
+    if graph.environment:
+        yield f"environment: {', '.join(graph.environment)}"
+    if graph.secrets:
+        yield f"side file: {', '.join(graph.secrets)}"
+    for required in graph.requires:
+        yield f"plugin {required.entry_point}: {required.distribution} {required.version}, {', '.join(required.kinds)}"

@@ -1,0 +1,208 @@
+"""What a graph does for traffic, as plain facts: thing -> property -> words.
+
+`explain` and `diff` are made of them. Facts are read from the graph alone, so they hold for any graph.bin; what a kind
+compiled is shown as it is stored, with variables and side-file entries by name.
+
+Rule: a fact never holds a secret, for a graph never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from archflow_schema.graph import (
+    Dispatch,
+    Graph,
+    Guard,
+    Limit,
+    Listener,
+    Node,
+    Quota,
+    Reply,
+    Route,
+    Upstream,
+    Use,
+)
+from archflow_schema.text import show
+
+Facts = dict[str, dict[str, str]]
+_PERIODS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
+
+
+def facts(graph: Graph) -> Facts:
+    """Everything that matters for traffic, in an order that does not depend on that of the file."""
+    found: Facts = {}
+    for listener in graph.listeners:
+        found[f"listener {listener.name}"] = _listener(graph, listener)
+    upstreams, names = graph.upstreams, _names(graph)
+    for node in graph.nodes:
+        if isinstance(node, Dispatch):
+            found[f"model {node.model}"] = {
+                "names": ", ".join(names.get(node.model, ())),
+                "asked for": node.model_id or "what follows the prefix",
+                **_upstream(upstreams[node.upstream]),
+            }
+        elif isinstance(node, Limit):
+            found[f"rate limit of {node.model}"] = {
+                f"{quota.key} {quota.value or 'any'}": f"{quota.tokens} tokens per {_period(quota)}"
+                for quota in node.quotas
+            }
+        elif isinstance(node, Guard):
+            found[node.name] = {"kind": node.use.kind, **settings(node.use)}
+        elif isinstance(node, Route):
+            found.update(_route(node))
+    for number, use in enumerate(graph.tracers):
+        same = sum(other.kind == use.kind for other in graph.tracers[:number])
+        found[f"{use.kind}{f' {same + 1}' if same else ''}"] = settings(use)
+    for required in graph.requires:
+        found[f"plugin {required.entry_point}"] = {"version": f"{required.distribution} {required.version}"}
+    if graph.environment:
+        found["environment"] = dict.fromkeys(graph.environment, "needed")
+    if graph.secrets:
+        found["graph.secrets"] = dict.fromkeys(graph.secrets, "needed")
+    return found
+
+
+def _listener(graph: Graph, listener: Listener) -> dict[str, str]:
+    limits = listener.limits
+    return {
+        "type": listener.type,
+        "address": f"{listener.address}:{listener.port}",
+        "timeout": seconds(listener.timeout),
+        "tls": "none" if listener.tls is None else f"{listener.tls.certificate}, {listener.tls.private_key}",
+        **{f"takes {endpoint.path}": endpoint.dialect for endpoint in listener.endpoints},
+        "guards": ", ".join(guards(graph, listener)) or "none",
+        "limit of head": f"{limits.head} bytes",
+        "limit of headers": str(limits.headers),
+        "limit of body": f"{limits.body} bytes",
+        "limit of receiving": seconds(limits.receive),
+        "limit of idling": seconds(limits.idle),
+        "limit of connections": str(limits.connections or "none"),
+    }
+
+
+def guards(graph: Graph, listener: Listener) -> Iterator[str]:
+    """The guards that every request of a listener passes, in order."""
+    index = listener.endpoints[0].entry if listener.endpoints else -1
+    while 0 <= index < len(graph.nodes):
+        node = graph.nodes[index]
+        if not isinstance(node, Guard):
+            return
+        yield node.name
+        index = next((edge.target for edge in node.edges if edge.outcome == "allow"), -1)
+
+
+def _route(route: Route) -> Facts:
+    where = route.name.removeprefix("route ")
+    found: Facts = {
+        f"requests of {where}": {
+            "without a model": route.default or "are refused",
+            "for an unknown model": f"go to {route.default}" if route.unknown == "default" else "are refused",
+        }
+    }
+    for asked, model, reason in route.names:
+        if reason == "alias":
+            found[f"alias {asked}"] = {"leads to": model}
+    return found
+
+
+def _names(graph: Graph) -> dict[str, list[str]]:
+    """Model -> the names that lead to it, aliases apart."""
+    found: dict[str, list[str]] = {}
+    for route in graph.nodes:
+        if isinstance(route, Route):
+            pairs = [(asked, model) for asked, model, reason in route.names if reason != "alias"]
+            for asked, model in (*pairs, *((f"{prefix}*", model) for prefix, model in route.wildcards)):
+                if asked not in found.setdefault(model, []):
+                    found[model].append(asked)
+    return found
+
+
+def _upstream(upstream: Upstream) -> dict[str, str]:
+    return {
+        "provider": upstream.provider,
+        "at": show(upstream.url),
+        "host": show(upstream.host) or "as the address",
+        "speaks": ", ".join(upstream.dialects),
+        "http": upstream.http,
+        "timeout to connect": seconds(upstream.connect),
+        "timeout of the first byte": seconds(upstream.first_byte),
+        "timeout between chunks": seconds(upstream.between_chunks),
+        "authorities": upstream.ca or "the system's",
+        "the client's key": "is sent on" if upstream.passthrough_auth else "stays here",
+        **settings(upstream.use),
+    }
+
+
+def settings(use: Use) -> dict[str, str]:
+    """What a kind compiled, by path; names of variables instead of values."""
+    try:
+        value = msgspec.msgpack.decode(use.compiled)
+    except msgspec.MsgspecError:
+        return {"settings": f"{len(use.compiled)} bytes"}
+    return {name: words for name, words in _flat("", value) if words}
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key in value:
+            yield from _flat(f"{path}.{key}" if path else str(key), value[key])
+    elif isinstance(value, list) and _is_text(value):
+        yield (
+            path,
+            "".join(
+                part if isinstance(part, str) else f"${part[1]}" if part[0] == "env" else "***"
+                for part in value
+            ),
+        )
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str):
+                yield from _flat(f"{path}.{item[0]}", item[1])
+            else:
+                yield from _flat(f"{path}.{number}", item)
+    elif isinstance(value, bytes):
+        yield path, f"{len(value)} bytes"
+    elif isinstance(value, float):
+        yield path, f"{value:g}"
+    else:
+        yield path, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_text(value: list[Any]) -> bool:
+    """Whether a list is a Text: literal parts, `["env", name]` and `["secret", entry]`."""
+    references = [part for part in value if isinstance(part, list)]
+    return (
+        len(value) > 0
+        and all(
+            isinstance(part, str)
+            or (isinstance(part, list) and len(part) == 2 and part[0] in {"env", "secret"})
+            for part in value
+        )
+        and bool(references or len(value) == 1)
+    )
+
+
+def _period(quota: Quota) -> str:
+    return _PERIODS.get(quota.period, f"{quota.period} s")
+
+
+def seconds(value: float) -> str:
+    """A time in words: `300 s`."""
+    return f"{value:g} s"
+
+
+def title(node: Node) -> str:
+    """A node in one line."""
+    if isinstance(node, Reply):
+        return f"reply {node.status} {node.code}".strip()
+    return node.name
+
+
+def quota(one: Quota) -> str:
+    """A quota in one line."""
+    whose = f"{one.key}: {one.value}" if one.value else f"each {one.key}"
+    return f"{one.tokens} tokens per {_period(one)} for {whose}"
