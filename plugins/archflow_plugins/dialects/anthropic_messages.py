@@ -115,7 +115,7 @@ class _Tool(Struct):
     name: str
     type: str | None = None
     description: str | None = None
-    input_schema: Raw | None = None
+    input_schema: Raw = Raw(b"null")
 
 
 _decode_reply = msgspec.json.Decoder(_Reply).decode
@@ -300,7 +300,7 @@ def _tools(head: Head) -> tuple[tuple[Tool, ...], list[Raw]]:
     others: list[Raw] = []
     for index, raw in enumerate(decoded(_decode_tools, head, "tools") or ()):
         tool = part(_decode_tool, raw, f"`tools[{index}]`")
-        if tool.input_schema is None:
+        if bytes(tool.input_schema) == b"null":
             others.append(raw)
         else:
             own.append(Tool(name=tool.name, description=tool.description or "", parameters=tool.input_schema))

@@ -41,7 +41,7 @@ class LineFile:
         self.dropped = 0
         self._path = path
         self._complain = complain
-        self._troubled = False
+        self._troubles: set[str] = set()
         self._lines: list[bytes] = []
         self._begun = b""
         standard = _STANDARD.get(path)
@@ -57,13 +57,13 @@ class LineFile:
     @property
     def pending(self) -> bool:
         """Whether lines still wait to be written, and it is not in vain."""
-        return bool(self._begun or self._lines) and not self._troubled
+        return bool(self._begun or self._lines) and not self._troubles
 
     def add(self, line: bytes) -> None:
         """Take a line, its newline included."""
         if len(self._lines) >= HELD_AT_MOST:
             self.dropped += 1
-            self._trouble("has a reader that is too slow")
+            self._trouble("writing", "has a reader that is too slow, so lines are dropped")
             return
         self._lines.append(line)
         if len(self._lines) % BATCH == 0:
@@ -85,10 +85,10 @@ class LineFile:
             except OSError as error:
                 self.dropped += self._begun.count(b"\n")
                 self._begun = b""
-                self._trouble(f"cannot be written: {error.strerror}")
+                self._trouble("writing", f"cannot be written ({error.strerror}), so lines are dropped")
                 return
             self._begun = self._begun[written:]
-        self._troubled = False
+        self._troubles.discard("writing")
 
     def close(self) -> None:
         """Write what can be written at once, count the rest as dropped, and close what was opened here."""
@@ -121,21 +121,22 @@ class LineFile:
             return
         try:
             if os.path.samestat(Path(self._path).stat(), os.fstat(self._fd)):
+                self._troubles.discard("rotation")
                 return
         except OSError:  # moved away, or its folder is: opening tells which
             pass
         try:
             fresh = _open(self._path)
         except OSError as error:
-            self._trouble(f"cannot be opened again: {error.strerror}")
+            self._trouble("rotation", f"cannot be opened again ({error.strerror}), so the old file is written on")
             return
         os.close(self._fd)
         self._fd = fresh
 
-    def _trouble(self, what: str) -> None:
-        if not self._troubled:
-            self._troubled = True
-            self._complain(f"the log {self._path} {what}; lines are dropped until that is over")
+    def _trouble(self, kind: str, what: str) -> None:
+        if kind not in self._troubles:
+            self._troubles.add(kind)
+            self._complain(f"the log {self._path} {what}")
 
 
 def _open(path: str) -> int:
