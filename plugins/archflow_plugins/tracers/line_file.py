@@ -128,7 +128,9 @@ class LineFile:
         try:
             fresh = _open(self._path)
         except OSError as error:
-            self._trouble("rotation", f"cannot be opened again ({error.strerror}), so the old file is written on")
+            self._trouble(
+                "rotation", f"cannot be opened again ({error.strerror}), so the old file is written on"
+            )
             return
         os.close(self._fd)
         self._fd = fresh

@@ -1,5 +1,7 @@
 """What all JSON dialects share: the head of a request."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,9 +122,7 @@ def test_changing_the_model_changes_nothing_else(fields, model, other):
     | st.text(alphabet='{}[]",:\\u0ntf1 ', max_size=30).map(str.encode)
 )
 def test_any_bytes_are_a_head_or_a_protocol_error(body):
-    try:
+    with contextlib.suppress(ClientProtocolError):
         head = dialect.decode_head(body)
-        dialect.estimate(head)
+        assert dialect.estimate(head) > 0
         dialect.decode(head)
-    except ClientProtocolError as error:
-        assert str(error)

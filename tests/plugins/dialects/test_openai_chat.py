@@ -245,7 +245,7 @@ class TestTap:
     def test_spaces_after_colons(self):
         tap = self.feed(
             delta(""),
-            b'data: {"choices": [{"finish_reason": "stop"}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}\n\n',
+            b'data: {"choices": [{"finish_reason": "stop"}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}\n',
         )
         assert (tap.usage, tap.finish_reason) == (Usage(input_tokens=1, output_tokens=2), "stop")
 

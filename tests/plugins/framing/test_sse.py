@@ -12,8 +12,8 @@ def whole(data: bytes, **options) -> list[Event]:
     return Splitter(**options).feed(data)
 
 
-def byte_by_byte(data: bytes) -> list[Event]:
-    splitter = Splitter()
+def byte_by_byte(data: bytes, **options) -> list[Event]:
+    splitter = Splitter(**options)
     return [event for at in range(len(data)) for event in splitter.feed(data[at : at + 1])]
 
 
@@ -64,10 +64,8 @@ def test_portions_do_not_matter(lines, size):
 def test_an_event_that_is_too_large_is_refused(stream):
     with pytest.raises(UpstreamProtocolError, match="larger than 60 bytes"):
         whole(stream, max_event=60)
-    splitter = Splitter(max_event=60)
     with pytest.raises(UpstreamProtocolError):
-        for at in range(len(stream)):
-            splitter.feed(stream[at : at + 1])
+        byte_by_byte(stream, max_event=60)
 
 
 def test_many_small_events_are_not_one_large_one():

@@ -313,7 +313,7 @@ async def test_an_endpoint_from_the_environment_that_is_none():
         await opened({"WHERE": "collector"}, endpoint="$WHERE")
 
 
-def test_every_built_in_dialect_has_an_operation_name(request):
+def test_every_built_in_dialect_has_an_operation_name():
     from archflow_plugins.builtins import archflow_register_dialects
 
     operations = load_names()["operation"]
