@@ -10,7 +10,7 @@ Rule: it knows types and forms, never keys or their meaning.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from archflow_schema.text import Env, compile_text, references
 S = TypeVar("S", bound=msgspec.Struct)
 
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
+_USER = re.compile(r"(?<=://)[^/@]+(?=@)")
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -95,7 +96,7 @@ class Decoder:
             if field is None:
                 if entry.key != described.tag_field and not getattr(described.cls, "rest", False):
                     others = [name for name in fields if name not in node]
-                    self._unknown_key(entry.key, entry.key_range, others, path)
+                    self._unknown_key(entry.key, entry.key_range, fields, others, path)
                 continue
             self.places.nodes[below] = entry.node
             self.places.keys[below] = entry.key_range
@@ -121,13 +122,15 @@ class Decoder:
             self._error("invalid-value", str(error), head(node))
             return INVALID
 
-    def _unknown_key(self, key: str, place: Range, known: list[str], path: Path) -> None:
+    def _unknown_key(
+        self, key: str, place: Range, known: Iterable[str], others: list[str], path: Path
+    ) -> None:
         self._error(
             "unknown-key",
             f'unknown key "{key}"{_where(path)}',
             place,
             fix=did_you_mean(key, known)
-            or (f"other keys here are {listed(known, 30)}" if known else "leave it out"),
+            or (f"other keys here are {listed(others, 30)}" if others else "leave it out"),
             arch=f"Additional properties are not allowed ('{key}' was unexpected)",
         )
 
@@ -174,11 +177,11 @@ class Decoder:
                 Mapping((), entry.node.range).having(value, entry.node) if value is not None else entry.node
             )
             if not isinstance(whole, Mapping):
-                self._wrong("a mapping", whole)
+                self._wrong("a mapping", whole, fix="write " + _example(described.item_type, key))
                 continue
             if key in whole:
                 place = whole.entry(key)
-                self._unknown_key(key, place.key_range if place else head(whole), [], below)
+                self._unknown_key(key, place.key_range if place else head(whole), (), [], below)
                 whole = whole.without(key)
             item = self._value(described.item_type, whole.having(key, name), below)
             if isinstance(item, _Invalid):
@@ -507,10 +510,10 @@ def _unquote(node: Node) -> str:
     return ""
 
 
-def _example(described: inspect.StructType) -> str:
-    field = next(
-        (one for one in described.fields if one.required), described.fields[0] if described.fields else None
-    )
+def _example(described: inspect.Type, besides: str = "") -> str:
+    fields = described.fields if isinstance(described, inspect.StructType) else ()
+    fields = tuple(field for field in fields if field.name != besides)
+    field = next((one for one in fields if one.required), fields[0] if fields else None)
     return "its keys below it" if field is None else f"its keys below it, such as `{field.encode_name}:`"
 
 

@@ -33,7 +33,7 @@ def text(report: Report, source: Source, *, colour: bool = False) -> str:
     out = [_one(diagnostic, lines, paint) for diagnostic in found[:MAX_SHOWN]]
     if len(found) > MAX_SHOWN:
         out.append(f"... and {len(found) - MAX_SHOWN} more\n")
-    if found:
+    if report.errors or report.warnings:
         out.append(_sum(report) + "\n")
     return "\n".join(out)
 
@@ -101,7 +101,7 @@ def _excerpt(place: Range, lines: list[str], width: int, paint: Paint, style: st
     begin, end = place.column - 1, max(end - 1, place.column)
     cut = max(0, min(begin - MAX_WIDTH // 3, len(line) - MAX_WIDTH))
     context = max(0, cut - MAX_WIDTH)
-    shown = _SECRET.sub(_masked, line[context : cut + 2 * MAX_WIDTH])[cut - context :][:MAX_WIDTH]
+    shown = _USER.sub(_stars, _SECRET.sub(_masked, line[context : cut + 2 * MAX_WIDTH]))[cut - context :][:MAX_WIDTH]
     shown = "".join(character if character.isprintable() else " " for character in shown)
     mark = "^" if style != "dim" else "-"
     carets = mark * max(1, min(end - begin, MAX_WIDTH - (begin - cut)))
@@ -112,11 +112,19 @@ def _excerpt(place: Range, lines: list[str], width: int, paint: Paint, style: st
 
 
 _SECRET = re.compile(
-    r"(?P<key>[\w.-]*(?:key|token|secret|auth|password|cookie)[\w.-]*[\"']?\s*:\s*)"
-    r"(?P<value>(?:[\"'])?(?:(?:Bearer|Basic|apikey)\s+)?(?![\"'$\s,}\[{])[^\s,}]+)",
+    r"(?P<key>(?<![\w-])(?!private_key)(?:[\w.-]*[\w.][_-]key|[\w.-]*(?:token|secret|password|authorization|cookie))"
+    r"[\"']?\s*:\s*)(?P<value>\"(?!\$)[^\"]+\"?|'(?!\$)[^']+'?|(?:(?:Bearer|Basic|apikey)\s+)?[^\s,}\"'$\[{][^\s,}]*)",
     re.IGNORECASE,
 )
 """A key in a line of YAML that is shown to people: excerpts end in the logs of builds."""
+
+
+_USER = re.compile(r"(?<=://)[^/@\s\"'$]+(?=@)")
+"""A user and password in a URL."""
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
 
 
 def _masked(found: re.Match[str]) -> str:

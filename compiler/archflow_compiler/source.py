@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from archflow_compiler.tree import Entry, Mapping, Node, Scalar, Sequence
 from archflow_schema.diagnostic import Diagnostic, Range, Related, Report
@@ -232,7 +232,10 @@ class _Builder:
         if tag is not None and tag not in _TAGS:
             self.report.add(
                 _error(
-                    "unknown-tag", f"the YAML tag {tag} has no meaning here", place, fix="leave the tag out"
+                    "unknown-tag",
+                    f"the YAML tag {_short(tag)} has no meaning here",
+                    place,
+                    fix="leave the tag out",
                 )
             )
         raw = str(event.value)
@@ -253,7 +256,10 @@ class _Builder:
             place = self._range(event.start_mark, event.end_mark)
             self.report.add(
                 _error(
-                    "unknown-tag", f"the YAML tag {tag} has no meaning here", place, fix="leave the tag out"
+                    "unknown-tag",
+                    f"the YAML tag {_short(tag)} has no meaning here",
+                    place,
+                    fix="leave the tag out",
                 )
             )
         if len(self._stack) >= MAX_DEPTH:
@@ -347,6 +353,10 @@ class _Builder:
                 )
             )
             return
+        if isinstance(node, Scalar) and node.value is None and not node.raw:
+            node = structs.replace(
+                node, range=key.range
+            )  # nothing stands there: the parser is already further
         frame.entries[name] = Entry(name, key.range, node)
 
     def _merge(self, frame: _Frame) -> tuple[Entry, ...]:
@@ -363,6 +373,11 @@ def _end_of(frame: _Frame, event: Any) -> Any:
     if event.end_mark.line == event.start_mark.line and event.end_mark.column > event.start_mark.column:
         return event.end_mark
     return frame.start
+
+
+def _short(tag: str) -> str:
+    """A tag as people write it."""
+    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _size(node: Node) -> int:
@@ -444,12 +459,13 @@ def _syntax_error(source: Source, error: Any) -> Diagnostic:
         file=source.file, line=line + 1, column=column + 1, end_line=line + 1, end_column=column + 2
     )
     related = tuple(_context(source.file, error))
+    words, fix = _in_words(lines[line], problem)
     return Diagnostic(
         code="yaml-syntax",
         severity="error",
-        summary=f"this is not YAML: {problem}",
-        detail=_first_line(str(error.context)) if error.context and error.problem else "",
-        fix=_syntax_fix(lines[line], problem),
+        summary=f"this is not YAML: {words}",
+        detail="" if words == problem else f"the parser says: {problem}",
+        fix=fix,
         range=place,
         related=related,
     )
@@ -468,16 +484,32 @@ def _context(file: str, error: Any) -> Iterator[Related]:
         yield Related(place, _first_line(str(error.context or "it begins here")))
 
 
-def _syntax_fix(line: str, problem: str) -> str:
-    """What usually causes a complaint about such a line."""
+_IN_WORDS: tuple[tuple[str, str, str], ...] = (
+    (
+        "mapping values are not allowed",
+        "a colon makes no sense here",
+        "check the indentation of this line, and quote a value that holds `: `",
+    ),
+    (
+        "expected <block end>",
+        "the indentation does not fit what stands above",
+        "indent this line as its neighbours",
+    ),
+    (
+        "could not find expected ':'",
+        "a key without a colon",
+        "write `key: value`, with a space after the colon",
+    ),
+    ("found unexpected end of stream", "something that was begun does not end", "close the quote or bracket"),
+    ("cannot start any token", "a value cannot begin so", "quote the value"),
+    ("expected ',' or '}'", "a comma or a closing brace is missing", "close the brace before this line"),
+    ("expected ',' or ']'", "a comma or a closing bracket is missing", "close the bracket before this line"),
+)
+"""What the parser says -> what it means, and what to do."""
+
+
+def _in_words(line: str, problem: str) -> tuple[str, str]:
+    """A complaint of the parser in words, and what usually causes it."""
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem:
-        return "indent with spaces: YAML does not allow tabs there"
-    if "mapping values are not allowed" in problem:
-        return "check the indentation of this line, and quote a value that holds `: `"
-    if "cannot start any token" in problem:
-        return "quote the value"
-    if "expected <block end>" in problem:
-        return "indent this line as its neighbours"
-    if "could not find expected ':'" in problem:
-        return "a key needs a colon and a space after it: `key: value`"
-    return ""
+        return "a tab stands where YAML allows only spaces", "indent with spaces"
+    return next(((words, fix) for said, words, fix in _IN_WORDS if said in problem), (problem, ""))

@@ -58,7 +58,7 @@ def report(unit: Unit, names: Names) -> None:
 def _refuse(unit: Unit, path: Path, what: str) -> None:
     unit.error(
         "not-yet-supported",
-        f"{what} {'are' if what.endswith('s') else 'is'} not supported yet",
+        f"{what} not supported yet",
         unit.places.key(*path),
         detail="it was read and checked; the part of the gateway that does it comes with a later version",
         fix="leave it out for now",
@@ -68,26 +68,26 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
 def _refused(unit: Unit, names: Names) -> None:
     config = unit.config
     if config.prompt_targets:
-        _refuse(unit, ("prompt_targets",), "prompt targets")
+        _refuse(unit, ("prompt_targets",), "prompt targets are")
     if config.prompt_guards is not None:
-        _refuse(unit, ("prompt_guards", "input_guards", "jailbreak"), "the jailbreak guard")
+        _refuse(unit, ("prompt_guards", "input_guards", "jailbreak"), "the jailbreak guard is")
     if config.error_target is not None:
-        _refuse(unit, ("error_target",), "error_target")
+        _refuse(unit, ("error_target",), "error_target is")
     if config.state_storage is not None:
-        _refuse(unit, ("state_storage",), "the Responses API and its state")
+        _refuse(unit, ("state_storage",), "the Responses API and its state are")
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
-        _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners")
+        _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     if names.preferences:
         path = names.preferences[0].path
-        _refuse(unit, path[: path.index("routing_preferences") + 1], "routing preferences")
+        _refuse(unit, path[: path.index("routing_preferences") + 1], "routing preferences are")
     for index, listener in enumerate(config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent":
-            _refuse(unit, (*at, "type"), "a listener of type agent")
+            _refuse(unit, (*at, "type"), "a listener of type agent is")
         if listener.input_filters:
-            _refuse(unit, (*at, "input_filters"), "filters")
+            _refuse(unit, (*at, "input_filters"), "filters are")
         if listener.output_filters:
-            _refuse(unit, (*at, "output_filters"), "filters")
+            _refuse(unit, (*at, "output_filters"), "filters are")
 
 
 def _unused(unit: Unit) -> None:

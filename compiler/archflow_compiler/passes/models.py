@@ -159,7 +159,7 @@ def _model(unit: Unit, index: int, provider: ModelProvider, served: frozenset[st
             f'"{text}" is not of the form <provider>/<model_id>',
             unit.places.value(*at, "model"),
             detail=f"the provider is a vendor ({vendors} ...), or a name of your own with base_url",
-            fix=f"write it as in `openai/{text.strip('/') or 'gpt-4o'}`",
+            fix="write it as in `openai/gpt-4o`" if "/" in text else f"write it as in `openai/{text}`",
             arch=f"Invalid model name {text}. Please provide model name in the format <provider>/<model_id>.",
         )
         return None
@@ -206,25 +206,20 @@ def _interface(unit: Unit, provider: ModelProvider, prefix: str, vendor: Vendor 
     """Whether it is known where the provider is and what it speaks."""
     model, interface = provider.model, provider.provider_interface
     if vendor is None:
-        if provider.base_url is None or interface is None:
-            missing = [
-                key
-                for key, value in (("base_url", provider.base_url), ("provider_interface", interface))
-                if not value
-            ]
+        missing = [key for key in ("base_url", "provider_interface") if not unit.places.said(*at, key)]
+        if missing:
             unit.error(
                 "unknown-provider",
                 f'"{prefix}" is no vendor that archc knows, and {" and ".join(missing)} '
                 f"{'is' if len(missing) == 1 else 'are'} missing",
                 unit.places.value(*at, "model"),
-                detail=f"known vendors are {listed(VENDORS, 50)}",
                 fix=unit.suggest(prefix, VENDORS)
                 or "say where it is with base_url, and what it speaks with `provider_interface: openai`",
                 arch=f"Must provide base_url and provider_interface for unsupported provider {prefix} for model "
                 f"{model}. Supported providers are: {', '.join(VENDORS)}",
             )
         return
-    if vendor.needs_base_url and provider.base_url is None:
+    if vendor.needs_base_url and not unit.places.said(*at, "base_url"):
         unit.error(
             "missing-base-url",
             f"{prefix} has no address of its own, so base_url is needed",
@@ -354,9 +349,7 @@ def _default(unit: Unit, models: tuple[Model, ...]) -> Model | None:
 
 def _aliases(unit: Unit, names: Names) -> list[Alias]:
     found = []
-    available = ", ".join(
-        name for model in names.models for name in dict.fromkeys((model.full, model.model_id)) if name
-    )
+    available = listed((name for model in names.models for name in _spellings(model)), 40)
     for number, alias in enumerate(unit.config.model_aliases, 1):
         at = ("model_aliases", alias.alias)
         model = names.find(alias.target)
@@ -381,6 +374,10 @@ def _aliases(unit: Unit, names: Names) -> list[Alias]:
             )
         found.append(Alias(alias.alias, model))
     return found
+
+
+def _spellings(model: Model) -> tuple[str, ...]:
+    return (model.full, model.model_id) if model.model_id else (model.full,)
 
 
 def _preferences(unit: Unit, names: Names) -> list[Preferred]:

@@ -122,6 +122,8 @@ def _providers_exist(unit: Unit) -> None:
         and (said is None or not unit.places.said("model_providers", 0))
     ):
         index = unit.config.listeners.index(needing[0])
+        if any(found.code == "no-providers" for found in unit.report):
+            return  # said by `migrate`, in Arch's words for the older form
         if unit.report.failed and said is not None:
             return  # they are there, and were refused one by one
         unit.error(
@@ -148,7 +150,7 @@ def _agents_and_filters(unit: Unit) -> None:
             arch=f"Duplicate agent id {name}",
             first=(unit.places.value(*first, "id"), "the first stands here"),
         )
-    known = [name for name, _ in ids]
+    known = dict.fromkeys(name for name, _ in ids)
     for path, listener, key, name in _filter_references(config):
         if name not in known:
             available = ", ".join(sorted(known))
