@@ -120,7 +120,7 @@ def test_tools():
     ("fields", "complaint"),
     [
         ({}, "the request lacks `messages`"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "unknown role 'tool'"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "a role that is neither user nor assistant"),
         ({"messages": [{"role": "user"}]}, "`content`"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "`messages[0]`.content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "tool_use"}]}]}, "`messages[0]`.content[0]"),

@@ -125,7 +125,7 @@ def test_tools():
         ({}, "the request lacks `messages`"),
         ({"messages": "hi"}, "`messages` is not understood: Expected `array`"),
         ({"messages": [{"content": "x"}]}, "missing required field `role`"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "`messages[0]` has the unknown role 'robot'"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "`messages[0]` has a role that is none of system"),
         ({"messages": [{"role": "user", "content": 1}]}, "$[0].content"),
         ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "`messages[0]`.content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "lacks `image_url`"),
@@ -141,6 +141,7 @@ def test_what_is_no_request_is_refused_with_its_place(fields, complaint):
     with pytest.raises(ClientProtocolError) as raised:
         decode(**fields)
     assert complaint in str(raised.value)
+    assert "robot" not in str(raised.value), "an error's text is logged: it must not quote the conversation"
 
 
 class TestSummary:
