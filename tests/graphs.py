@@ -1,119 +1,137 @@
-"""Graphs for tests of the engine, made without the compiler: a model listener with routes to given upstreams."""
+"""Graphs for tests of the engine, made without the compiler: model listeners with routes to given upstreams."""
 
 from __future__ import annotations
 
-from archflow_plugins.contexts import CompileContext, encode_compiled, environment_names
-from archflow_plugins.kinds import ProviderConfig
+from typing import Any, Literal
+
+from archflow_plugins.contexts import CompileContext, encode_compiled
+from archflow_plugins.kinds import Dialect, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_schema import graph as g
 from archflow_schema.diagnostic import Report
 
 DIALECTS = ("openai_chat", "openai_completions", "openai_embeddings", "anthropic_messages")
+REPLIES = (
+    g.Reply("unknown", 404, "model_not_found"),
+    g.Reply("refused", 502, "upstream_refused"),
+    g.Reply("timeout", 504, "upstream_timeout"),
+    g.Reply("failed", 502, "upstream_failed"),
+    g.Reply("unsupported", 400, "unsupported_dialect"),
+    g.Reply("denied", 400, "guard_denied"),
+    g.Reply("guard-failed", 503, "guard_failed"),
+    g.Reply("exceeded", 429, "rate_limit_exceeded"),
+)
+_LIMITS = g.Limits()
+_AT = {reply.name: index for index, reply in enumerate(REPLIES)}
 
 
-def provider(name: str, base_url: str, *, vendor: str = "openai", registry: Registry, **more) -> g.Upstream:
-    """An upstream of the table's vendor at `base_url`."""
+def provider(
+    name: str, base_url: str, *, vendor: str = "openai", registry: Registry, **more: Any
+) -> g.Upstream:
+    """An upstream of the table's vendor at `base_url`; `more` are fields of ProviderConfig or of Upstream."""
     kind = registry.provider(vendor)
+    assert kind is not None
     report = Report()
-    context = CompileContext(name, report, lambda *path: None)
-    fields = {"access_key": "$UPSTREAM_KEY", **{k: v for k, v in more.items() if k in ProviderConfig.__struct_fields__}}
-    compiled = kind.compile(ProviderConfig(name=name, vendor=vendor, base_url=base_url, **fields), context)
+    context = CompileContext(name, report, lambda *_: None)
+    configured = {key: value for key, value in more.items() if key in ProviderConfig.__struct_fields__}
+    config = ProviderConfig(
+        name=name, vendor=vendor, base_url=base_url, **{"access_key": "$UPSTREAM_KEY", **configured}
+    )
+    compiled = kind.compile(config, context)
     assert not report.errors, list(report)
-    extra = {k: v for k, v in more.items() if k in g.Upstream.__struct_fields__}
     return g.Upstream(
         name=name,
         provider=vendor,
         use=g.Use(kind.kind, encode_compiled(compiled)),
         url=kind.url(compiled),
         dialects=kind.dialects(compiled),
-        **extra,
+        **{key: value for key, value in more.items() if key in g.Upstream.__struct_fields__},
     )
 
 
 def model_graph(
     upstreams: list[g.Upstream],
     *,
-    ports: tuple[int, ...],
+    registry: Registry,
+    addresses: tuple[str, ...] = ("127.0.0.1",),
+    port: int = 0,
     models: dict[str, int] | None = None,
+    aliases: dict[str, str] | None = None,
     default: str = "",
-    unknown: str = "refuse",
+    unknown: Literal["refuse", "default"] = "refuse",
     guards: tuple[g.Use, ...] = (),
     quotas: tuple[g.Quota, ...] = (),
+    store: str = "store.memory",
     tracers: tuple[g.Use, ...] = (),
-    limits: g.Limits = g.Limits(),
+    limits: g.Limits = _LIMITS,
     tls: g.Tls | None = None,
     timeout: float = 30.0,
-    registry: Registry,
 ) -> g.Graph:
-    """A graph whose model listeners route `models` (name -> index of upstream) by name and by wildcard `any/`."""
+    """A graph whose listeners, one per address, route `models` (name, or `prefix/*`, to an index of `upstreams`).
+
+    A model `m` is asked for upstream as `m-upstream`. Guards are asked in their order, before the route.
+    """
     models = models or {"m": 0}
-    replies = [
-        g.Reply("unknown", 404, "model_not_found"),
-        g.Reply("refused", 502, "upstream_refused"),
-        g.Reply("timeout", 504, "upstream_timeout"),
-        g.Reply("failed", 502, "upstream_failed"),
-        g.Reply("unsupported", 400, "unsupported_dialect"),
-        g.Reply("denied", 400, "guard_denied"),
-        g.Reply("guard-failed", 503, "guard_failed"),
-        g.Reply("exceeded", 429, "rate_limit_exceeded"),
-    ]
-    at = {reply.name: index for index, reply in enumerate(replies)}
-    nodes: list[g.Node] = list(replies)
+    nodes: list[g.Node] = list(REPLIES)
     edges = []
     for name, upstream in models.items():
-        nodes.append(
-            g.Dispatch(
-                f"dispatch {name}",
-                name,
-                "" if name.endswith("*") else f"{name}-upstream",
-                upstream,
-                (
-                    g.Edge("streaming", g.END),
-                    *(g.Edge(outcome, at[outcome]) for outcome in ("refused", "timeout", "failed", "unsupported")),
-                ),
-            )
-        )
-        target = len(nodes) - 1
+        nodes.append(_dispatch(name, upstream))
         if quotas:
-            nodes.append(
-                g.Limit(
-                    f"limit {name}",
-                    f"{name}-upstream",
-                    quotas,
-                    g.Use("store.memory"),
-                    (g.Edge("admitted", target), g.Edge("exceeded", at["exceeded"])),
-                )
-            )
-            target = len(nodes) - 1
-        edges.append(g.Edge(f"model:{name}", target))
-    names = tuple(sorted((name, name, "name") for name in models if not name.endswith("*")))
+            wired = (g.Edge("admitted", len(nodes) - 1), g.Edge("exceeded", _AT["exceeded"]))
+            nodes.append(g.Limit(f"limit {name}", f"{name}-upstream", quotas, g.Use(store), wired))
+        edges.append(g.Edge(f"model:{name}", len(nodes) - 1))
+    exact = [name for name in models if not name.endswith("*")]
+    names = sorted(
+        [(name, name, "name") for name in exact]
+        + [(alias, model, "alias") for alias, model in (aliases or {}).items()]
+    )
     wildcards = tuple((name[:-1], name) for name in models if name.endswith("*"))
-    nodes.append(g.Route("route", names, wildcards, default, unknown, (*edges, g.Edge("unknown", 0))))
-    entry = len(nodes) - 1
-    for number, use in enumerate(reversed(guards)):
-        wired = (g.Edge("allow", entry), g.Edge("deny", at["denied"]), g.Edge("failed", at["guard-failed"]))
-        nodes.append(g.Guard(f"guard-{number}", use, wired))
-        entry = len(nodes) - 1
-    endpoints = tuple(
-        g.Endpoint(registry.kind(f"dialect.{dialect}").path, dialect, entry) for dialect in DIALECTS
-    )
-    listeners = tuple(
-        g.Listener(
-            f"egress-{port}", "model", "127.0.0.1", port, timeout, endpoints, tls=tls, limits=limits, models=names and tuple(n for n, _, _ in names)
+    edges.append(g.Edge("unknown", _AT["unknown"]))
+    nodes.append(g.Route("route", tuple(names), wildcards, default, unknown, tuple(edges)))
+    for number, use in reversed(list(enumerate(guards))):
+        after = (
+            g.Edge("allow", len(nodes) - 1),
+            g.Edge("deny", _AT["denied"]),
+            g.Edge("failed", _AT["guard-failed"]),
         )
-        for port in ports
-    )
-    kinds = {use.kind for upstream in upstreams for use in (upstream.use,)} | {use.kind for use in (*guards, *tracers)}
+        nodes.append(g.Guard(f"guard-{number}", use, after))
+    endpoints = tuple(g.Endpoint(_path(registry, dialect), dialect, len(nodes) - 1) for dialect in DIALECTS)
+    kinds = {upstream.use.kind for upstream in upstreams} | {use.kind for use in (*guards, *tracers)}
+    kinds |= {f"dialect.{dialect}" for dialect in DIALECTS} | ({store} if quotas else set())
     return g.Graph(
         source="test.yaml",
-        listeners=listeners,
+        listeners=tuple(
+            g.Listener(
+                f"egress-{address}",
+                "model",
+                address,
+                port,
+                timeout,
+                endpoints,
+                tls=tls,
+                limits=limits,
+                models=tuple(exact),
+            )
+            for address in addresses
+        ),
         nodes=tuple(nodes),
         upstreams=tuple(upstreams),
         tracers=tracers,
         environment=("UPSTREAM_KEY",),
         dialects=DIALECTS,
-        requires=registry.requires(kinds | {f"dialect.{dialect}" for dialect in DIALECTS}),
+        requires=registry.requires(kinds),
     )
 
 
-__all__ = ["DIALECTS", "environment_names", "model_graph", "provider"]
+def _dispatch(name: str, upstream: int) -> g.Dispatch:
+    failures = tuple(
+        g.Edge(outcome, _AT[outcome]) for outcome in ("refused", "timeout", "failed", "unsupported")
+    )
+    asked = "" if name.endswith("*") else f"{name}-upstream"
+    return g.Dispatch(f"dispatch {name}", name, asked, upstream, (g.Edge("streaming", g.END), *failures))
+
+
+def _path(registry: Registry, dialect: str) -> str:
+    kind = registry.kind(f"dialect.{dialect}")
+    assert issubclass(kind, Dialect)
+    return kind.path

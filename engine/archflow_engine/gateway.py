@@ -107,7 +107,7 @@ class Gateway:
             "serving",
             digest=program.digest[:12],
             source=program.graph.source,
-            listeners=[f"{one.name} on {one.address}:{one.port}" for one in program.graph.listeners],
+            listeners=[f"{name} on {address}:{port}" for name, (address, port) in self.addresses.items()],
             bound_in_ms=round((time.monotonic() - began) * 1000, 1),
         )
 
@@ -167,6 +167,11 @@ class Gateway:
         with trio.move_on_after(FAREWELL):
             await self.hub.farewell()
         self._done.set()
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each listener, by name, takes clients: the address and the real port."""
+        return {front.plan.name: (front.address, front.port) for front in self._fronts.values()}
 
     def snapshot(self) -> Snapshot:
         """The numbers of this worker."""

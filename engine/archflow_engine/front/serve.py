@@ -58,17 +58,19 @@ class Front:
 
     Attributes:
         plan: the listener's part of the running plan; replaced when a graph is swapped in.
+        address, port: where clients connect; the port is the real one when the configured one is 0.
     """
 
     def __init__(self, hub: Hub, plan: ListenerPlan, *, shared: bool) -> None:
         self.hub = hub
-        self.address = (plan.listener.address, plan.listener.port)
+        self.address = plan.listener.address
         self._connections: set[Connection] = set()
         self._stop = trio.Event()
         self.empty = trio.Event()
         """Set when, after `stop`, the last connection has closed."""
-        self._sockets = open_sockets(*self.address, shared=shared)
-        self.swap(plan)
+        self.swap(plan)  # first, because it may refuse, and then no socket is open
+        self._sockets = open_sockets(self.address, plan.listener.port, shared=shared)
+        self.port: int = self._sockets.insecure_sockets[0].getsockname()[1]
 
     def swap(self, plan: ListenerPlan) -> None:
         """Meet new requests with another plan; connections stay."""

@@ -1,0 +1,124 @@
+"""The kinds that plays use: a tracer that hands records to the test, and guards and a store that do what it says.
+
+They arrive by the entry point `play`, as any stranger's plugin does; `playbook` writes that distribution's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from archflow_plugins import ALLOW, Guard, Store, Tracer, Verdict, hookimpl
+from archflow_plugins.kinds import Admission, Kind
+from archflow_plugins.record import Record
+from archflow_plugins.stores.memory import Memory, MemoryConfig
+from archflow_schema.conversation import Conversation
+
+
+class Scene:
+    """What the kinds do in the play that runs: one at a time in a process."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[Record], None] = lambda _: None
+        self.sample: Callable[[Record], bool] = lambda _: False
+        self.judge: Callable[[Conversation], Verdict] = lambda _: ALLOW
+        self.judge_waiting: Callable[[Conversation], Awaitable[Verdict]] = _allow
+        self.store: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.opened = 0
+        self.closed = 0
+
+
+async def _allow(_: Conversation) -> Verdict:
+    return ALLOW
+
+
+scene = Scene()
+
+
+def set_scene() -> Scene:
+    """A new scene, for the next play."""
+    global scene  # noqa: PLW0603 - kinds are made by the gateway, which knows nothing of plays
+    scene = Scene()
+    return scene
+
+
+class _Counted(Kind):
+    """Counts how often it was closed."""
+
+    async def close(self) -> None:
+        scene.closed += 1
+
+
+class PlayTracer(_Counted, Tracer):
+    """Hands each record to the play."""
+
+    kind = "tracer.play"
+
+    def finish(self, record: Record) -> None:
+        scene.tell(record)
+
+
+class Sampler(_Counted, Tracer):
+    """Decides on sampling as the play says."""
+
+    kind = "tracer.play_sampler"
+
+    def sample(self, record: Record) -> bool:
+        return scene.sample(record)
+
+    def finish(self, record: Record) -> None:
+        """Nothing to tell."""
+
+
+class PlayGuard(_Counted, Guard):
+    """Judges at once, as the play says."""
+
+    kind = "guard.play"
+
+    def check_nowait(self, conversation: Conversation) -> Verdict:
+        return scene.judge(conversation)
+
+
+class WaitingGuard(_Counted, Guard):
+    """Judges after a while, as the play says."""
+
+    kind = "guard.play_waiting"
+    waits = True
+
+    async def check(self, conversation: Conversation) -> Verdict:
+        return await scene.judge_waiting(conversation)
+
+
+class FarStore(Memory):
+    """The store in memory, as if it were behind a network."""
+
+    kind = "store.play_far"
+    config = MemoryConfig
+    waits = True
+
+    async def charge(self, key: str, cost: float, capacity: float, period: float) -> Admission:
+        await scene.store()
+        return self.charge_nowait(key, cost, capacity, period)
+
+    async def settle(self, key: str, difference: float, capacity: float, period: float) -> None:
+        await scene.store()
+        self.settle_nowait(key, difference, capacity, period)
+
+
+@hookimpl
+def archflow_register_tracers() -> list[type[Tracer]]:
+    """The tracers."""
+    return [PlayTracer, Sampler]
+
+
+@hookimpl
+def archflow_register_guards() -> list[type[Guard]]:
+    """The guards."""
+    return [PlayGuard, WaitingGuard]
+
+
+@hookimpl
+def archflow_register_stores() -> list[type[Store]]:
+    """The stores."""
+    return [FarStore]
