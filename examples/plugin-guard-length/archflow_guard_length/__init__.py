@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from archflow_plugins import (
     ALLOW,
     CompileContext,
@@ -21,7 +23,6 @@ from archflow_plugins import (
     Verdict,
     hookimpl,
 )
-from msgspec import Struct
 
 __all__ = ["Length", "LengthConfig", "archflow_graph_verified", "archflow_register_guards"]
 

@@ -2,6 +2,7 @@
 
 import pytest
 from archflow_guard_length import Length, archflow_graph_verified
+
 from archflow_plugins import Report
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import Broken, check_kind, compile_kind, conversation, run_context

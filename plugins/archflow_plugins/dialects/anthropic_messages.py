@@ -175,9 +175,7 @@ class AnthropicMessages(JsonDialect):
             where = f"`messages[{index}]`"
             role = _ROLES.get(message.role)
             if role is None:
-                raise ClientProtocolError(
-                    f"{where} has the unknown role {message.role!r}: use user or assistant"
-                )
+                raise ClientProtocolError(f"{where} has a role that is neither user nor assistant")
             messages.append(Message(role=role, parts=tuple(_content(message.content, where))))
         tools, others = _tools(head)
         rest = extras(head, _PLACED)

@@ -172,9 +172,7 @@ def no_usage() -> dict[str, int]:
 def _message(message: _Message, where: str) -> Message:
     role = _ROLES.get(message.role)
     if role is None:
-        raise ClientProtocolError(
-            f"{where} has the unknown role {message.role!r}: use one of {', '.join(_ROLES)}"
-        )
+        raise ClientProtocolError(f"{where} has a role that is none of {', '.join(_ROLES)}")
     parts = _content(message.content, where)
     if role == "tool":
         texts = "\n".join(one.text for one in parts if isinstance(one, TextPart))
