@@ -261,7 +261,10 @@ def _check_stored(
 ) -> None:
     if type(compiled) is not compiled_type(kind):
         raise Broken(f"{_name(kind)}.compile returns {compiled!r}: return a {_name(compiled_type(kind))}")
-    first = encode_compiled(compiled)
+    try:
+        first = encode_compiled(compiled)
+    except (TypeError, ValueError) as error:
+        raise Broken(f"{_name(kind)}.compile returns what the graph cannot store: {error}") from error
     if encode_compiled(again[0]) != first or again[1] != blobs:
         raise Broken(
             f"{_name(kind)}.compile gives something else the second time: use no clock, no chance, no set"

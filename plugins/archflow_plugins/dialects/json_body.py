@@ -3,7 +3,7 @@
 The body is decoded once into name -> raw JSON value. Only what is asked for is decoded further, and a request with
 another model is written from the same raw values, so that every other byte of them survives.
 
-Rule: bytes of a stranger raise ClientProtocolError or nothing; the text says where, and quotes nothing, for it is logged.
+Rule: bytes of a stranger raise ClientProtocolError or nothing. Its text says where, and quotes nothing: it is logged.
 """
 
 from __future__ import annotations

@@ -125,7 +125,10 @@ def test_tools():
         ({}, "the request lacks `messages`"),
         ({"messages": "hi"}, "`messages` is not understood: Expected `array`"),
         ({"messages": [{"content": "x"}]}, "missing required field `role`"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "`messages[0]` has a role that is none of system"),
+        (
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "`messages[0]` has a role that is none of system",
+        ),
         ({"messages": [{"role": "user", "content": 1}]}, "$[0].content"),
         ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "`messages[0]`.content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "lacks `image_url`"),

@@ -1,0 +1,50 @@
+"""Every built-in kind keeps the contract that `archflow_plugins.testing` asks of a stranger's."""
+
+import pytest
+
+from archflow_plugins.kinds import KINDS, ProviderConfig
+from archflow_plugins.registry import Registry
+from archflow_plugins.testing import check_kind
+
+REGISTRY = Registry.load()
+
+
+def provider(vendor: str, **fields) -> dict[str, object]:
+    config = ProviderConfig(name=f"{vendor}/m", vendor=vendor, access_key="$KEY", **fields)
+    return {"config": config, "environment": {"KEY": "sk-1"}}
+
+
+CASES: dict[str, list[dict[str, object]]] = {
+    "dialect.openai_chat": [{}],
+    "dialect.openai_completions": [{}],
+    "dialect.openai_embeddings": [{}],
+    "dialect.anthropic_messages": [{}],
+    "provider.openai_compatible": [
+        provider("openai"),
+        provider("groq", headers=(("x-team", "$KEY"),)),
+        provider("mine", interface="openai", base_url="http://127.0.0.1:1/v1"),
+        provider("amazon_bedrock", base_url="https://bedrock.test"),
+    ],
+    "provider.anthropic": [provider("anthropic"), provider("claude", base_url="https://host/api")],
+    "provider.azure_openai": [provider("azure_openai", base_url="https://mine.openai.azure.com")],
+    "store.memory": [{}, {"config": {"max_keys": 3}}],
+    "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
+    "tracer.otlp": [{"config": {"endpoint": "http://127.0.0.1:1", "timeout": 0.05}}],
+}
+
+
+def test_every_built_in_kind_has_a_case():
+    kinds = {dotted for family in KINDS for dotted in REGISTRY.family(family)}
+    missing = kinds - set(CASES)
+    assert not missing, f"add {', '.join(sorted(missing))} to CASES in {__file__}"
+    assert set(CASES) == kinds
+
+
+@pytest.mark.parametrize(
+    ("dotted", "case"), [(dotted, case) for dotted, cases in CASES.items() for case in cases], ids=str
+)
+def test_contract(dotted, case, tmp_path):
+    config = case.get("config")
+    if isinstance(config, dict) and config.get("path") == "FILE":
+        config = {**config, "path": str(tmp_path / "access.log")}
+    check_kind(REGISTRY.kind(dotted), config, environment=case.get("environment"))
