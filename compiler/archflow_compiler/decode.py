@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -100,7 +100,10 @@ class Decoder:
                 continue
             self.places.nodes[below] = entry.node
             self.places.keys[below] = entry.key_range
-            value = self._value(field.type, entry.node, below)
+            if _decodable(field.type):
+                value = self._value(field.type, entry.node, below)
+            else:
+                value = self._whole(described.cls, field.name, entry.node)
             if isinstance(value, _Invalid):
                 complete = complete and not field.required
             else:
@@ -251,7 +254,7 @@ class Decoder:
             case inspect.StrType():
                 return self._text(described, node, literal=False)
             case _:
-                return self._anything(described, node)
+                raise TypeError(f"{described} is not decoded part by part")
 
     def _union(self, described: inspect.UnionType, node: Node, path: Path) -> Any:
         types = [one for one in described.types if not isinstance(one, inspect.NoneType)]
@@ -264,9 +267,7 @@ class Decoder:
             return self._tagged(tagged, node, path)
         if isinstance(node, Scalar) and any(_is_of(one, node.value) for one in types):
             return node.value
-        if all(isinstance(one, _SCALAR_TYPES) for one in types):
-            return self._wrong("a single value", node)
-        return self._anything(described, node)
+        return self._wrong("a single value", node)
 
     def _tagged(self, tagged: dict[Any, inspect.StructType], node: Node, path: Path) -> Any:
         field = next(iter(tagged.values())).tag_field or "type"
@@ -395,7 +396,7 @@ class Decoder:
         problem = _url_problem("".join(part if isinstance(part, str) else "0" for part in parts))
         if problem:
             self._error(
-                "bad-url", f'"{value}" is no usable address: {problem}', head(node), arch=arch,
+                "bad-url", f'"{_USER.sub("***", value)}" is no usable address: {problem}', head(node), arch=arch,
                 fix="write it as in https://host:port/path",
             )  # fmt: skip
             return INVALID
@@ -426,16 +427,18 @@ class Decoder:
             return self._wrong(f"{expected} that is a whole number of bytes", node)
         return number(value)
 
-    def _anything(self, described: inspect.Type, node: Node) -> Any:
-        """A type that only a plugin's Struct uses: msgspec converts it whole."""
+    def _whole(self, cls: type, field: str, node: Node) -> Any:
+        """A field of a type that only a plugin's Struct uses, such as a dict: msgspec converts it whole."""
+        hint = get_type_hints(cls, include_extras=True)[field]
         try:
-            return msgspec.convert(plain(node), _as_type(described))
+            return msgspec.convert(plain(node), hint)
         except msgspec.ValidationError as error:
             self._error("wrong-type", str(error).partition(" - at ")[0], head(node))
             return INVALID
 
 
 _SCALAR_TYPES = (inspect.StrType, inspect.IntType, inspect.FloatType, inspect.BoolType)
+_DECODED = (*_SCALAR_TYPES, inspect.StructType, inspect.LiteralType)
 
 
 def _is_of(described: inspect.Type, value: object) -> bool:
@@ -452,31 +455,20 @@ def _is_of(described: inspect.Type, value: object) -> bool:
             return False
 
 
-def _as_type(described: inspect.Type) -> Any:
-    """A type description as a type again, for the few kinds that `_by_type` leaves over."""
+def _decodable(described: inspect.Type) -> bool:
+    """Whether a value of this type is decoded part by part."""
     match described:
         case inspect.Metadata():
-            return _as_type(described.type)
-        case inspect.DictType():
-            return dict[_as_type(described.key_type), _as_type(described.value_type)]  # type: ignore[misc]
-        case inspect.VarTupleType():
-            return tuple[_as_type(described.item_type), ...]  # type: ignore[misc]
-        case inspect.ListType():
-            return list[_as_type(described.item_type)]  # type: ignore[misc]
-        case inspect.StructType():
-            return described.cls
-        case inspect.EnumType():
-            return described.cls
-        case inspect.StrType():
-            return str
-        case inspect.IntType():
-            return int
-        case inspect.FloatType():
-            return float
-        case inspect.BoolType():
-            return bool
+            return bool(described.extra and "form" in described.extra) or _decodable(described.type)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _decodable(described.item_type)
+        case inspect.UnionType():
+            types = [one for one in described.types if not isinstance(one, inspect.NoneType)]
+            tagged = all(isinstance(one, inspect.StructType) and one.tag is not None for one in types)
+            simple = all(isinstance(one, _SCALAR_TYPES) for one in types)
+            return tagged or simple or (len(types) == 1 and _decodable(types[0]))
         case _:
-            return Any
+            return isinstance(described, _DECODED)
 
 
 def _forget(places: Places, nodes: int, keys: int) -> None:

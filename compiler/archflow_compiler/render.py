@@ -101,7 +101,9 @@ def _excerpt(place: Range, lines: list[str], width: int, paint: Paint, style: st
     begin, end = place.column - 1, max(end - 1, place.column)
     cut = max(0, min(begin - MAX_WIDTH // 3, len(line) - MAX_WIDTH))
     context = max(0, cut - MAX_WIDTH)
-    shown = _USER.sub(_stars, _SECRET.sub(_masked, line[context : cut + 2 * MAX_WIDTH]))[cut - context :][:MAX_WIDTH]
+    shown = _USER.sub(_stars, _SECRET.sub(_masked, line[context : cut + 2 * MAX_WIDTH]))[cut - context :][
+        :MAX_WIDTH
+    ]
     shown = "".join(character if character.isprintable() else " " for character in shown)
     mark = "^" if style != "dim" else "-"
     carets = mark * max(1, min(end - begin, MAX_WIDTH - (begin - cut)))
