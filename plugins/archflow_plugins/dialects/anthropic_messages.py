@@ -241,10 +241,10 @@ class AnthropicMessages(JsonDialect):
 
 
 def _usage(told: _Usage) -> Usage:
-    cached = told.cache_read_input_tokens or 0
+    cached = max(0, told.cache_read_input_tokens or 0)
     return Usage(
-        input_tokens=(told.input_tokens or 0) + cached + (told.cache_creation_input_tokens or 0),
-        output_tokens=told.output_tokens or 0,
+        input_tokens=max(0, told.input_tokens or 0) + cached + max(0, told.cache_creation_input_tokens or 0),
+        output_tokens=max(0, told.output_tokens or 0),
         cached_tokens=cached,
     )
 

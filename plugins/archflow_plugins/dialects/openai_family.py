@@ -69,13 +69,15 @@ def usage_of(told: _Usage | None) -> Usage | None:
     """Usage as all dialects tell it."""
     if told is None:
         return None
-    prompt, output = told.prompt_tokens or 0, told.completion_tokens or 0
+    prompt, output = max(0, told.prompt_tokens or 0), max(0, told.completion_tokens or 0)
     input_details, output_details = told.prompt_tokens_details, told.completion_tokens_details
     return Usage(
         input_tokens=prompt,
         output_tokens=max(output, (told.total_tokens or 0) - prompt),
-        cached_tokens=(input_details and input_details.cached_tokens) or told.prompt_cache_hit_tokens or 0,
-        reasoning_tokens=(output_details and output_details.reasoning_tokens) or 0,
+        cached_tokens=max(
+            0, (input_details and input_details.cached_tokens) or told.prompt_cache_hit_tokens or 0
+        ),
+        reasoning_tokens=max(0, (output_details and output_details.reasoning_tokens) or 0),
     )
 
 
