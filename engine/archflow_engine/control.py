@@ -14,19 +14,19 @@ from archflow_engine.metrics import Snapshot
 LONGEST = 64 << 20
 
 
-class Serving(Struct, tag="serving"):
+class Serving(Struct, frozen=True, tag="serving"):
     """The worker serves the graph of this digest."""
 
     digest: str
 
 
-class Refused(Struct, tag="refused"):
+class Refused(Struct, frozen=True, tag="refused"):
     """The worker cannot serve it; the text says why."""
 
     reason: str
 
 
-class Numbers(Struct, tag="numbers"):
+class Numbers(Struct, frozen=True, tag="numbers"):
     """The worker's metrics, label values joined by NUL, as JSON has only string keys."""
 
     values: dict[str, dict[str, float]]
@@ -57,11 +57,11 @@ class Numbers(Struct, tag="numbers"):
         )
 
 
-class AskNumbers(Struct, tag="ask_numbers"):
+class AskNumbers(Struct, frozen=True, tag="ask_numbers"):
     """Tell your metrics."""
 
 
-class Swap(Struct, tag="swap"):
+class Swap(Struct, frozen=True, tag="swap"):
     """Serve the graph at this path from now on."""
 
     path: str

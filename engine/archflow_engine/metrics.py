@@ -83,7 +83,7 @@ FAMILIES = (
 Labels = tuple[str, ...]
 
 
-class Snapshot(Struct):
+class Snapshot(Struct, frozen=True):
     """The numbers of a worker at one moment; what workers tell their supervisor."""
 
     values: dict[str, dict[Labels, float]]
