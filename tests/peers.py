@@ -177,6 +177,10 @@ class Client:
         """Close."""
         await trio.aclose_forcefully(self.stream)
 
+    def reset(self) -> None:
+        """Close with a TCP reset."""
+        reset(self.stream)
+
     async def _event(self) -> Any:
         parser = self._parser
         assert parser is not None
@@ -198,6 +202,13 @@ class Client:
                 return bytes(await self.stream.receive_some(65_536))
             except _BROKEN:
                 return b""
+
+
+def reset(stream: Stream) -> None:
+    """Close with a TCP reset."""
+    plain = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    plain.socket.close()
 
 
 async def connect(address: tuple[str, int], *, tls: ssl.SSLContext | None = None, buffer: int = 0) -> Stream:
@@ -284,9 +295,7 @@ class UpstreamConnection:
 
     def reset(self) -> None:
         """Close with a TCP reset."""
-        plain = self.stream.transport_stream if isinstance(self.stream, trio.SSLStream) else self.stream
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        plain.socket.close()
+        reset(self.stream)
 
     async def left(self) -> None:
         """Wait until the gateway has closed this connection."""

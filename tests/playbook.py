@@ -215,12 +215,16 @@ class Play:
         self.log.append({"event": event, "level": level, **fields})
         self.notice.changed()
 
-    async def leave(self) -> None:
-        """Everybody leaves; then nothing may be left."""
-        for client in self._clients:
-            await client.leave()
-        for upstream in self.upstreams:
-            await upstream.leave()
+    async def everybody_leaves(self) -> None:
+        """Clients and upstreams close, also when the play was cut short."""
+        with trio.CancelScope(shield=True):
+            for client in self._clients:
+                await client.leave()
+            for upstream in self.upstreams:
+                await upstream.leave()
+
+    async def nothing_is_left(self) -> None:
+        """Fail if the gateway still holds what it should have let go, or had errors of its own."""
         gateway = self.gateway
         fronts = list(gateway._fronts.values())
         try:
@@ -245,6 +249,9 @@ class Play:
             raise AssertionError(f"{len(troubles)} internal errors, not {self.trouble}: {errors}") from (
                 errors[0] if errors else None
             )
+        with trio.fail_after(PATIENCE):
+            if not gateway.draining:
+                await gateway.drain(PATIENCE)
 
 
 def program(graph: g.Graph) -> load.Program:
@@ -269,12 +276,13 @@ async def playing(*upstreams: Upstream, **graph: Any) -> AsyncIterator[Play]:
             first = program(play.graph())
             with trio.fail_after(PATIENCE):
                 await nursery.start(lambda *, task_status: play.gateway.run(first, task_status=task_status))
-            yield play
-            await play.leave()
-            with trio.fail_after(PATIENCE):
-                if not play.gateway.draining:
-                    await play.gateway.drain(PATIENCE)
-            nursery.cancel_scope.cancel()
+            try:
+                yield play
+                await play.everybody_leaves()
+                await play.nothing_is_left()
+            finally:
+                await play.everybody_leaves()
+                nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         alone = _alone(group)
         if alone is None:

@@ -36,6 +36,7 @@ RECEIVE = 65_536
 
 READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_HUNG_UP = select.EPOLLHUP | select.EPOLLERR
 WRITE = select.EPOLLOUT
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
@@ -74,6 +75,7 @@ class Channel:
     """
 
     __slots__ = (
+        "_heeds",
         "_hub",
         "_pending",
         "_recv",
@@ -99,6 +101,7 @@ class Channel:
         self._send = sock.send
         self._waiting: list[bytes | memoryview] = []
         self._pending = 0
+        self._heeds = _HUNG_UP
 
     def write(self, data: bytes) -> None:
         """Send now what the kernel takes, and the rest when it takes more. Ignored once closed."""
@@ -120,9 +123,15 @@ class Channel:
             self._waiting.append(data)
             self.unsent += len(data)
 
-    def pause(self) -> None:
-        """Receive nothing more for now."""
+    def pause(self, *, heed_end: bool = False) -> None:
+        """Receive nothing more for now.
+
+        Args:
+            heed_end: the peer's end is told all the same, and what it sent before is lost. Without it, the end is told
+                after what it sent, when receiving goes on.
+        """
         self.paused = True
+        self._heeds = _HUNG_UP | select.EPOLLRDHUP if heed_end else _HUNG_UP
 
     def resume(self) -> None:
         """Receive again; what came meanwhile is delivered in the hub's next round."""
@@ -171,7 +180,7 @@ class Channel:
         if mask & READ and not self.closed:
             if self.paused:
                 self._pending |= mask
-                if mask & (select.EPOLLHUP | select.EPOLLERR):
+                if mask & self._heeds:
                     self._lost(None)
             else:
                 self._receive(mask)

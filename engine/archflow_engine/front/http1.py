@@ -32,15 +32,21 @@ _FOREVER = float("inf")
 
 
 class _Request:
-    """One request as it was read; `refusal` (status, code, message) if it must not be served."""
+    """One request as it was read.
 
-    __slots__ = ("body", "headers", "keep", "method", "refusal", "target", "version")
+    Attributes:
+        refusal: status, code and message if it must not be served.
+        expects: the client waits for 100 Continue, which must not overtake the replies before it.
+    """
+
+    __slots__ = ("body", "expects", "headers", "keep", "method", "refusal", "target", "version")
 
     def __init__(self) -> None:
         self.method = b"-"
         self.target = b""
         self.headers: Headers = []
-        self.body: list[bytes] = []
+        self.body: bytes | bytearray = b""
+        self.expects = False
         self.version = "1.1"
         self.keep = False
         self.refusal: tuple[int, str, str] | None = None
@@ -62,6 +68,7 @@ class Http1:
         self._queue: deque[_Request] = deque()
         self._size = 0
         self._head_size = 0
+        self._head_read = 0
         self._head_done = False
         self._serving = False
         self._broken = False
@@ -80,29 +87,28 @@ class Http1:
             return
         if self._reading is None and self._exchange is None:
             self.deadline = monotonic() + self._front.limits.receive
+        before = self._reading
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # An offer to switch protocols, which a server may ignore (RFC 9110 section 7.8). What follows it may be
-            # in the other protocol, so this request is the last.
-            self._broken = True
-            if self._queue:
-                self._queue[-1].keep = False
+        except httptools.HttpParserUpgrade as stop:
+            self._decline(data[stop.args[0] :])
+            return
         except httptools.HttpParserError as error:
             self._unreadable(error)
         else:
             reading = self._reading
             if reading is not None:
-                if not self._head_done:
-                    self._head_size += len(data)
-                    if self._head_size > 2 * self._front.limits.head:
+                if reading is before and not self._head_done:
+                    # The parser tells a line when it ends; this catches one that never does.
+                    self._head_read += len(data)
+                    if self._head_read > 2 * self._front.limits.head:
                         reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
                 if reading.refusal is not None:
                     self._give_up(reading)
         if self._queue:
-            if len(self._queue) > AHEAD:
-                self._channel.pause()
             self._advance()
+            if len(self._queue) > AHEAD and not self._closing:
+                self._channel.pause(heed_end=True)
 
     def ended(self, error: OSError | None) -> None:
         self._leave()
@@ -204,9 +210,12 @@ class Http1:
         self.deadline = now + (
             self._front.limits.idle if self._reading is None else self._front.limits.receive
         )
-        if self._queue or self._channel.paused:
+        if self._channel.paused and len(self._queue) <= AHEAD:
             self._channel.resume()
+        if self._queue:
             self._advance()
+        elif self._reading is not None:
+            self._encourage(self._reading)
 
     # Parts.
 
@@ -230,13 +239,36 @@ class Http1:
         if request.refusal is not None:
             exchange.begin_refused(request.method, request.target, request.headers, *request.refusal)
             return
-        body = request.body
-        exchange.begin(
-            request.method,
-            request.target,
-            request.headers,
-            b"" if not body else body[0] if len(body) == 1 else b"".join(body),
-        )
+        exchange.begin(request.method, request.target, request.headers, bytes(request.body))
+
+    def _decline(self, rest: bytes) -> None:
+        """Ignore an offer to switch protocols, as a server may (RFC 9110 section 7.8).
+
+        The parser stops behind the head of such a request. Another one reads it again, without the offer.
+        """
+        request = self._queue[-1] if self._queue else None
+        if request is None or request.refusal is not None or request.method == b"CONNECT":
+            self._broken = True  # what follows is in no protocol of ours
+            if request is not None:
+                request.keep = False
+                self._advance()
+            return
+        self._queue.pop()
+        self._parser = httptools.HttpRequestParser(self)
+        lines = [b"%b %b HTTP/%b" % (request.method, request.target, request.version.encode())]
+        lines += [
+            b"%b: %b" % header for header in request.headers if header[0] not in {b"upgrade", b"expect"}
+        ]
+        self._parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+        if self._reading is not None:
+            self._reading.expects = request.expects
+        self.received(rest)
+
+    def _encourage(self, reading: _Request) -> None:
+        """Tell a client that waits for it to send its body."""
+        if reading.expects and not self._size and reading.refusal is None:
+            reading.expects = False
+            self._channel.write(_CONTINUE)
 
     def _unreadable(self, error: httptools.HttpParserError) -> None:
         """What follows on this connection cannot be trusted to be a request."""
@@ -252,7 +284,7 @@ class Http1:
         self._broken = True
         self._reading = None
         request.keep = False
-        request.body.clear()
+        request.body = b""
         if self._head_done:
             request.method = self._parser.get_method()
         self._queue.append(request)
@@ -267,12 +299,16 @@ class Http1:
 
     def on_message_begin(self) -> None:
         self._reading = _Request()
-        self._size = self._head_size = 0
+        self._size = self._head_size = self._head_read = 0
         self._head_done = False
 
     def on_url(self, url: bytes) -> None:
-        if self._reading is not None:
-            self._reading.target += url
+        reading = self._reading
+        if reading is not None:
+            reading.target += url
+            self._head_size += len(url)
+            if self._head_size > self._front.limits.head:
+                reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         reading = self._reading
@@ -309,8 +345,10 @@ class Http1:
                     "malformed_request",
                     "an HTTP/1.1 request has exactly one Host header",
                 )
-            elif expects and reading.refusal is None and self._exchange is None:
-                self._channel.write(_CONTINUE)
+            elif expects:
+                reading.expects = True
+                if self._exchange is None and not self._queue:
+                    self._encourage(reading)
         elif reading.version != "1.0":
             reading.refusal = (505, "version_not_supported", "this listener speaks HTTP/1.0, 1.1 and 2")
 
@@ -321,8 +359,12 @@ class Http1:
         self._size += len(data)
         if self._size > self._front.limits.body:
             reading.refusal = (413, "body_too_large", self._front.too_large("body"))
+        elif not reading.body:
+            reading.body = data
         else:
-            reading.body.append(data)
+            if isinstance(reading.body, bytes):
+                reading.body = bytearray(reading.body)  # grows in place, however small the pieces
+            reading.body += data
 
     def on_message_complete(self) -> None:
         reading, self._reading = self._reading, None
