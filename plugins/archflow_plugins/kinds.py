@@ -105,7 +105,7 @@ class Guard(Kind):
         return self.check_nowait(conversation)
 
 
-class Head(Struct):
+class Head(Struct, frozen=True):
     """What a dialect reads of a request to route it; the rest stays as it came.
 
     Attributes:

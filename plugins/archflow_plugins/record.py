@@ -14,7 +14,7 @@ from archflow_schema.events import Usage
 
 
 class Attempt(Struct):
-    """One try at one upstream."""
+    """One try at one upstream. Mutable: the engine fills it in as the try goes on."""
 
     provider: str = ""
     upstream: str = ""
@@ -34,7 +34,7 @@ class Attempt(Struct):
 
 
 class Record(Struct):
-    """One exchange."""
+    """One exchange. Mutable: the engine fills it in as the exchange goes on; tracers only read."""
 
     request_id: str = ""
     trace_id: str = ""

@@ -141,9 +141,9 @@ class AnthropicTap(LineTap):
         super().__init__()
         self._counts = _Usage()
 
-    def look(self, payload: bytes) -> bool:
+    def look(self, data: bytes) -> bool:
         try:
-            event = _decode_event(payload)
+            event = _decode_event(data)
         except BAD_JSON:
             return False
         if event.message is not None:

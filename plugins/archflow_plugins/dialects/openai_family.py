@@ -97,9 +97,9 @@ class OpenAITap(LineTap):
     opening: ClassVar[int] = 8
     """Azure opens with a chunk about its content filter, which has neither id nor model."""
 
-    def look(self, payload: bytes) -> bool:
+    def look(self, data: bytes) -> bool:
         try:
-            chunk = _decode_reply(payload)
+            chunk = _decode_reply(data)
         except BAD_JSON:
             return False
         told = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)

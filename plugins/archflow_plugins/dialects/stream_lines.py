@@ -51,7 +51,7 @@ class LineTap(StreamTap):
                 return
         self._look_at(lines)
 
-    def look(self, payload: bytes) -> bool:
+    def look(self, data: bytes) -> bool:
         """Learn from the data of one line; returns whether the opening has told all that it can. Never raises."""
         raise NotImplementedError
 
