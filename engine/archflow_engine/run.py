@@ -65,6 +65,7 @@ def run(options: Options) -> None:
 
 async def _alone(options: Options, say: Log) -> None:
     """One worker in this process."""
+    seen = _content(options.graph)
     program = load.load(options.graph, load.environment())
     gateway = Gateway(say, policy=options.plugins)
     admin = Admin(
@@ -79,7 +80,7 @@ async def _alone(options: Options, say: Log) -> None:
         await gateway.swap(await trio.to_thread.run_sync(load.load, options.graph, load.environment()))
 
     await _serve(
-        options, say, admin, start=lambda status: gateway.run(program, task_status=status), reload=reload,
+        options, seen, say, admin, start=lambda status: gateway.run(program, task_status=status), reload=reload,
         stop=lambda: gateway.drain(options.drain),
     )  # fmt: skip
 
@@ -88,6 +89,7 @@ async def _supervisor(options: Options, say: Log) -> None:
     """Several workers in processes of their own."""
     passed = ["--plugins", options.plugins, "--drain", str(options.drain)]
     passed += ["--log-format", options.log_format, "--log-level", options.log_level]
+    seen = _content(options.graph)
     supervisor = Supervisor(options.graph, options.workers, passed, options.drain, say)
     supervisor.prepare()
     admin = Admin(
@@ -98,7 +100,7 @@ async def _supervisor(options: Options, say: Log) -> None:
         ready=supervisor.ready,
     )
     await _serve(
-        options, say, admin, start=lambda status: supervisor.run(task_status=status), reload=supervisor.swap,
+        options, seen, say, admin, start=lambda status: supervisor.run(task_status=status), reload=supervisor.swap,
         stop=supervisor.stop,
     )  # fmt: skip
 
@@ -145,6 +147,7 @@ async def _obey(line: Line, gateway: Gateway) -> None:
 
 async def _serve(
     options: Options,
+    seen: bytes,
     say: Log,
     admin: Admin,
     *,
@@ -152,7 +155,7 @@ async def _serve(
     reload: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
 ) -> None:
-    """What both ways of running share: the admin endpoint, signals and watching."""
+    """What both ways of running share: the admin endpoint, signals and watching. `seen` is the content that runs."""
     sockets = _admin_sockets(options, say)
     refused: list[ArchflowError] = []
 
@@ -178,7 +181,7 @@ async def _serve(
             if sockets is not None:
                 nursery.start_soon(admin.serve, sockets)
             if options.watch:
-                nursery.start_soon(_watch, options.graph, swap)
+                nursery.start_soon(_watch, options.graph, seen, swap)
             _settle_memory()
             async for number in signals:
                 if number == signal.SIGHUP:
@@ -201,23 +204,29 @@ async def _hurry(signals: Any) -> None:
             raise SystemExit(1)
 
 
-async def _watch(path: Path, swap: Callable[[], Awaitable[None]]) -> None:
-    """Swap whenever the file's content changes. Watches the folder, as editors and deployments replace files."""
+def _content(path: Path) -> bytes:
+    """A digest of what a file holds now; empty if it cannot be read."""
     import hashlib
 
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return b""
+
+
+async def _watch(path: Path, seen: bytes, swap: Callable[[], Awaitable[None]]) -> None:
+    """Swap whenever the file's content changes. Watches the folder, as editors and deployments replace files.
+
+    Looks once a second besides: a change while the watch was being set up would give no event.
+    """
     import watchfiles
 
-    def digest() -> bytes:
-        try:
-            return hashlib.sha256(path.read_bytes()).digest()
-        except OSError:
-            return b""
-
-    known = digest()
-    async for _ in watchfiles.awatch(path.parent, recursive=False, debounce=100, step=20):
-        now = digest()
-        if now and now != known:
-            known = now
+    async for _ in watchfiles.awatch(
+        path.parent, recursive=False, debounce=100, step=20, rust_timeout=1000, yield_on_timeout=True
+    ):
+        now = _content(path)
+        if now and now != seen:
+            seen = now
             await swap()
 
 

@@ -204,11 +204,11 @@ class Gateway:
 
 
 def children(pid: int) -> list[int]:
-    """The living child processes of a process."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
+    """The living child processes of a process, whichever of its threads started them."""
+    listed: list[str] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            listed += file.read_text().split()
     return [int(child) for child in listed if lives(int(child))]
 
 
