@@ -293,7 +293,7 @@ def _check_cancellation(kind: type[Kind], opened: Callable[..., Awaitable[None]]
 
         try:
             trio.run(cancelled, clock=trio.testing.MockClock(autojump_threshold=0), instruments=[cancel])
-        except Broken:
+        except (Broken, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             raise Broken(
@@ -423,7 +423,7 @@ def _address(provider: Provider) -> None:
             raise Broken(
                 f"{_name(type(provider))} asks for the path {request.path!r}: begin with /, quote the model"
             )
-        for name, value in request.headers:
+        for name, value in (*request.headers, *provider.credentials(dialect, "a-key")):
             if name != name.lower() or any(one in name + value for one in "\r\n\0"):
                 raise Broken(
                     f"{_name(type(provider))} sends the header {name!r}: lower case, without line breaks"

@@ -109,6 +109,14 @@ def test_two_distributions_with_one_entry_point(install):
         Registry.load(["same"])
 
 
+def test_one_module_under_two_names(install):
+    install("archflow-test-a", guard(), a="archflow_test_a", b="archflow_test_a")
+    with pytest.raises(
+        PluginError, match=r"plugin b .* cannot be registered: Plugin name already registered|already"
+    ):
+        Registry.load(["a", "b"])
+
+
 def test_misspelt_hook(install):
     install("archflow-test-a", guard(hook="archflow_register_gaurds"), a="archflow_test_a")
     with pytest.raises(PluginError, match=r"archflow_register_gaurds: did you mean archflow_register_guards"):

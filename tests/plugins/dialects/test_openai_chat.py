@@ -338,3 +338,10 @@ class TestOwnAnswers:
         body = dialect.encode_stream_error("upstream_timeout", "too slow")
         assert body.startswith(b'data: {"error":{"message":"too slow","type":"server_error"')
         assert body.endswith(b"\n\n")
+
+
+def test_models_are_listed_as_arch_lists_them():
+    one = {"id": "openai/gpt-4o", "object": "model", "created": 0, "owned_by": "system"}
+    assert dialect.models_path == "/v1/models"
+    assert json.decode(dialect.encode_model("openai/gpt-4o")) == one
+    assert json.decode(dialect.encode_models(["openai/gpt-4o"])) == {"object": "list", "data": [one]}

@@ -41,3 +41,9 @@ def test_by_alias_and_by_interface(fields):
     provider = live(base_url="http://box:1/api/v2", **fields)
     assert provider.dialects(provider.settings) == ("anthropic_messages", "openai_chat")
     assert provider.request("anthropic_messages", "m", stream=False).path == "/api/v2/messages"
+
+
+def test_a_clients_own_key_is_sent_in_the_form_of_the_dialect():
+    provider = live(passthrough_auth=True)
+    assert provider.credentials("anthropic_messages", "k") == (("x-api-key", "k"),)
+    assert provider.credentials("openai_chat", "k") == (("authorization", "Bearer k"),)
