@@ -337,15 +337,16 @@ def plugins_show(name: str) -> None:
 @plugins.command("new")
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: a new folder here]")
+@click.option("--family", default="guard", show_default=True, help="What it offers: a guard or a tracer.")
 @click.pass_obj
-def plugins_new(output: Output, name: str, folder: Path | None) -> None:
-    """Write an installable package with a guard NAME, whose tests pass."""
+def plugins_new(output: Output, name: str, folder: Path | None, family: str) -> None:
+    """Write an installable package with the plugin NAME, whose tests pass."""
     from archflow_plugins import scaffold
     from archflow_schema.errors import ArchflowError
 
     try:
-        paths = scaffold.create(name, folder or Path(f"archflow-{name}"))
-    except (ArchflowError, ValueError, OSError) as error:
+        paths = scaffold.create(name, folder or Path(f"archflow-{family}-{name}"), family)
+    except (ArchflowError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for path in paths:
         output.done(f"wrote {path}")

@@ -19,7 +19,7 @@ from archflow_compiler.passes import defaults, migrate, models, plugins, referen
 from archflow_compiler.source import Source, decode_text, parse
 from archflow_compiler.tree import Places
 from archflow_compiler.unit import Unit
-from archflow_compiler.verify import verify
+from archflow_compiler.verify import verify, verify_secrets
 from archflow_schema.artifact import dump
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Report
@@ -114,14 +114,16 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
     if failed():
         return stop(unit)
 
-    # 6 verify, 7 emit
+    # 6 emit, 7 verify
     graph = emit.graph(draft, Path(name).name)
+    data = dump(graph)
     verify(graph, report)
+    verify_secrets(data, draft.vault.values, report)
     if not failed():
         registry.graph_verified(graph, report)
     if failed():
         return stop(unit)
-    return Outcome(source, report, graph, dump(graph), draft.vault.values, unit)
+    return Outcome(source, report, graph, data, draft.vault.values, unit)
 
 
 def compiled(path: str | Path) -> Outcome:

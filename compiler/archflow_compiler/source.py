@@ -207,12 +207,13 @@ class _Builder:
                 self._stop("several-documents", "the file holds more than one YAML document", event)
 
     def _range(self, start: Any, end: Any) -> Range:
+        empty = (start.line, start.column) == (end.line, end.column)
         return Range(
             file=self.file,
             line=start.line + 1,
             column=start.column + 1,
             end_line=end.line + 1,
-            end_column=end.column + 1,
+            end_column=end.column + (2 if empty else 1),
         )
 
     def _stop(self, code: str, summary: str, event: Any, fix: str = "") -> None:

@@ -27,6 +27,25 @@ def verify(graph: Graph, report: Report) -> None:
         )
 
 
+MIN_LENGTH = 8
+"""Shorter keys, such as `none` or `EMPTY`, may stand in a graph by chance."""
+
+
+def verify_secrets(data: bytes, secrets: dict[str, str], report: Report) -> None:
+    """Report a key that is in the bytes of a graph all the same: a kind stored what it should have named."""
+    for entry, value in secrets.items():
+        if len(value) >= MIN_LENGTH and value.encode() in data:
+            report.add(
+                Diagnostic(
+                    code="secret-in-graph",
+                    severity="error",
+                    summary=f"the key of {entry} would be in the graph",
+                    detail="a kind stores its value instead of what `CompileContext.text` gives it",
+                    fix="put the key into an environment variable and write `$NAME`, and tell the kind's author",
+                )
+            )
+
+
 def _entries(graph: Graph) -> Iterator[tuple[str, int]]:
     for listener in graph.listeners:
         for endpoint in listener.endpoints:

@@ -3,10 +3,11 @@
 The vectors are data of another project and lie beside the repository; without them these tests are skipped.
 """
 
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
+
 from archflow_compiler.driver import compile_bytes
 
 VECTORS = Path(__file__).parents[2] / ".." / "shared" / "vectors"
@@ -26,8 +27,8 @@ def vectors(path):
     if not path.is_file():
         reason = f"{path.name} is not beside this checkout: its vectors are data of another project"
         return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id=path.stem)]
-    name = lambda one: f"{one['source']}-{one.get('id') or one['path']}"
-    return [pytest.param(one, id=name(one)) for one in json.loads(path.read_text())["vectors"]]
+    found = msgspec.json.decode(path.read_bytes())["vectors"]
+    return [pytest.param(one, id=f"{one['source']}-{one.get('id') or one['path']}") for one in found]
 
 
 def refusals(outcome):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from archflow_compiler.tree import Sequence
 from archflow_compiler.unit import Unit
 from archflow_schema.config import DEFAULT_PORTS, Config, Listener
 
@@ -15,9 +16,10 @@ def fill(unit: Unit) -> Config:
     """The configuration with its defaults."""
     config = unit.config
     listeners = tuple(_port(listener) for listener in config.listeners)
-    if not listeners and not unit.places.said("listeners", 0) and config.model_providers:
+    said = unit.places.node("listeners")
+    if not (said.items if isinstance(said, Sequence) else said) and config.model_providers:
         listeners = (Listener(name="egress_traffic", type="model", port=DEFAULT_PORTS["model"]),)
-        if not unit.places.said("listeners"):
+        if said is None:
             unit.warning(
                 "no-listeners",
                 "no listener is configured, so models are served at 0.0.0.0:12000",

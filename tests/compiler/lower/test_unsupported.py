@@ -1,0 +1,35 @@
+import msgspec
+import pytest
+
+from archflow_compiler.lower.unsupported import _NEVER, _WITHOUT_EFFECT
+from archflow_schema.config import Config
+from compiling import HEAD, MODEL, codes, compiled
+
+
+def at(cls, path):
+    """The type of the field that a path leads to."""
+    for step in path:
+        fields = {field.name: field.type for field in msgspec.structs.fields(cls)}
+        cls = fields[step]
+    return cls
+
+
+@pytest.mark.parametrize("path", [path for path, _ in (*_WITHOUT_EFFECT, *_NEVER)], ids=".".join)
+def test_every_path_is_a_key_of_the_configuration(path):
+    assert at(Config, path)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "prompt_targets: [{name: a, description: b}]",
+        "prompt_guards: {input_guards: {jailbreak: {on_exception: {message: x}}}}",
+        "state_storage: {type: memory}",
+        "routing_preferences: [{name: a, description: b, models: [gpt-4o]}]",
+        "endpoints: {a: {endpoint: b}}\nerror_target: {name: a}",
+    ],
+)
+def test_what_changes_answers_is_refused(section):
+    outcome = compiled(HEAD + MODEL + section + "\n")
+    assert "not-yet-supported" in codes(outcome)
+    assert outcome.graph is None

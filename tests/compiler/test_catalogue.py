@@ -1,0 +1,24 @@
+import pytest
+
+from archflow_compiler.catalogue import show
+from archflow_plugins.registry import Registry
+from archflow_schema.errors import PluginMissing
+
+
+def test_a_plugin_shows_every_kind_that_it_offers():
+    said = show("archflow")
+    registry = Registry.load()
+    for family in ("dialect", "provider", "store", "tracer"):
+        for dotted in registry.family(family):
+            assert f"\n{dotted}: " in said
+
+
+def test_a_kind_shows_its_keys_with_meaning_and_default():
+    assert "  format: `json`, or `arch` for the line format of Arch 0.3; default 'json'\n" in show(
+        "tracer.access_log"
+    )
+
+
+def test_what_nobody_offers():
+    with pytest.raises(PluginMissing, match="neither a plugin nor a kind"):
+        show("guard.nothing")

@@ -1,0 +1,51 @@
+from archflow_compiler.verify import verify
+from archflow_schema.diagnostic import Report
+from archflow_schema.graph import END, Dispatch, Edge, Endpoint, Graph, Guard, Listener, Reply, Upstream, Use
+
+REPLY = Reply("sorry", 502)
+
+
+def guard(allow, deny, failed):
+    return Guard("guard", Use("guard.x"), (Edge("allow", allow), Edge("deny", deny), Edge("failed", failed)))
+
+
+def dispatch(reply):
+    outcomes = ("refused", "timeout", "failed", "unsupported")
+    return Dispatch("d", "m", "m", 0, (Edge("streaming", END), *(Edge(one, reply) for one in outcomes)))
+
+
+def found(*nodes, entry=0, upstreams=1):
+    graph = Graph(
+        source="x",
+        listeners=(Listener("l", "model", "a", 1, 1.0, (Endpoint("/p", "d", entry),)),),
+        nodes=nodes,
+        upstreams=tuple(
+            Upstream(f"u{number}", "p", Use("provider.x"), ("http://u",)) for number in range(upstreams)
+        ),
+    )
+    report = Report()
+    verify(graph, report)
+    return [one.summary for one in report]
+
+
+def test_a_sound_graph():
+    assert found(guard(1, 2, 2), dispatch(2), REPLY) == []
+
+
+def test_a_guard_that_lets_through_what_it_denies():
+    assert found(guard(1, 1, 2), dispatch(2), REPLY) == ["l /p: guard deny leads to a model all the same"]
+    assert found(guard(1, 2, 1), dispatch(2), REPLY) == ["l /p: guard failed leads to a model all the same"]
+
+
+def test_a_node_that_nothing_reaches():
+    assert found(guard(1, 2, 2), dispatch(2), REPLY, Reply("lonely", 500)) == [
+        "node lonely cannot be reached"
+    ]
+
+
+def test_an_upstream_that_nobody_asks():
+    assert found(guard(1, 2, 2), dispatch(2), REPLY, upstreams=2) == ["upstream u1 is never asked"]
+
+
+def test_an_entry_that_does_not_exist():
+    assert "listener l: /p enters at node 9, which does not exist" in found(REPLY, entry=9, upstreams=0)
