@@ -222,11 +222,12 @@ class Registry:
             pass
 
     def _register(self, plugin: _Loaded) -> None:
-        other = self._plugins.get(plugin.name)
-        if other is not None:
-            raise PluginError(
-                f"the plugin {plugin} and the plugin {other} have the same name: uninstall one of them"
-            )
+        for other in self._plugins.values():
+            if other.module is plugin.module:
+                raise PluginError(
+                    f"the plugins {other} and {plugin} are the same module, {plugin.module.__name__}: "
+                    "declare one entry point for it"
+                )
         _refuse_unmarked(plugin)
         try:
             self._hooks.register(plugin.module, name=plugin.name)
@@ -235,8 +236,6 @@ class Registry:
             raise PluginError(
                 f"the plugin {plugin} has a hook that archflow does not know: {_hint(error)}"
             ) from error
-        except ValueError as error:  # pluggy's word for one module under two names
-            raise PluginError(f"the plugin {plugin} cannot be registered: {error}") from error
         if not self._hooks.get_hookcallers(plugin.module):
             raise PluginError(
                 f"the plugin {plugin} has no hook: mark its functions in {plugin.module.__name__} with "
