@@ -230,10 +230,10 @@ class Exchange:
         self._stop()
         head = [(b"content-type", content_type)] if content_type else []
         head.append((b"x-request-id", self.record.request_id.encode()))
-        if b"origin" in self.fields:
-            head.append(CORS[0])
         if headers:
             head += headers
+        if b"origin" in self.fields and headers is not CORS:
+            head.append(CORS[0])
         self._started = True
         self.record.status = status
         self.record.bytes_sent = len(body)

@@ -106,7 +106,7 @@ class Plan:
         self.live = 0
         self.idle = trio.Event()
         self._retired = False
-        self._samplers: tuple[Callable[[Record], bool], ...] = ()
+        self._samplers: tuple[tuple[str, Callable[[Record], bool]], ...] = ()
         self._finishers: tuple[tuple[str, Callable[[Record], None]], ...] = ()
         self._tracers: tuple[Tracer, ...] = ()
         self._complained: set[str] = set()
@@ -115,15 +115,18 @@ class Plan:
         """Tell these tracers of every exchange."""
         self._tracers = tracers
         self._samplers = tuple(
-            tracer.sample for tracer in tracers if type(tracer).sample is not Tracer.sample
+            (tracer.kind, tracer.sample) for tracer in tracers if type(tracer).sample is not Tracer.sample
         )
         self._finishers = tuple((tracer.kind, tracer.finish) for tracer in tracers)
 
     def sample(self, record: Record) -> bool:
         """Whether any tracer records this exchange's trace."""
         sampled = record.sampled if not self._samplers else False
-        for sample in self._samplers:
-            sampled = sample(record) or sampled
+        for kind, sample in self._samplers:
+            try:
+                sampled = sample(record) or sampled
+            except Exception as error:  # noqa: BLE001 - as in finished
+                self._complain(kind, error)
         return sampled
 
     def finished(self, exchange: Exchange) -> None:

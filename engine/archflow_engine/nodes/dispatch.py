@@ -133,9 +133,11 @@ class DispatchNode(Runner):
     def _headers(self, exchange: Exchange, prepared: _Prepared, span_id: str) -> Headers:
         fields, record, skip = exchange.fields, exchange.record, prepared.skip
         if b"connection" in fields:
-            named = fields[b"connection"].lower()
+            named = b",".join(value for name, value in exchange.headers if name == b"connection").lower()
             if named not in {b"keep-alive", b"close"}:
                 skip = skip | {token.strip() for token in named.split(b",")}
+        if b"tracestate" in fields and not record.parent_span_id:
+            skip = skip | {b"tracestate"}  # of a trace context that was not understood
         headers = [
             header
             for header in exchange.headers
