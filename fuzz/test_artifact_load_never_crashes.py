@@ -24,11 +24,10 @@ GOOD = compile_bytes("x.yaml", YAML).data
 def holds(data: bytes) -> None:
     try:
         graph = load(data)
-    except ArtifactError as error:
-        assert str(error)
-    else:
-        assert problems(graph) == ()
-        assert load(dump(graph)) == graph
+    except ArtifactError:
+        return
+    assert problems(graph) == ()
+    assert load(dump(graph)) == graph
 
 
 def sealed(body: bytes) -> bytes:

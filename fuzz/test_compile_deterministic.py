@@ -77,7 +77,11 @@ def test_order_does_not_change_traffic(made, random):
     assert changes(before, after) == ()
 
 
-SCRIPT = "import sys; from archflow_compiler.driver import compile_bytes; sys.stdout.buffer.write(compile_bytes('x.yaml', sys.stdin.buffer.read()).data)"
+SCRIPT = """
+import sys
+from archflow_compiler.driver import compile_bytes
+sys.stdout.buffer.write(compile_bytes("x.yaml", sys.stdin.buffer.read()).data)
+"""
 
 
 @FEW

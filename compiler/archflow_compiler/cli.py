@@ -144,7 +144,10 @@ def compile_(output: Output, file: Path | None, target: str, secrets: Path | Non
 
     if target == "-" and output.form != "text":
         raise click.UsageError("the graph and the findings cannot both go to standard output")
-    outcome = compile_file(_config_file(file))
+    path = _config_file(file)
+    if target != "-" and Path(target).exists() and path.exists() and Path(target).samefile(path):
+        raise click.UsageError(f"{target} is the configuration itself: name another file with -o")
+    outcome = compile_file(path)
     if not _finish(output, outcome, strict):
         raise SystemExit(1)
     if target == "-" and outcome.secrets and secrets is None:

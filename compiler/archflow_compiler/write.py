@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from archflow_schema.artifact import digest, dump_secrets, secrets_name
 
 OWNER_ONLY = 0o600
@@ -29,13 +31,13 @@ def write(data: bytes, secrets: dict[str, str], target: str, side: Path | None) 
     Returns:
         What was made, in words.
     """
-    if side is None and target != "-":
-        side = Path(secrets_name(target))
-    if side is not None:
-        if secrets:
+    beside = None if target == "-" else Path(secrets_name(target))
+    if secrets or side is not None:
+        side = side or beside
+        if side is not None:
             replace(side, dump_secrets(secrets), OWNER_ONLY)
-        else:
-            side.unlink(missing_ok=True)  # keys of an earlier compile, which nothing refers to any more
+    elif beside is not None and _is_side_file(beside):
+        beside.unlink()  # keys of an earlier compile, which nothing refers to any more
     if target == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -43,6 +45,14 @@ def write(data: bytes, secrets: dict[str, str], target: str, side: Path | None) 
         replace(Path(target), data, READABLE)
     kept = f", {len(secrets)} literal key(s) in {side}" if secrets else ""
     return f"{target}: {len(data)} bytes, sha256 {digest(data)[:16]}{kept}"
+
+
+def _is_side_file(path: Path) -> bool:
+    try:
+        msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return True
 
 
 def replace(path: Path, data: bytes, mode: int) -> None:

@@ -125,6 +125,12 @@ def test_what_cannot_be_written_is_said(archc):
     assert "cannot be written: no such file or directory" in ran.stderr
 
 
+def test_the_configuration_is_not_overwritten(archc):
+    put(GOOD)
+    assert archc("compile", "-o", "./arch_config.yaml").exit_code == 2
+    assert Path("arch_config.yaml").read_text() == GOOD
+
+
 def test_check_writes_nothing(archc):
     put(GOOD)
     ran = archc("check")

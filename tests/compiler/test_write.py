@@ -41,6 +41,12 @@ def test_keys_that_nothing_refers_to_any_more_are_removed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["graph.bin"]
 
 
+def test_a_file_that_is_no_side_file_stays(tmp_path):
+    (tmp_path / "graph.secrets").write_text("my notes")
+    write(DATA, {}, str(tmp_path / "graph.bin"), None)
+    assert (tmp_path / "graph.secrets").read_text() == "my notes"
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     target = tmp_path / "graph.bin"
     target.write_bytes(b"old")

@@ -71,6 +71,8 @@ def _refused(unit: Unit, names: Names) -> None:
         _refuse(unit, ("prompt_targets",), "prompt targets are")
     if config.prompt_guards is not None:
         _refuse(unit, ("prompt_guards", "input_guards", "jailbreak"), "the jailbreak guard is")
+    if config.overrides.use_agent_orchestrator:
+        _refuse(unit, ("overrides", "use_agent_orchestrator"), "the agent orchestrator is")
     if config.error_target is not None:
         _refuse(unit, ("error_target",), "error_target is")
     if config.state_storage is not None:

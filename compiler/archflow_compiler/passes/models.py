@@ -15,7 +15,7 @@ from archflow_compiler.unit import Unit
 from archflow_plugins.kinds import Provider
 from archflow_plugins.providers.table import VENDORS, Vendor, find
 from archflow_plugins.registry import Registry
-from archflow_schema.config import ModelProvider, Preference
+from archflow_schema.config import VERSIONS, ModelProvider, Preference
 
 _STANDARD_INTERFACES = {"arch", "claude", "deepseek", "groq", "mistral", "openai", "gemini"}
 
@@ -240,9 +240,10 @@ def _interface(unit: Unit, provider: ModelProvider, prefix: str, vendor: Vendor 
 
 
 def _base_url(unit: Unit, provider: ModelProvider, at: Path) -> None:
+    """A path is fine; a file that Arch 0.3.17 may read as well gets a note, for there it is not."""
     url = provider.base_url or ""
     path = _path_of(url)
-    if path:
+    if path and unit.config.version in VERSIONS and unit.config.version != VERSIONS[-1]:
         unit.note(
             "base-url-path",
             f"the path {path} takes the place of the vendor's own; Arch allows one since 0.3.18",
