@@ -42,11 +42,13 @@ class Decoder:
 
     Attributes:
         places: where the decoded values stand.
+        theirs: whether a plugin's Struct is decoded, about which Arch says nothing.
     """
 
-    def __init__(self, report: Report, places: Places) -> None:
+    def __init__(self, report: Report, places: Places, *, theirs: bool = False) -> None:
         self.report = report
         self.places = places
+        self.theirs = theirs
 
     def struct(self, node: Node, cls: type[S], path: Path = ()) -> S | None:
         """Decode a node into a Struct.
@@ -69,7 +71,13 @@ class Decoder:
     ) -> None:
         self.report.add(
             Diagnostic(
-                code=code, severity="error", summary=summary, detail=detail, fix=fix, arch=arch, range=place
+                code=code,
+                severity="error",
+                summary=summary,
+                detail=detail,
+                fix=fix,
+                arch="" if self.theirs else arch,
+                range=place,
             )
         )
 

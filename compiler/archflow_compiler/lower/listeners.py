@@ -151,10 +151,10 @@ def _guard(draft: Draft, at: Path, listener: ListenerConfig, number: int, follow
     node = draft.unit.places.node(*at)
     if kind is None or not isinstance(node, Mapping):
         return following
-    config = Decoder(draft.unit.report, draft.unit.places).struct(
-        node.without("kind", "name"), kind.config, at
-    )
-    if config is None:
+    before = draft.unit.report.errors
+    decoder = Decoder(draft.unit.report, draft.unit.places, theirs=True)
+    config = decoder.struct(node.without("kind", "name"), kind.config, at)
+    if config is None or draft.unit.report.errors > before:
         return following
     used = draft.use(kind, config, guard.name or guard.kind, at, f"listeners.{listener.name}.guards.{number}")
     if used is None:
