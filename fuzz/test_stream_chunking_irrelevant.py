@@ -86,7 +86,7 @@ def told(kind: type[Dialect], chunks: list[bytes]) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("kind", DIALECTS, ids=lambda kind: kind.kind)
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 @given(data=STREAMS, cuts=CUTS)
 def test_taps(kind, data, cuts):
     whole = told(kind, [data])
@@ -94,7 +94,7 @@ def test_taps(kind, data, cuts):
     assert told(kind, portions(data, cuts)) == whole
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 @given(data=STREAMS, cuts=CUTS)
 def test_server_sent_events(data, cuts):
     def events(chunks: list[bytes]) -> object:
@@ -113,7 +113,7 @@ def test_server_sent_events(data, cuts):
 
 
 @pytest.mark.parametrize("kind", DIALECTS, ids=lambda kind: kind.kind)
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(body=st.one_of(OPENAI, ANTHROPIC).map(json.encode) | st.binary(max_size=40))
 def test_no_reply_makes_a_summary_raise_or_count_below_zero(kind, body):
     summary = kind(Empty(), run_context()).summarise(body)

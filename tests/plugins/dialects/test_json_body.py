@@ -107,7 +107,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=5), st.text(), st.text())
 def test_changing_the_model_changes_nothing_else(fields, model, other):
     body = json.encode({**fields, "model": model, "stream": False})
@@ -115,7 +115,7 @@ def test_changing_the_model_changes_nothing_else(fields, model, other):
     assert changed == {**json.decode(body), "model": other}
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary(max_size=60)
     | JSON.map(json.encode)

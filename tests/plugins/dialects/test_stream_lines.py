@@ -50,7 +50,7 @@ def test_an_unfinished_line_is_not_looked_at():
     assert seen(b"data: needle", 3) == []
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(

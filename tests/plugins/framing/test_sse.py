@@ -49,7 +49,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"]))), st.integers(1, 7))
 def test_portions_do_not_matter(lines, size):
     data = b"".join(line + end for line, end in lines)

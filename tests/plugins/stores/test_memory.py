@@ -118,7 +118,7 @@ class Bucket:
         return True
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), max_size=40))
 def test_it_is_a_leaky_bucket(steps):
     clock = Clock()
@@ -131,7 +131,7 @@ def test_it_is_a_leaky_bucket(steps):
         )
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1, 10), max_size=20), st.integers(1, 10))
 def test_retry_after_is_the_truth(costs, last):
     clock = Clock()

@@ -1,0 +1,5 @@
+"""For all properties: they run steadily."""
+
+import steady
+
+steady.load()

@@ -1,0 +1,5 @@
+"""For all tests: properties run steadily."""
+
+import steady
+
+steady.load()
