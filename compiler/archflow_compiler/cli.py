@@ -78,7 +78,22 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Archc(click.Group):
+    """The command group; what archflow raises on purpose becomes a line for people."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from archflow_schema.errors import ArchflowError
+
+            if isinstance(error, ArchflowError):
+                raise click.ClickException(str(error)) from error
+            raise
+
+
+@click.group(cls=_Archc, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True,
     help="How findings are written; the forms for machines go to standard output.",
@@ -329,12 +344,8 @@ def plugins_list(output: Output) -> None:
 def plugins_show(name: str) -> None:
     """Show what NAME offers and takes: a plugin, or a kind such as guard.length. Imports the plugin."""
     from archflow_compiler.catalogue import show
-    from archflow_schema.errors import PluginError
 
-    try:
-        click.echo(show(name), nl=False)
-    except PluginError as error:
-        raise click.ClickException(str(error)) from error
+    click.echo(show(name), nl=False)
 
 
 @plugins.command("new")
@@ -345,11 +356,9 @@ def plugins_show(name: str) -> None:
 def plugins_new(output: Output, name: str, folder: Path | None, family: str) -> None:
     """Write an installable package with the plugin NAME, whose tests pass."""
     from archflow_plugins import scaffold
-    from archflow_schema.errors import ArchflowError
 
-    try:
-        paths = scaffold.create(name, folder or Path(f"archflow-{family}-{name}"), family)
-    except (ArchflowError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    target = folder or Path(f"archflow-{family}-{name}")
+    with _writing(str(target)):
+        paths = scaffold.create(name, target, family)
     for path in paths:
         output.done(f"wrote {path}")

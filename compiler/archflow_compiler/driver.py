@@ -120,7 +120,7 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
     verify(graph, report)
     verify_secrets(data, draft.vault.values, report)
     if not failed():
-        registry.graph_verified(graph, report)
+        plugins.judge(unit, registry, graph)
     if failed():
         return stop(unit)
     return Outcome(source, report, graph, data, draft.vault.values, unit)

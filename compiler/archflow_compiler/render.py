@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -201,7 +202,7 @@ def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
 
 def _physical(place: Range) -> dict[str, Any]:
     return {
-        "artifactLocation": {"uri": place.file.replace("\\", "/")},
+        "artifactLocation": {"uri": quote(place.file)},
         "region": {
             "startLine": place.line,
             "startColumn": place.column,

@@ -12,7 +12,7 @@ from html import escape
 
 from archflow_compiler.diagram import Arrow, Box, Diagram
 
-CHARACTER = 7
+CHARACTER = 7.5
 LINE = 17
 PADDING = 12
 COLUMN_GAP = 150
@@ -43,7 +43,7 @@ class _Placed:
     def __init__(self, box: Box) -> None:
         self.box = box
         self.lines = [line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…" for line in box.lines]
-        self.width = max(len(line) for line in self.lines) * CHARACTER + 2 * PADDING
+        self.width = int(max(len(line) for line in self.lines) * CHARACTER) + 2 * PADDING
         self.height = len(self.lines) * LINE + PADDING
         self.x = 0
         self.y = 0
@@ -125,10 +125,11 @@ def _arrow(arrow: Arrow, placed: dict[str, _Placed]) -> str:
     x2, y2 = end.x, end.y + end.height // 2
     bend = max(40, (x2 - x1) // 2)
     label = arrow.label if len(arrow.label) <= MAX_TEXT // 2 else arrow.label[: MAX_TEXT // 2 - 1] + "…"
+    path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
     return (
-        f'<path d="M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}" fill="none" stroke="#6b7280" '
-        f'marker-end="url(#tip)"/><text x="{x2 - 8}" y="{y2 - 5}" text-anchor="end" fill="#6b7280" '
-        f'font-size="10">{escape(label)}</text>'
+        f'<path d="{path}" fill="none" stroke="#6b7280" marker-end="url(#tip)"/>'
+        f'<text x="{x2 - 8}" y="{y2 - 5}" text-anchor="end" fill="#6b7280" font-size="10" stroke="white" '
+        f'stroke-width="3" paint-order="stroke">{escape(label)}</text>'
     )
 
 

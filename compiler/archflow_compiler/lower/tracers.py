@@ -39,13 +39,14 @@ def _exporters(draft: Draft) -> None:
                 unit.places.value("tracing", "exporters", index),
             )
     if tracing.random_sampling == 0:
-        if tracing.exporters and unit.places.said("tracing", "exporters"):
-            unit.warning(
-                "no-effect",
-                "random_sampling is 0, so nothing is traced",
-                unit.places.key("tracing", "exporters"),
-                fix="add `random_sampling: 100`",
-            )
+        for key in ("exporters", "opentracing_grpc_endpoint", "span_attributes"):
+            if unit.places.said("tracing", key):
+                unit.warning(
+                    "no-effect",
+                    f'"{key}" has no effect: random_sampling is 0, so nothing is traced',
+                    unit.places.key("tracing", key),
+                    fix="add `random_sampling: 100`",
+                )
         return
     otlp = [(index, one) for index, one in enumerate(tracing.exporters) if isinstance(one, OtlpExporter)]
     for index, exporter in otlp:

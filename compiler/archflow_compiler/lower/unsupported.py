@@ -104,6 +104,12 @@ def _unused(unit: Unit) -> None:
         _warn_unused(unit, "agents", "only listeners of type agent use agents, and there is none")
     if config.filters and not any(one.input_filters or one.output_filters or one.agents for one in listeners):
         _warn_unused(unit, "filters", "no listener names one")
+    if unit.places.said("routing", "unknown_model") and not any(one.type == "model" for one in listeners):
+        unit.warning(
+            "no-effect",
+            '"unknown_model" has no effect: it is for listeners of type model, and there is none',
+            unit.places.key("routing", "unknown_model"),
+        )
     for index, listener in enumerate(listeners):
         if listener.max_retries:
             unit.warning(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from archflow_compiler.unit import Unit
 from archflow_plugins.registry import Registry, installed
 from archflow_schema.errors import PluginError
+from archflow_schema.graph import Graph
 
 
 def load(unit: Unit) -> Registry:
@@ -19,6 +20,14 @@ def load(unit: Unit) -> Registry:
         except PluginError as error:
             unit.error("plugin-unusable", str(error), unit.places.key("plugins"))
     return Registry.load()
+
+
+def judge(unit: Unit, registry: Registry, graph: Graph) -> None:
+    """Let the plugins' own rules look at a finished graph."""
+    try:
+        registry.graph_verified(graph, unit.report)
+    except PluginError as error:
+        unit.error("plugin-unusable", str(error), unit.places.key("plugins"))
 
 
 def _all_there(unit: Unit) -> bool:

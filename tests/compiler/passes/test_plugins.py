@@ -64,3 +64,37 @@ def test_any_version(installed):
 def test_a_broken_plugin_is_a_finding(installed, source):
     installed(source)
     assert "plugin-unusable" in codes(compiled(HEAD + "plugins: {test: '*'}\n"))
+
+
+RULE = """
+from archflow_plugins import ALLOW, Guard, hookimpl
+from archflow_schema.diagnostic import Diagnostic
+
+class Test(Guard):
+    kind = "guard.test"
+    def check_nowait(self, conversation):
+        return ALLOW
+
+@hookimpl
+def archflow_register_guards():
+    return [Test]
+
+@hookimpl
+def archflow_graph_verified(graph, report):
+    if len(graph.upstreams) > 1:
+        raise RuntimeError("this rule is broken")
+    report.add(Diagnostic(code="our-rule", severity="error", summary=f"{graph.upstreams[0].name} is not allowed here"))
+"""
+
+
+def test_an_organisations_own_rule_is_heard(installed):
+    installed(RULE)
+    outcome = compiled(HEAD + "plugins: {test: '*'}\n")
+    assert codes(outcome) == ["our-rule"]
+    assert outcome.graph is None
+
+
+def test_a_rule_that_breaks_is_a_finding(installed):
+    installed(RULE)
+    more = "  - {model: openai/gpt-5, access_key: $K}\n"
+    assert codes(compiled(HEAD + more + "plugins: {test: '*'}\n")) == ["plugin-unusable"]
