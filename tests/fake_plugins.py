@@ -30,7 +30,7 @@ def write_distribution(
     *,
     editable: bool = False,
 ) -> Path:
-    """Write an installed distribution as pip leaves it: a module, METADATA, entry points, RECORD. Returns the module."""
+    """Write a distribution as pip leaves it: a module, METADATA, entry points, RECORD. Returns the module."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     module = folder / f"{next(iter(points.values()))}.py"
