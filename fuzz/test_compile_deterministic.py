@@ -9,8 +9,8 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archflow_compiler.diff import changes
 from archflow_compiler.driver import compile_bytes
+from archflow_compiler.explain.diff import changes
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)
 FEW = settings(STEADY, max_examples=3)

@@ -247,12 +247,12 @@ def explain(output: Output, graph: Path, form: str) -> None:
     """
     found, digest = _graph(output, graph)
     if form == "text":
-        from archflow_compiler.explain import text
+        from archflow_compiler.explain.words import text
 
         click.echo(text(found, digest), nl=False)
         return
-    from archflow_compiler.diagram import diagram, dot, mermaid
-    from archflow_compiler.svg import svg
+    from archflow_compiler.explain.diagram import diagram, dot, mermaid
+    from archflow_compiler.explain.svg import svg
 
     click.echo({"mermaid": mermaid, "dot": dot, "svg": svg}[form](diagram(found)), nl=False)
 
@@ -267,7 +267,7 @@ def diff(output: Output, before: Path, after: Path, exit_code: bool) -> None:
 
     Each is a graph.bin, or a configuration (.yaml), which is compiled in memory.
     """
-    from archflow_compiler.diff import changes, text
+    from archflow_compiler.explain.diff import changes, text
 
     found = changes(_graph(output, before)[0], _graph(output, after)[0])
     click.echo(_json(found) if output.form == "json" else text(found), nl=False)
@@ -285,10 +285,9 @@ def _json(value: object) -> str:
 @click.option("--reference", is_flag=True, help="The reference in Markdown instead.")
 def schema(reference: bool) -> None:
     """Print the JSON Schema of arch_config.yaml, for editors."""
-    from archflow_compiler import json_schema
-    from archflow_compiler import reference as in_words
+    from archflow_compiler.reference import json_schema, markdown
 
-    click.echo(in_words.markdown() if reference else json_schema.text(), nl=False)
+    click.echo(markdown.markdown() if reference else json_schema.text(), nl=False)
 
 
 @main.command()
@@ -343,7 +342,7 @@ def plugins_list(output: Output) -> None:
 @click.argument("name")
 def plugins_show(name: str) -> None:
     """Show what NAME offers and takes: a plugin, or a kind such as guard.length. Imports the plugin."""
-    from archflow_compiler.catalogue import show
+    from archflow_compiler.reference.catalogue import show
 
     click.echo(show(name), nl=False)
 

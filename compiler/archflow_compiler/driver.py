@@ -15,7 +15,7 @@ from archflow_compiler.decode import Decoder
 from archflow_compiler.lower import listeners, tracers, unsupported
 from archflow_compiler.lower.draft import Draft
 from archflow_compiler.lower.providers import Providers
-from archflow_compiler.passes import defaults, migrate, models, plugins, references
+from archflow_compiler.passes import defaults, migrate, models, plugins, preferences, prompts, references
 from archflow_compiler.source import Source, decode_text, parse
 from archflow_compiler.tree import Places
 from archflow_compiler.unit import Unit
@@ -102,12 +102,14 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
     unit.config = defaults.fill(unit)
     registry = plugins.load(unit)
     names = models.resolve(unit, registry)
+    preferred = preferences.merge(unit, names)
+    prompts.check(unit)
     references.check(unit)
     if failed():
         return stop(unit)
 
     # 5 lower
-    unsupported.report(unit, names)
+    unsupported.report(unit, preferred)
     draft = Draft(unit, names, registry)
     listeners.lower(draft, Providers(draft))
     tracers.lower(draft)

@@ -18,6 +18,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from archflow_compiler.syntax import bad_character, complaint, first_line
 from archflow_compiler.tree import Entry, Mapping, Node, Scalar, Sequence
 from archflow_schema.diagnostic import Diagnostic, Range, Related, Report
 
@@ -142,15 +143,15 @@ def _events(source: Source, report: Report) -> Iterator[Any]:
         try:
             event = next(events, None)
         except MarkedYAMLError as error:
-            report.add(_syntax_error(source, error))
+            report.add(complaint(source.file, source.text, error))
             return
         except ReaderError as error:
-            report.add(_bad_character(source, int(error.position)))
+            report.add(bad_character(source.file, source.text, int(error.position)))
             return
         except (YAMLError, ValueError, LookupError, AttributeError, AssertionError, TypeError) as error:
             # ruamel raises bare Python errors for some malformed directives, tags and escapes
             report.add(
-                _error("yaml-syntax", f"this is not YAML: {_first_line(str(error))}", _whole(source, 1))
+                _error("yaml-syntax", f"this is not YAML: {first_line(str(error))}", _whole(source, 1))
             )
             return
         if event is None:
@@ -430,87 +431,8 @@ def _head_of(place: Range) -> Range:
     )
 
 
-def _bad_character(source: Source, position: int) -> Diagnostic:
-    line = source.text.count("\n", 0, position) + 1
-    column = position - (source.text.rfind("\n", 0, position) + 1) + 1
-    place = Range(file=source.file, line=line, column=column, end_line=line, end_column=column + 1)
-    character = ord(source.text[position]) if position < len(source.text) else 0
-    return _error("yaml-syntax", f"this is not YAML: the character U+{character:04X} is not allowed", place)
-
-
 def _whole(source: Source, line: int) -> Range:
     lines = source.text.splitlines() or [""]
     return Range(
         file=source.file, line=line, column=1, end_line=line, end_column=max(2, len(lines[line - 1]) + 1)
     )
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip().splitlines()), "it cannot be read")
-
-
-def _syntax_error(source: Source, error: Any) -> Diagnostic:
-    """A scanner's or parser's complaint, at its place and with the usual cause where the text shows it."""
-    mark = error.problem_mark or error.context_mark
-    problem = _first_line(str(error.problem or error.context or error))
-    lines = source.text.split("\n")
-    line = min(mark.line, len(lines) - 1) if mark is not None else 0
-    column = mark.column if mark is not None else 0
-    place = Range(
-        file=source.file, line=line + 1, column=column + 1, end_line=line + 1, end_column=column + 2
-    )
-    related = tuple(_context(source.file, error))
-    words, fix = _in_words(lines[line], problem)
-    return Diagnostic(
-        code="yaml-syntax",
-        severity="error",
-        summary=f"this is not YAML: {words}",
-        detail="" if words == problem else f"the parser says: {problem}",
-        fix=fix,
-        range=place,
-        related=related,
-    )
-
-
-def _context(file: str, error: Any) -> Iterator[Related]:
-    mark = error.context_mark
-    if mark is not None and error.problem_mark is not None and mark.line != error.problem_mark.line:
-        place = Range(
-            file=file,
-            line=mark.line + 1,
-            column=mark.column + 1,
-            end_line=mark.line + 1,
-            end_column=mark.column + 2,
-        )
-        yield Related(place, _first_line(str(error.context or "it begins here")))
-
-
-_IN_WORDS: tuple[tuple[str, str, str], ...] = (
-    (
-        "mapping values are not allowed",
-        "a colon makes no sense here",
-        "check the indentation of this line, and quote a value that holds `: `",
-    ),
-    (
-        "expected <block end>",
-        "the indentation does not fit what stands above",
-        "indent this line as its neighbours",
-    ),
-    (
-        "could not find expected ':'",
-        "a key without a colon",
-        "write `key: value`, with a space after the colon",
-    ),
-    ("found unexpected end of stream", "something that was begun does not end", "close the quote or bracket"),
-    ("cannot start any token", "a value cannot begin so", "quote the value"),
-    ("expected ',' or '}'", "a comma or a closing brace is missing", "close the brace before this line"),
-    ("expected ',' or ']'", "a comma or a closing bracket is missing", "close the bracket before this line"),
-)
-"""What the parser says -> what it means, and what to do."""
-
-
-def _in_words(line: str, problem: str) -> tuple[str, str]:
-    """A complaint of the parser in words, and what usually causes it."""
-    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem:
-        return "a tab stands where YAML allows only spaces", "indent with spaces"
-    return next(((words, fix) for said, words, fix in _IN_WORDS if said in problem), (problem, ""))

@@ -5,10 +5,10 @@ Rule: the only state that passes share; each adds findings and reads what earlie
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from archflow_compiler.suggest import close, quoted
-from archflow_compiler.tree import Places
+from archflow_compiler.tree import Path, Places
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Range, Related, Report, Severity
 
@@ -106,3 +106,12 @@ class Unit:
                 related=(Related(*first),) if first is not None else (),
             )
         )
+
+
+def duplicates(names: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path, Path]]:
+    """Names that stand more than once: the name, where it stands again, where it stood first."""
+    seen: dict[str, Path] = {}
+    for name, path in names:
+        if name in seen:
+            yield name, path, seen[name]
+        seen.setdefault(name, path)

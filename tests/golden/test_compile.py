@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archflow_compiler.driver import compile_bytes
-from archflow_compiler.explain import text
+from archflow_compiler.explain.words import text
 from archflow_compiler.render import text as rendered
 
 FOLDER = Path(__file__).parent / "compile"

@@ -5,7 +5,7 @@ import typing
 import msgspec
 import pytest
 
-from archflow_compiler.describe import read, sections
+from archflow_compiler.reference.describe import read, sections
 from archflow_schema.config import Config
 
 STRUCTS = sorted(sections(), key=lambda cls: cls.__name__)

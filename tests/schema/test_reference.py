@@ -7,7 +7,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from archflow_compiler import json_schema, reference
+from archflow_compiler.reference import json_schema, markdown
 from archflow_compiler.source import Source, parse
 from archflow_compiler.templates import TEMPLATES
 from archflow_compiler.tree import plain
@@ -29,7 +29,7 @@ def test_the_json_schema_is_in_step():
 
 
 def test_the_reference_is_in_step():
-    in_step(README, reference.replaced(README.read_text()))
+    in_step(README, markdown.replaced(README.read_text()))
 
 
 def validator():

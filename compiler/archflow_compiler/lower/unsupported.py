@@ -9,7 +9,7 @@ Invariant: nothing that a user wrote is ignored silently.
 
 from __future__ import annotations
 
-from archflow_compiler.passes.models import Names
+from archflow_compiler.passes.preferences import Preferred
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 
@@ -43,9 +43,9 @@ _NEVER: tuple[tuple[Path, str], ...] = (
 """Path -> why it has no effect at all."""
 
 
-def report(unit: Unit, names: Names) -> None:
+def report(unit: Unit, preferred: tuple[Preferred, ...]) -> None:
     """Say what is refused and what has no effect yet."""
-    _refused(unit, names)
+    _refused(unit, preferred)
     for path, why in _WITHOUT_EFFECT:
         if unit.places.said(*path):
             unit.warning("no-effect-yet", f'"{path[-1]}" has no effect yet: {why}', unit.places.key(*path))
@@ -65,7 +65,7 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
     )
 
 
-def _refused(unit: Unit, names: Names) -> None:
+def _refused(unit: Unit, preferred: tuple[Preferred, ...]) -> None:
     config = unit.config
     if config.prompt_targets:
         _refuse(unit, ("prompt_targets",), "prompt targets are")
@@ -79,8 +79,8 @@ def _refused(unit: Unit, names: Names) -> None:
         _refuse(unit, ("state_storage",), "the Responses API and its state are")
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
-    if names.preferences:
-        path = names.preferences[0].path
+    if preferred:
+        path = preferred[0].path
         _refuse(unit, path[: path.index("routing_preferences") + 1], "routing preferences are")
     for index, listener in enumerate(config.listeners):
         at: Path = ("listeners", index)

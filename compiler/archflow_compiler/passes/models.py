@@ -1,4 +1,4 @@
-"""The names of models: who serves each, what else it may be called, which is the default, which are preferred.
+"""The names of models: who serves each, what else it may be called, which is the default.
 
 The same bare model id in two providers is refused, as Arch does: nobody could say who is meant by it.
 
@@ -15,7 +15,7 @@ from archflow_compiler.unit import Unit
 from archflow_plugins.kinds import Provider
 from archflow_plugins.providers.table import VENDORS, Vendor, find
 from archflow_plugins.registry import Registry
-from archflow_schema.config import VERSIONS, ModelProvider, Preference
+from archflow_schema.config import VERSIONS, ModelProvider
 
 _STANDARD_INTERFACES = {"arch", "claude", "deepseek", "groq", "mistral", "openai", "gemini"}
 
@@ -57,15 +57,6 @@ class Alias(Struct, frozen=True):
     model: Model
 
 
-class Preferred(Struct, frozen=True):
-    """A routing preference, from the top level or from a provider, and where it was said."""
-
-    name: str
-    description: str
-    models: tuple[str, ...]
-    path: Path
-
-
 class Names:
     """Every name of a model, and what it leads to.
 
@@ -73,14 +64,12 @@ class Names:
         models: in the order of the file.
         aliases: those whose target exists.
         default: takes the requests that name no model.
-        preferences: merged from both places where they may stand.
     """
 
     def __init__(self, models: tuple[Model, ...]) -> None:
         self.models = models
         self.aliases: tuple[Alias, ...] = ()
         self.default: Model | None = None
-        self.preferences: tuple[Preferred, ...] = ()
         self._found: dict[str, Model] = {}
         for model in models:
             if not model.wildcard:
@@ -136,7 +125,6 @@ def resolve(unit: Unit, registry: Registry) -> Names:
     names = Names(models)
     names.default = _default(unit, models)
     names.aliases = tuple(_aliases(unit, names))
-    names.preferences = tuple(_preferences(unit, names))
     _routing(unit, names)
     _rate_limits(unit, names)
     return names
@@ -381,69 +369,9 @@ def _spellings(model: Model) -> tuple[str, ...]:
     return (model.full, model.model_id) if model.model_id else (model.full,)
 
 
-def _preferences(unit: Unit, names: Names) -> list[Preferred]:
-    """Top-level preferences first; those at providers join them unless the name is taken."""
-    merged: dict[str, Preferred] = {}
-    for index, preference in enumerate(unit.config.routing_preferences):
-        at: Path = ("routing_preferences", index)
-        if preference.name in merged:
-            _duplicate_preference(unit, preference.name, at, merged[preference.name].path)
-            continue
-        for position, name in enumerate(preference.models):
-            if names.find(name) is None:
-                unit.error(
-                    "unknown-model",
-                    f'no provider serves "{name}"',
-                    unit.places.value(*at, "models", position),
-                    fix=unit.suggest(name, names.known()) or "add it under model_providers",
-                )
-        merged[preference.name] = Preferred(preference.name, preference.description, preference.models, at)
-    top = set(merged)
-    for model in names.models:
-        for position, inline in enumerate(model.provider.routing_preferences):
-            at = ("model_providers", model.index, "routing_preferences", position)
-            _inline_preference(unit, merged, top, model, inline, at)
-    return list(merged.values())
-
-
-def _inline_preference(
-    unit: Unit, merged: dict[str, Preferred], top: set[str], model: Model, inline: Preference, at: Path
-) -> None:
-    known = merged.get(inline.name)
-    if known is None:
-        merged[inline.name] = Preferred(inline.name, inline.description, (model.full,), at)
-    elif inline.name in top:
-        unit.warning(
-            "preference-overruled",
-            f'the top-level routing preference "{inline.name}" is used, not this one',
-            unit.places.value(*at, "name"),
-            fix="leave it out here",
-            first=(unit.places.value(*known.path, "name"), "the top-level one stands here"),
-        )
-    elif known.description != inline.description or model.full in known.models:
-        _duplicate_preference(unit, inline.name, at, known.path)
-    else:
-        merged[inline.name] = Preferred(
-            inline.name, inline.description, (*known.models, model.full), known.path
-        )
-
-
-def _duplicate_preference(unit: Unit, name: str, at: Path, first: Path) -> None:
-    unit.error(
-        "duplicate-preference",
-        f'two routing preferences have the name "{name}" and differ',
-        unit.places.value(*at, "name"),
-        fix="give one of them another name, or name both models in one top-level routing preference",
-        arch=f'Duplicate routing preference name "{name}", please provide unique name for each routing preference',
-        first=(unit.places.value(*first, "name"), "the first stands here"),
-    )
-
-
 def _routing(unit: Unit, names: Names) -> None:
     wanted = unit.config.routing.model_provider
     if wanted is not None and all(model.name != wanted for model in names.models):
-        if wanted == "arch-router" and not names.preferences:
-            return  # the name of Arch's own router, which its demos write without defining it
         unit.error(
             "unknown-provider-name",
             f'no provider has the name "{wanted}"',

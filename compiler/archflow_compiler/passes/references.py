@@ -1,4 +1,4 @@
-"""Names that refer to other items: listeners, endpoints, agents, filters. Each must lead somewhere, once.
+"""Names that refer to other items: listeners, agents, filters, stores. Each must lead somewhere, once.
 
 Rule: as every pass, it reports all that it finds and goes on.
 """
@@ -6,36 +6,28 @@ Rule: as every pass, it reports all that it finds and goes on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path
-from archflow_compiler.unit import Unit
+from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import (
-    PARAMETER_TYPES,
     VERSIONS,
     Config,
     Listener,
-    Parameter,
-    PromptTarget,
-    ServiceEndpoint,
 )
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _EVERYWHERE = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared, not bound
 
 
 def check(unit: Unit) -> None:
-    """Check every reference outside the models."""
+    """Check every reference outside models and prompts."""
     _version(unit)
     _listeners(unit)
     _providers_exist(unit)
     _agents_and_filters(unit)
-    _endpoints(unit)
-    _prompt_targets(unit)
-    _orchestrator(unit)
     _stores(unit)
     _headers(unit)
 
@@ -67,17 +59,9 @@ def _version(unit: Unit) -> None:
             )
 
 
-def _duplicates(names: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path, Path]]:
-    seen: dict[str, Path] = {}
-    for name, path in names:
-        if name in seen:
-            yield name, path, seen[name]
-        seen.setdefault(name, path)
-
-
 def _listeners(unit: Unit) -> None:
     listeners = unit.config.listeners
-    for name, path, first in _duplicates(
+    for name, path, first in duplicates(
         (one.name, ("listeners", index)) for index, one in enumerate(listeners)
     ):
         unit.error(
@@ -141,7 +125,7 @@ def _agents_and_filters(unit: Unit) -> None:
         *((agent.id, ("agents", index)) for index, agent in enumerate(config.agents)),
         *((one.id, ("filters", index)) for index, one in enumerate(config.filters)),
     ]
-    for name, path, first in _duplicates(ids):
+    for name, path, first in duplicates(ids):
         unit.error(
             "duplicate-agent",
             f'two agents or filters have the id "{name}"',
@@ -203,157 +187,6 @@ def _agent_listeners(unit: Unit) -> None:
                     fix=unit.suggest(agent.id, agents) or "add it under `agents`",
                     arch=f"Agent '{agent.id}' not found in agent map",
                 )
-
-
-def _endpoints(unit: Unit) -> None:
-    for endpoint in unit.config.endpoints:
-        for number, address in enumerate(endpoint.endpoint):
-            problem = _address_problem(address)
-            if problem:
-                unit.error(
-                    "bad-endpoint",
-                    f'"{address}" is no address: {problem}',
-                    unit.places.value("endpoints", endpoint.name, "endpoint", number),
-                    fix="write `host` or `host:port`; `protocol` says http or https",
-                )
-
-
-def _address_problem(address: str) -> str:
-    if "://" in address:
-        return "it has a scheme"
-    if "/" in address:
-        return "it has a path, which belongs to the prompt target"
-    host, colon, port = address.rpartition(":")
-    if colon and "$" not in port and not (port.isdigit() and 0 < int(port[:6]) < 65_536):
-        return "its port is no number from 1 to 65535"
-    return "" if (host or not colon) and address.strip() == address and address else "it names no host"
-
-
-def _prompt_targets(unit: Unit) -> None:
-    config = unit.config
-    endpoints = {endpoint.name: endpoint for endpoint in config.endpoints}
-    for name, path, first in _duplicates(
-        (one.name, ("prompt_targets", index)) for index, one in enumerate(config.prompt_targets)
-    ):
-        unit.error(
-            "duplicate-prompt-target",
-            f'two prompt targets have the name "{name}"',
-            unit.places.value(*path, "name"),
-            fix="give one of them another name",
-            arch=f"'{name}' is not a unique name",
-            first=(unit.places.value(*first, "name"), "the first stands here"),
-        )
-    defaults = [index for index, target in enumerate(config.prompt_targets) if target.default]
-    for index in defaults[1:]:
-        unit.error(
-            "several-defaults",
-            "two prompt targets are the default",
-            unit.places.key("prompt_targets", index, "default"),
-            fix="leave `default: true` at one of them",
-            first=(unit.places.key("prompt_targets", defaults[0], "default"), "the first stands here"),
-        )
-    for index, target in enumerate(config.prompt_targets):
-        _prompt_target(unit, index, target, endpoints)
-    if config.error_target is not None and config.error_target.name not in endpoints:
-        _unknown_endpoint(unit, config.error_target.name, endpoints, ("error_target", "name"))
-
-
-def _prompt_target(
-    unit: Unit, index: int, target: PromptTarget, endpoints: dict[str, ServiceEndpoint]
-) -> None:
-    at: Path = ("prompt_targets", index)
-    for name, path, first in _duplicates(
-        (one.name, (*at, "parameters", number)) for number, one in enumerate(target.parameters)
-    ):
-        unit.error(
-            "duplicate-parameter",
-            f'two parameters have the name "{name}"',
-            unit.places.value(*path, "name"),
-            fix="remove one of them",
-            first=(unit.places.value(*first, "name"), "the first stands here"),
-        )
-    for number, parameter in enumerate(target.parameters):
-        _parameter(unit, (*at, "parameters", number), parameter)
-    if target.endpoint is None:
-        if not unit.config.overrides.use_agent_orchestrator:
-            unit.warning(
-                "no-endpoint",
-                f'the prompt target "{target.name}" has no endpoint, so it can call nothing',
-                unit.places.value(*at, "name"),
-                fix="add `endpoint:` with a name and a path",
-            )
-        return
-    if target.endpoint.name not in endpoints:
-        _unknown_endpoint(unit, target.endpoint.name, endpoints, (*at, "endpoint", "name"))
-    names = [parameter.name for parameter in target.parameters]
-    for found in _PLACEHOLDER.findall(target.endpoint.path):
-        if found not in names:
-            unit.error(
-                "unknown-parameter",
-                f'the path needs "{found}", and no parameter has that name',
-                unit.places.value(*at, "endpoint", "path"),
-                fix=unit.suggest(found, names) or f"add it to the parameters of {target.name}",
-                arch=f"Missing value for parameter `{found}`",
-            )
-
-
-def _unknown_endpoint(unit: Unit, name: str, endpoints: dict[str, ServiceEndpoint], path: Path) -> None:
-    unit.error(
-        "unknown-endpoint",
-        f'no endpoint has the name "{name}"',
-        unit.places.value(*path),
-        fix=unit.suggest(name, endpoints) or "add it under `endpoints`",
-        arch=f"Unknown endpoint {name}, please add it in endpoints section in your arch_config.yaml file",
-    )
-
-
-def _parameter(unit: Unit, at: Path, parameter: Parameter) -> None:
-    spelling = parameter.type
-    if spelling not in PARAMETER_TYPES:
-        unit.error(
-            "unknown-parameter-type",
-            f'"{spelling}" is no type of a parameter',
-            unit.places.value(*at, "type"),
-            detail="Arch takes any word that it does not know for str",
-            fix=unit.suggest(spelling, PARAMETER_TYPES) or "write int, float, bool, str, list or dict",
-        )
-    if parameter.items is not None and PARAMETER_TYPES.get(spelling) != "list":
-        unit.error(
-            "items-of-no-list",
-            f'"items" belongs to a list, and this parameter is of type {spelling}',
-            unit.places.key(*at, "items"),
-            fix="write `type: list`",
-        )
-    if parameter.enum and parameter.default is not None and parameter.default not in parameter.enum:
-        unit.error(
-            "default-not-in-enum",
-            f"the default {parameter.default!r} is none of the values of enum",
-            unit.places.value(*at, "default"),
-            fix=f"choose one of {listed(map(str, parameter.enum))}",
-        )
-
-
-def _orchestrator(unit: Unit) -> None:
-    if not unit.config.overrides.use_agent_orchestrator:
-        return
-    count = len(unit.config.endpoints)
-    place = unit.places.key("overrides", "use_agent_orchestrator")
-    if count == 0:
-        unit.error(
-            "no-orchestrator",
-            "use_agent_orchestrator needs an endpoint, the orchestrator, and there is none",
-            place,
-            fix="add it under `endpoints`",
-            arch="Please provide agent orchestrator in the endpoints section in your arch_config.yaml file",
-        )
-    elif count > 1:
-        unit.error(
-            "several-orchestrators",
-            f"use_agent_orchestrator takes the only endpoint for the orchestrator, and there are {count}",
-            place,
-            fix="leave one endpoint",
-            arch="Please provide single agent orchestrator in the endpoints section in your arch_config.yaml file",
-        )
 
 
 def _stores(unit: Unit) -> None:

@@ -1,21 +1,6 @@
 import pytest
 
-from archflow_compiler.passes.references import _address_problem
 from compiling import HEAD, MODEL, codes, compiled
-
-
-@pytest.mark.parametrize(
-    "address", ["host", "host:80", "127.0.0.1:65535", "[::1]:80", "$HOST:80", "host:$PORT", "a-b.c"]
-)
-def test_addresses(address):
-    assert _address_problem(address) == ""
-
-
-@pytest.mark.parametrize(
-    "address", ["", ":80", "host:", "host:0", "host:70000", "host:x", "http://host", "host/path", " host"]
-)
-def test_what_is_no_address(address):
-    assert _address_problem(address)
 
 
 @pytest.mark.parametrize(

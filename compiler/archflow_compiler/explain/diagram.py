@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from archflow_compiler import facts
+from archflow_compiler.explain import facts
 from archflow_schema.graph import END, Dispatch, Graph, Guard, Limit, Reply, Route
 
 CLIENT = "client"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archflow_compiler import facts
+from archflow_compiler.explain import facts
 from archflow_compiler.suggest import listed
 from archflow_schema.graph import END, Dispatch, Edge, Graph, Guard, Limit, Listener, Node, Reply, Route
 from archflow_schema.text import show

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from html import escape
 
-from archflow_compiler.diagram import Arrow, Box, Diagram
+from archflow_compiler.explain.diagram import Arrow, Box, Diagram
 
 CHARACTER = 7.5
 LINE = 17

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from archflow_compiler.facts import facts
+from archflow_compiler.explain.facts import facts
 from archflow_schema.graph import Graph
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from archflow_compiler import describe
-from archflow_compiler.describe import Key, Section, sections
+from archflow_compiler.reference import describe
+from archflow_compiler.reference.describe import Key, Section, sections
 from archflow_schema.config import Config
 from archflow_schema.config.forms import DURATION_UNITS, SIZE_UNITS
 

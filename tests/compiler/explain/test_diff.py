@@ -1,6 +1,6 @@
 import pytest
 
-from archflow_compiler.diff import changes, text
+from archflow_compiler.explain.diff import changes, text
 from compiling import HEAD, MODEL, graph
 
 BASE = HEAD + MODEL + "model_aliases: {fast: {target: gpt-4o}}\n"

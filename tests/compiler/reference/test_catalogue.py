@@ -1,6 +1,6 @@
 import pytest
 
-from archflow_compiler.catalogue import show
+from archflow_compiler.reference.catalogue import show
 from archflow_plugins.registry import Registry
 from archflow_schema.errors import PluginMissing
 

@@ -71,6 +71,6 @@ def _kind(dotted: str, kind: type[Kind]) -> Iterator[str]:
 
 def _attributes(cls: type) -> dict[str, str]:
     """The sentences of a Struct's docstring, as far as its author wrote them."""
-    from archflow_compiler.describe import attributes
+    from archflow_compiler.reference.describe import attributes
 
     return attributes(cls)[1]

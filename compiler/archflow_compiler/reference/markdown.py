@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import inspect
 
-from archflow_compiler import describe
-from archflow_compiler.describe import Key, Section, sections, structs
+from archflow_compiler.reference import describe
+from archflow_compiler.reference.describe import Key, Section, sections, structs
 from archflow_schema.config import Config
 
 BEGIN = "<!-- begin: written by `archc schema --reference`; change the docstrings instead -->"

@@ -1,0 +1,33 @@
+import pytest
+
+from archflow_compiler.explain.diagram import diagram, dot, mermaid
+from compiling import HEAD, MODEL, graph
+
+LIMITED = (
+    HEAD + MODEL + "ratelimits: [{model: gpt-4o, selector: {key: x-user}, limit: {tokens: 7, unit: hour}}]\n"
+)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return graph(LIMITED)
+
+
+def test_a_diagram_has_every_node_and_no_loose_end(found):
+    drawn = diagram(found)
+    ids = {box.id for box in drawn.boxes}
+    assert len(drawn.boxes) == len(found.nodes) + len(found.listeners) + 1
+    assert all({arrow.source, arrow.target} <= ids for arrow in drawn.arrows)
+
+
+def test_mermaid_and_dot_have_a_line_for_each(found):
+    drawn = diagram(found)
+    assert len(mermaid(drawn).splitlines()) == 1 + len(drawn.boxes) + len(drawn.arrows)
+    assert len(dot(drawn).splitlines()) == 4 + len(drawn.boxes) + len(drawn.arrows)
+
+
+def test_names_cannot_break_the_text():
+    odd = graph(HEAD + "model_providers: [{model: openai/x, access_key: $K, name: 'a\"]<b>&\\c'}]\n")
+    drawn = diagram(odd)
+    assert '"]<b>' not in mermaid(drawn)
+    assert 'a\\"]<b>&\\\\c' in dot(drawn)

@@ -1,0 +1,54 @@
+import pytest
+
+from archflow_compiler.passes.prompts import _address_problem
+from compiling import HEAD, MODEL, codes, compiled
+
+
+@pytest.mark.parametrize(
+    "address", ["host", "host:80", "127.0.0.1:65535", "[::1]:80", "$HOST:80", "host:$PORT", "a-b.c"]
+)
+def test_addresses(address):
+    assert _address_problem(address) == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["", ":80", "host:", "host:0", "host:70000", "host:x", "http://host", "host/path", " host"]
+)
+def test_what_is_no_address(address):
+    assert _address_problem(address)
+
+
+def found(target, more=""):
+    text = (
+        f"endpoints: {{app: {{endpoint: h}}}}\nprompt_targets: [{{name: a, description: b{target}}}{more}]\n"
+    )
+    return [code for code in codes(compiled(HEAD + MODEL + text)) if code != "not-yet-supported"]
+
+
+@pytest.mark.parametrize(
+    "spelling", ["int", "integer", "float", "bool", "boolean", "str", "string", "list", "array", "dict"]
+)
+def test_spellings_of_types(spelling):
+    assert (
+        found(
+            f", endpoint: {{name: app, path: /}}, parameters: [{{name: x, description: y, type: {spelling}}}]"
+        )
+        == []
+    )
+
+
+def test_a_path_may_hold_a_query_with_parameters():
+    parameters = "parameters: [{name: x, description: y, type: str}]"
+    assert found(f", endpoint: {{name: app, path: '/a/{{x}}?b={{x}}'}}, {parameters}") == []
+    assert found(f", endpoint: {{name: app, path: '/a/{{y}}'}}, {parameters}") == ["unknown-parameter"]
+
+
+def test_a_target_without_an_endpoint_is_doubtful():
+    assert found("") == ["no-endpoint"]
+
+
+def test_a_default_must_be_one_of_the_values():
+    good = "{name: x, description: y, type: bool, default: false, enum: [true, false]}"
+    assert found(f", endpoint: {{name: app, path: /}}, parameters: [{good}]") == []
+    bad = good.replace("default: false", "default: 3")
+    assert found(f", endpoint: {{name: app, path: /}}, parameters: [{bad}]") == ["default-not-in-enum"]
