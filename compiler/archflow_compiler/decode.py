@@ -25,7 +25,9 @@ from archflow_schema.text import Env, compile_text, references
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
+_QUANTITY = re.compile(rf"(?:\s*{_PART.pattern})+\s*")
+_MAY_BE_SECRET = re.compile(r"key|token|secret|password|auth|cookie", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/@]+(?=@)")
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -49,6 +51,7 @@ class Decoder:
         self.report = report
         self.places = places
         self.theirs = theirs
+        self._secret = False
 
     def struct(self, node: Node, cls: type[S], path: Path = ()) -> S | None:
         """Decode a node into a Struct.
@@ -108,6 +111,7 @@ class Decoder:
                 continue
             self.places.nodes[below] = entry.node
             self.places.keys[below] = entry.key_range
+            self._secret = _MAY_BE_SECRET.search(entry.key) is not None
             if _decodable(field.type):
                 value = self._value(field.type, entry.node, below)
             else:
@@ -212,6 +216,7 @@ class Decoder:
             below = (*path, entry.key)
             self.places.nodes[below] = entry.node
             self.places.keys[below] = entry.key_range
+            self._secret = _MAY_BE_SECRET.search(entry.key) is not None
             value = self._value(pair.item_types[1], entry.node, below)
             if not isinstance(value, _Invalid):
                 values.append((entry.key, value))
@@ -362,12 +367,17 @@ class Decoder:
 
     def _text(self, described: inspect.StrType, node: Node, *, literal: bool) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            fix = (
-                f'quote it: "{node.raw}"'
-                if isinstance(node, Scalar) and node.raw and node.value is not None
-                else ""
-            )
-            return self._wrong("text", node, fix=fix)
+            if not isinstance(node, Scalar) or node.value is None or not node.raw:
+                return self._wrong("text", node)
+            if self._secret:  # it may be a key, which no finding repeats
+                self._error(
+                    "wrong-type",
+                    "expected text, found a number or a word of YAML",
+                    head(node),
+                    fix="quote it",
+                )
+                return INVALID
+            return self._wrong("text", node, fix=f'quote it: "{node.raw}"')
         value = node.value
         if literal:
             reference = _reference(node)
@@ -423,10 +433,10 @@ class Decoder:
             reference = _reference(node)
             if reference:
                 return self._no_reference(reference, node)
-            found = _QUANTITY.fullmatch(node.value)
-            if found is None or found[2] not in units:
+            parts = _PART.findall(node.value) if _QUANTITY.fullmatch(node.value) else []
+            if not parts or any(unit not in units for _, unit in parts):
                 return self._wrong(expected, node, fix=f"the units are {listed(units, 20)}")
-            value = float(found[1]) * units[found[2]]
+            value = sum(float(count) * units[unit] for count, unit in parts)
         else:
             return self._wrong(expected, node)
         if not 0 < value < 1e15:

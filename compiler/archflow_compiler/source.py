@@ -170,6 +170,7 @@ class _Frame:
         self.entries: dict[str, Entry] = {}
         self.merged: list[Mapping] = []
         self.key: Scalar | None = None
+        self.size = 1
         self.is_key = False
 
 
@@ -250,7 +251,7 @@ class _Builder:
         if event.anchor is not None:
             self._anchors[event.anchor] = node
             self._sizes[event.anchor] = 1
-        self._add(node, event)
+        self._add(node, 1)
 
     def _start(self, event: Any, *, mapping: bool) -> None:
         tag = None if event.tag is None else str(event.tag)
@@ -289,11 +290,11 @@ class _Builder:
         node = Mapping(self._merge(frame), place) if frame.mapping else Sequence(tuple(frame.items), place)
         if frame.anchor is not None:
             self._anchors[frame.anchor] = node
-            self._sizes[frame.anchor] = _size(node)
+            self._sizes[frame.anchor] = frame.size
         if frame.is_key:
             self._stack[-1].key = _NO_KEY
             return
-        self._add(node, event)
+        self._add(node, frame.size)
 
     def _alias(self, event: Any) -> None:
         node = self._anchors.get(event.anchor)
@@ -302,14 +303,17 @@ class _Builder:
                 "unknown-anchor", f"*{event.anchor} refers to an anchor that is not complete here", event
             )
             return
-        self._count(self._sizes[event.anchor], event)
-        self._add(node, event)
+        size = self._sizes[event.anchor]
+        self._count(size, event)
+        self._add(node, size)
 
-    def _add(self, node: Node, event: Any) -> None:
+    def _add(self, node: Node, size: int) -> None:
+        """Put a node, which unfolds to `size` values, where it belongs."""
         if not self._stack:
             self.root = node
             return
         frame = self._stack[-1]
+        frame.size += size
         if not frame.mapping:
             frame.items.append(node)
         elif frame.key is None:
@@ -380,19 +384,6 @@ def _end_of(frame: _Frame, event: Any) -> Any:
 def _short(tag: str) -> str:
     """A tag as people write it."""
     return tag.replace("tag:yaml.org,2002:", "!!")
-
-
-def _size(node: Node) -> int:
-    """How many values a node unfolds to."""
-    count, stack = 0, [node]
-    while stack:
-        one = stack.pop()
-        count += 1
-        if isinstance(one, Mapping):
-            stack.extend(entry.node for entry in one)
-        elif isinstance(one, Sequence):
-            stack.extend(one.items)
-    return count
 
 
 def _value(raw: str) -> str | int | float | bool | None:

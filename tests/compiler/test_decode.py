@@ -35,6 +35,8 @@ class Sizes(Struct, frozen=True):
         ("0.005s", 0.005),
         ("2m", 120),
         ("1h", 3600),
+        ("1m30s", 90),
+        ("1h 0.5m", 3630),
         ("1 d", 86_400),
         ("7", 7),
         ("0.5", 0.5),
@@ -48,12 +50,19 @@ def test_times(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-1s", "30 parsecs", "s", "true", "[]", "1e400", "0s", "''", "-3", ".inf"]
+    "text", ["0", "-1s", "30 parsecs", "s", "true", "[]", "1e400", "0s", "1m !", "1m2", "''", "-3", ".inf"]
 )
 def test_what_is_no_time(text):
     value, report, _ = decode(f"a: {text}\n", Times)
     assert value == Times()
     assert [one.code for one in report] == ["wrong-type"]
+
+
+def test_a_long_quantity_that_fails_is_refused_at_once():
+    """Would never end if the pattern could split the spaces in more than one way."""
+    value, report, _ = decode(f"a: '{'1s ' * 5000}!'\n", Times)
+    assert value == Times()
+    assert report.errors == 1
 
 
 @pytest.mark.parametrize(
@@ -175,3 +184,9 @@ def test_a_password_in_a_url_is_not_repeated():
     (found,) = report
     assert found.code == "bad-url"
     assert "canary" not in found.summary
+
+
+def test_a_key_of_the_wrong_type_is_not_repeated():
+    text = "model_providers: [{model: a/b, access_key: 31415926, headers: {X-Api-Key: 27182818}}]\n"
+    _, report, _ = decode(text, Config)
+    assert [one.summary for one in report] == ["expected text, found a number or a word of YAML"] * 2

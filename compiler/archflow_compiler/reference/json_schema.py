@@ -87,7 +87,7 @@ def _quantity(number: str, units: dict[str, Any]) -> dict[str, Any]:
     return {
         "oneOf": [
             {"type": number, "exclusiveMinimum": 0},
-            {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*({'|'.join(units)})\s*$"},
+            {"type": "string", "pattern": rf"^(\s*{_NUMBER}\s*({'|'.join(units)}))+\s*$"},
         ]
     }
 
