@@ -229,14 +229,18 @@ def check_kind(
             await instance.close()
 
     asked = (conversation(), *conversations)
-    before = _open_files()
-    trio.run(opened, _exercise(kind, asked), clock=trio.testing.MockClock(autojump_threshold=0))
-    _check_cancellation(kind, opened)
-    left = _open_files() - before
-    if left:
-        raise Broken(
-            f"{_name(kind)} leaves open {', '.join(sorted(left))}: close it in `close`, also when cancelled"
-        )
+    # Something else in this process may open a file meanwhile; what leaks, leaks twice.
+    left: set[str] = set()
+    for _ in range(2):
+        before = _open_files()
+        trio.run(opened, _exercise(kind, asked), clock=trio.testing.MockClock(autojump_threshold=0))
+        _check_cancellation(kind, opened)
+        left = _open_files() - before
+        if not left:
+            return
+    raise Broken(
+        f"{_name(kind)} leaves open {', '.join(sorted(left))}: close it in `close`, also when cancelled"
+    )
 
 
 def _check_declaration(kind: type[Kind]) -> None:
