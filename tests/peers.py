@@ -305,7 +305,7 @@ class UpstreamConnection:
     async def read(self) -> None:
         """Read requests until the connection ends."""
         try:
-            with suppress(*_BROKEN):
+            with suppress(*_BROKEN, h11.RemoteProtocolError):
                 await self._read()
         finally:
             self.gone.set()

@@ -43,6 +43,13 @@ from peers_h2 import H2Client, H2Upstream
 KEY = "sk-upstream-canary-0123456789"
 ADDRESS = "127.0.0.1"
 TRACER = g.Use("tracer.play")
+QUOTAS = (g.Quota("x-team", "red", 100, 60), g.Quota("x-user", "", 100, 60))
+WORDS = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+"""A request that guards can read."""
+LONGEST = 20.0
+"""Seconds after which a play has failed, whatever it waits for."""
+RED = ("X-Arch-Ratelimit-Selector: x-team", "X-Team: red")
+"""What a client of the team `red` sends."""
 
 
 @functools.cache
@@ -268,21 +275,24 @@ async def playing(*upstreams: Upstream, **graph: Any) -> AsyncIterator[Play]:
     registry()
     before = _descriptors()
     try:
-        async with trio.open_nursery() as nursery:
-            scripted = list(upstreams) or [Upstream()]
-            for upstream in scripted:
-                await upstream.open(nursery)
-            play = Play(nursery, scripted, **graph)
-            first = program(play.graph())
-            with trio.fail_after(PATIENCE):
-                await nursery.start(lambda *, task_status: play.gateway.run(first, task_status=task_status))
-            try:
-                yield play
-                await play.everybody_leaves()
-                await play.nothing_is_left()
-            finally:
-                await play.everybody_leaves()
-                nursery.cancel_scope.cancel()
+        with trio.fail_after(LONGEST):
+            async with trio.open_nursery() as nursery:
+                scripted = list(upstreams) or [Upstream()]
+                for upstream in scripted:
+                    await upstream.open(nursery)
+                play = Play(nursery, scripted, **graph)
+                first = program(play.graph())
+                with trio.fail_after(PATIENCE):
+                    await nursery.start(
+                        lambda *, task_status: play.gateway.run(first, task_status=task_status)
+                    )
+                try:
+                    yield play
+                    await play.everybody_leaves()
+                    await play.nothing_is_left()
+                finally:
+                    await play.everybody_leaves()
+                    nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         alone = _alone(group)
         if alone is None:

@@ -52,6 +52,7 @@ CORS = [
     (b"access-control-expose-headers", b"*"),
 ]
 _JSON = b"application/json"
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _QUERY = re.compile(rb"[\x21-\x7e]*")
 _NO_FIELDS: dict[bytes, bytes] = {}
 
@@ -82,7 +83,7 @@ class Exchange:
     """One request and its reply."""
 
     __slots__ = (
-        "_began", "_call", "_conversation", "_dispatch", "_held", "_over", "_started", "_stream", "_watch", "_whole",
+        "_began", "_call", "_conversation", "_dispatch", "_held", "_last", "_over", "_started", "_stream", "_watch", "_whole",
         "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers", "listener",
         "model_suffix", "plan", "query", "record", "reply_headers", "scope",
     )  # fmt: skip
@@ -109,6 +110,7 @@ class Exchange:
         self._conversation: Conversation | None = None
         self._call: Call | None = None
         self._watch: Watch | None = None
+        self._last = b""
         self._over = False
         self._started = False
         self._held = False
@@ -197,6 +199,7 @@ class Exchange:
         """A slow client took what waited for it."""
         if self._held and self._call is not None:
             self._held = False
+            self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
             self._call.resume()
 
     # The nodes' side.
@@ -275,6 +278,7 @@ class Exchange:
             if watch is not None and data:
                 watch.feed(data)
             client.write(data, end)
+            self._last = data
         if end:
             self._settle()
             self.finish()
@@ -282,6 +286,7 @@ class Exchange:
             self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
             if client.waiting() > HIGH_WATER and self._call is not None:
                 self._held = True
+                self.deadline = self._whole  # the upstream is silent because it is not heard
                 self._call.pause()
 
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
@@ -292,9 +297,11 @@ class Exchange:
         record.status = attempt.status = head.status
         attempt.outcome = "streaming"
         self._started = True
-        self._stream = head.content_type.startswith(b"text/event-stream")
+        stream = head.content_type.startswith(b"text/event-stream")
+        self._stream = stream and head.length is None
+        self._last = data
         if head.status < 400:
-            self._watch = watch = Watch(self.dialect, stream=self._stream, encoding=head.content_encoding)
+            self._watch = watch = Watch(self.dialect, stream=stream, encoding=head.content_encoding)
             if data:
                 watch.feed(data)
         else:
@@ -335,7 +342,11 @@ class Exchange:
         self.record.detail = message
         watch = self._watch
         if self._stream and watch is not None and watch.plain and self.dialect is not None:
-            self.client.write(self.dialect.encode_stream_error(code, message), True)
+            event = self.dialect.encode_stream_error(code, message)
+            if not self._last.endswith(_EVENT_ENDS):
+                event = b"\n\n" + event  # of its own, not the rest of the one that was cut
+            self.record.bytes_sent += len(event)
+            self.client.write(event, True)
         else:
             self.client.abort()
         self.finish()
@@ -361,6 +372,11 @@ class Exchange:
             self.failed(error)
 
     # Ends.
+
+    @property
+    def over(self) -> bool:
+        """Whether it is finished."""
+        return self._over
 
     def trouble(self, error: ExchangeError | Exception) -> None:
         """A step raised: an error of the client's or ours. Answers if that is still possible."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -39,6 +40,8 @@ GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _HUNG_UP = select.EPOLLHUP | select.EPOLLERR
 WRITE = select.EPOLLOUT
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 monotonic = time.monotonic
 
@@ -157,6 +160,12 @@ class Channel:
         """Tell the peer that nothing more follows."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close at once so that the peer can tell that it was not kindly. The owner is not told."""
+        if not self.closed:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.close()
 
     def fail(self, error: BaseException) -> None:
         """Close after a bug in a callback, and tell the owner, so that whoever waits for it is answered."""

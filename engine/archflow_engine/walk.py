@@ -54,7 +54,7 @@ def walk(exchange: Exchange, runner: Runner | None) -> None:
 async def _waiting(exchange: Exchange, runner: Runner | None) -> None:
     with trio.CancelScope() as exchange.scope:
         try:
-            while runner is not None:
+            while runner is not None and not exchange.over:  # a node need not notice that it was cancelled
                 runner = await runner.run_waiting(exchange) if runner.waits else runner.run(exchange)
         except Exception as error:  # noqa: BLE001 - as in walk
             exchange.trouble(error)

@@ -8,9 +8,9 @@ import re
 import msgspec
 import pytest
 
-from archflow_schema.graph import Quota, Use
+from archflow_schema.graph import Use
 from peers import CHAT, Asked, Client, reply
-from playbook import KEY, Play, playing
+from playbook import KEY, QUOTAS, RED, Play, playing
 
 pytestmark = pytest.mark.trio
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -366,9 +366,9 @@ async def test_the_listener_answers_what_no_node_serves() -> None:
 FRAMES = {
     "length": b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n" + b'{"id":1}',
     "chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n"
-    + b'{"i\r\n5\r\nd":1}\r\n0\r\nX-T: 1\r\n\r\n',
+    b'{"i\r\n5\r\nd":1}\r\n0\r\nX-T: 1\r\n\r\n',
     "interim": b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"
-    + b'content-length: 8\r\n\r\n{"id":1}',
+    b'content-length: 8\r\n\r\n{"id":1}',
 }
 
 
@@ -554,9 +554,6 @@ async def test_a_stream_with_a_length() -> None:
 
 
 # Limits.
-
-QUOTAS = (Quota("x-team", "red", 100, 60), Quota("x-user", "", 100, 60))
-RED = ("X-Arch-Ratelimit-Selector: x-team", "X-Team: red")
 
 
 async def test_a_quota_is_charged_settled_and_refused() -> None:

@@ -76,6 +76,7 @@ class Http1:
         self._last = False
         self._keep = True
         self._chunked = False
+        self._framed = True
         self._version = "1.1"
         self._head_only = False
         front.hub.timed.add(self)
@@ -158,8 +159,9 @@ class Http1:
         lines = [b"HTTP/1.1 %b\r\n" % (_STATUS.get(status) or b"%d Unknown" % status)]
         lines += [b"%b: %b\r\n" % header for header in headers]
         self._chunked = False
+        self._framed = True
         if status in _NO_BODY:
-            data = b""
+            self._head_only = True
         elif end:
             lines.append(b"content-length: %d\r\n" % len(data))
         elif length is not None:
@@ -168,7 +170,7 @@ class Http1:
             self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         else:
-            keep = False
+            keep = self._framed = False
         if not keep:
             lines.append(b"connection: close\r\n")
             self._keep = False
@@ -193,7 +195,10 @@ class Http1:
     def abort(self) -> None:
         self._leave()
         self._exchange = None
-        self._channel.close()
+        if self._framed:
+            self._channel.close()
+        else:
+            self._channel.reset()  # a kind end would be the end of the body
 
     def waiting(self) -> int:
         return self._channel.unsent
