@@ -237,7 +237,7 @@ class Play:
         try:
             await self.settled(
                 lambda: (
-                    not self.deadlines()
+                    (gateway.draining or not self.deadlines())
                     and not gateway.hub.parting
                     and not any(front.connections for front in fronts)
                     and not sum(plan.live for plan in gateway._plans)

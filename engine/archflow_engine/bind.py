@@ -110,7 +110,6 @@ class _Binder:
             plan.listeners[listener.address, listener.port] = ListenerPlan(plan, listener, endpoints)
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
-        plan.pools = list(self._pools.values())
 
     async def _dialect(self, name: str) -> Dialect:
         return await self._open(ir.Use(f"dialect.{name}"), Dialect, name)
@@ -160,11 +159,12 @@ class _Binder:
         )
         if origin not in self._pools:
             try:
-                self._pools[origin] = Pool(self.plan.hub, origin, upstream.pool)
+                pool = self._pools[origin] = Pool(self.plan.hub, origin, upstream.pool)
             except OSError as error:
                 raise ArchflowError(
                     f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}"
                 ) from error
+            self.plan.pools.append(pool)
         host = resolve(upstream.host, self._program.lookup)
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)

@@ -83,8 +83,8 @@ class Exchange:
     """One request and its reply."""
 
     __slots__ = (
-        "_began", "_call", "_conversation", "_dispatch", "_held", "_last", "_over", "_started", "_stream", "_watch", "_whole",
-        "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers", "listener",
+        "_began", "_call", "_conversation", "_dispatch", "_held", "_last", "_over", "_started", "_stream", "_watch",
+        "_whole", "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers", "listener",
         "model_suffix", "plan", "query", "record", "reply_headers", "scope",
     )  # fmt: skip
 
@@ -146,6 +146,9 @@ class Exchange:
             head = self.dialect.decode_head(body)
         except ClientProtocolError as error:
             self.refuse(400, "invalid_request", str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - a dialect is a plugin: what it raises is answered all the same
+            self.trouble(error)
             return
         self.head = head
         record.stream = head.stream

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 FLUSH = 1.0
 """Seconds between two writes of what tracers batched."""
-FAREWELL = 2.0
-"""Seconds that clients get to take the last bytes of their last replies."""
 THREADS = 4
 """Blocking calls of kinds that may run at once."""
 
@@ -52,6 +50,7 @@ class Gateway:
         self._policy: Policy = policy
         self._shared = shared
         self._fronts: dict[tuple[str, int], Front] = {}
+        self._retired: set[Front] = set()
         self._nursery: trio.Nursery | None = None
         self._threads = trio.CapacityLimiter(THREADS)
         self._swapping = trio.Lock()
@@ -119,6 +118,8 @@ class Gateway:
         plan = await bind(program, registry, self.hub, self.metrics, offload=self._offload, log=self._log)
         opened: dict[tuple[str, int], Front] = {}
         try:
+            for front in self._retired:
+                await front.closed.wait()  # the new graph may want its address back
             for address, listener in plan.listeners.items():
                 if address not in self._fronts:
                     opened[address] = Front(self.hub, listener, shared=self._shared)
@@ -136,6 +137,7 @@ class Gateway:
                 front.swap(plan.listeners[address])
             else:
                 del self._fronts[address]
+                self._retired = {one for one in self._retired if one.connections} | {front}
                 front.stop()
         for address, front in opened.items():
             self._fronts[address] = front
@@ -154,18 +156,18 @@ class Gateway:
     async def drain(self, seconds: float) -> None:
         """Stop kindly: accept nothing, finish what is under way within `seconds`, then end `run`. Blocks."""
         self.draining = True
-        for front in self._fronts.values():
+        fronts = [*self._fronts.values(), *self._retired]
+        for front in fronts:
             front.stop()
         with trio.move_on_after(seconds) as scope:
-            for front in self._fronts.values():
+            for front in fronts:
                 await front.empty.wait()
+            await self.hub.farewell()
         if scope.cancelled_caught:
             cut = sum(plan.live for plan in self._plans)
             self._log("drain_timed_out", level="warning", seconds=seconds, requests_cut=cut)
-            for front in self._fronts.values():
+            for front in fronts:
                 front.abandon()
-        with trio.move_on_after(FAREWELL):
-            await self.hub.farewell()
         self._done.set()
 
     @property

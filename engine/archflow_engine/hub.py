@@ -29,7 +29,7 @@ LINGER = 0.001
 SLICE = 0.002
 """Seconds of work after which trio gets a turn."""
 LINGERING = 5.0
-"""Seconds that a closing connection may take to read its last reply."""
+"""Seconds that a closing connection may read nothing of its last reply, or stay open after it."""
 SWEEP = 0.05
 """Seconds between two looks at the deadlines: how late a timeout may fire."""
 BATCH = 512
@@ -150,7 +150,7 @@ class Channel:
         Closing a socket with unread input resets the connection and can destroy a reply on its way, so input is
         read and dropped until the peer closes, for LINGERING seconds at most (RFC 9112 section 9.6).
         """
-        if not self.closed:
+        if not self.closed and not isinstance(self.owner, _Lingering):
             self.owner = _Lingering(self._hub, self)
             self.resume()
             if not self.unsent:
@@ -241,6 +241,7 @@ class _Lingering:
     def __init__(self, hub: Hub, channel: Channel) -> None:
         self._hub = hub
         self._channel = channel
+        self._unsent = channel.unsent
         self.deadline = monotonic() + LINGERING
         hub.timed.add(self)
         hub.parting.add(channel)
@@ -252,10 +253,15 @@ class _Lingering:
         self._end()
 
     def drained(self) -> None:
+        self.deadline = monotonic() + LINGERING
         self._channel.send_eof()
         self._hub.parted(self._channel)
 
     def expired(self, now: float) -> None:
+        before, self._unsent = self._unsent, self._channel.unsent
+        if self._unsent < before:
+            self.deadline = now + LINGERING  # slow, but it reads
+            return
         self._channel.close()
         self._end()
 
@@ -319,10 +325,16 @@ class Hub:
         self._again.append((channel, mask))
 
     def spawn(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
-        """Run a task beside the hub; what it raises ends the worker, so it must not raise for what a peer did."""
+        """Run a task beside the hub. What it raises is trouble, and ends nothing but the task."""
         if self._nursery is None:
             raise RuntimeError("the hub is not running")
-        self._nursery.start_soon(work, *args)
+        self._nursery.start_soon(self._beside, work, args)
+
+    async def _beside(self, work: Callable[..., Awaitable[Any]], args: tuple[object, ...]) -> None:
+        try:
+            await work(*args)
+        except Exception as error:  # noqa: BLE001 - as in _round
+            self.trouble(error)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Blocks. Resources: closes every socket that is still open when it ends."""

@@ -1,6 +1,6 @@
 """Listeners under hypercorn, whose connections are ours.
 
-hypercorn opens the sockets, serves them and stops kindly; it hands each accepted connection to a class of its own. We
+hypercorn serves the listening sockets and stops kindly; it hands each accepted connection to a class of its own. We
 put `_connection` in that class's place: it takes the socket out of trio and lets it join the hub, where HTTP/1.1,
 HTTP/2 and TLS run without tasks. The admin endpoint keeps hypercorn's own class.
 
@@ -68,6 +68,8 @@ class Front:
         self._stop = trio.Event()
         self.empty = trio.Event()
         """Set when, after `stop`, the last connection has closed."""
+        self.closed = trio.Event()
+        """Set when its address is free again."""
         self.swap(plan)  # first, because it may refuse, and then no socket is open
         self._sockets = open_sockets(self.address, plan.listener.port, shared=shared)
         self.port: int = self._sockets.insecure_sockets[0].getsockname()[1]
@@ -101,12 +103,15 @@ class Front:
         config = Config()
         config.accesslog = config.errorlog = None
         config.graceful_timeout = 0.0
-        await hypercorn.trio.run.worker_serve(
-            cast("AppWrapper", self),  # called as one, for its lifespan only
-            config,
-            sockets=self._sockets,
-            shutdown_trigger=self._stop.wait,
-        )
+        try:
+            await hypercorn.trio.run.worker_serve(
+                cast("AppWrapper", self),  # called as one, for its lifespan only
+                config,
+                sockets=self._sockets,
+                shutdown_trigger=self._stop.wait,
+            )
+        finally:
+            self.close()  # hypercorn does too, unless it is cancelled before it began
 
     def stop(self) -> None:
         """Accept no more, and let what is under way finish."""
@@ -123,9 +128,10 @@ class Front:
             connection.abandon()
 
     def close(self) -> None:
-        """Close listening sockets that were never served."""
+        """Close the listening sockets."""
         for sock in self._sockets.insecure_sockets:
             sock.close()
+        self.closed.set()
 
     async def __call__(
         self,
@@ -143,6 +149,9 @@ class Front:
 
     def accept(self, sock: socket.socket, peer: str) -> None:
         """A client connected."""
+        if self._stop.is_set():
+            sock.close()  # it came in the very moment of stopping
+            return
         limit = self.limits.connections
         if limit and len(self._connections) >= limit:
             why = (
@@ -279,17 +288,19 @@ def open_sockets(address: str, port: int, *, shared: bool) -> Sockets:
     Raises:
         ArchflowError: the address cannot be had; the text says why.
     """
-    config = Config()
-    config.bind = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}"]
-    config.workers = 2 if shared else 1
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        sockets = config.create_sockets()
-        for sock in sockets.insecure_sockets:
-            sock.listen(BACKLOG)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
     except OSError as error:
+        sock.close()
         reason = (error.strerror or str(error)).lower()
         raise ArchflowError(f"cannot listen on {address}:{port}: {reason}") from error
-    return sockets
+    return Sockets([], [sock], [])
 
 
 def server_tls(tls: Tls) -> ssl.SSLContext:

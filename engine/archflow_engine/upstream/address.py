@@ -53,11 +53,10 @@ class Resolver:
         """
         try:
             found = await trio.socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that IDNA forbids is a UnicodeError
             if not self._known:
-                raise UpstreamRefused(
-                    f"the host {self.host} cannot be resolved: {error.strerror or error}"
-                ) from error
+                reason = getattr(error, "strerror", None) or error
+                raise UpstreamRefused(f"the host {self.host} cannot be resolved: {reason}") from error
         else:
             self._known = list(dict.fromkeys((family, (place[0], place[1])) for family, *_, place in found))  # type: ignore[misc]
         self._asked = monotonic()
