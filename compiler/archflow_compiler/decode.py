@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
@@ -64,9 +65,7 @@ class Decoder:
         Returns:
             The Struct; None if something required is missing or wrong, which is then reported.
         """
-        described = inspect.type_info(cls)
-        assert isinstance(described, inspect.StructType)  # noqa: S101 - for the type checker
-        found = self._struct(described, node, path)
+        found = self._struct(_described(cls), node, path)
         return None if isinstance(found, _Invalid) else found
 
     def _error(
@@ -457,6 +456,13 @@ class Decoder:
 
 _SCALAR_TYPES = (inspect.StrType, inspect.IntType, inspect.FloatType, inspect.BoolType)
 _DECODED = (*_SCALAR_TYPES, inspect.StructType, inspect.LiteralType)
+
+
+@lru_cache
+def _described(cls: type[msgspec.Struct]) -> inspect.StructType:
+    described = inspect.type_info(cls)
+    assert isinstance(described, inspect.StructType)  # noqa: S101 - for the type checker
+    return described
 
 
 def _is_of(described: inspect.Type, value: object) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isinf
 from typing import Any
 
 from msgspec import Struct, structs
@@ -25,6 +26,8 @@ from archflow_schema.diagnostic import Diagnostic, Range, Related, Report
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
+MAX_DIGITS = 40
+"""A longer number is text: nobody means it, and neither floats nor msgpack can hold it."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
@@ -392,7 +395,7 @@ def _value(raw: str) -> str | int | float | bool | None:
         return _WORDS[raw]
     first = raw[0]
     if first.isdigit() or first in "+-.":
-        if len(raw) > 1000:
+        if len(raw) > MAX_DIGITS:
             return raw
         if _INTEGER.fullmatch(raw):
             return int(raw)
@@ -401,7 +404,8 @@ def _value(raw: str) -> str | int | float | bool | None:
         if _HEXADECIMAL.fullmatch(raw):
             return int(raw, 16)
         if _FLOAT.fullmatch(raw):
-            return float(raw)
+            number = float(raw)
+            return raw if isinf(number) else number
     return raw
 
 
