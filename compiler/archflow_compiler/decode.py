@@ -30,6 +30,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
 _QUANTITY = re.compile(rf"(?:\s*{_PART.pattern})+\s*")
 _MAY_BE_SECRET = re.compile(r"key|token|secret|password|auth|cookie", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/@]+(?=@)")
+MAX_INTEGER = 2**63 - 1
+"""What fits into every integer of a graph."""
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -352,6 +354,8 @@ class Decoder:
 
     def _bounded(self, described: inspect.IntType | inspect.FloatType, node: Node, value: float) -> Any:
         low, high = described.ge, described.le
+        if not -MAX_INTEGER <= value <= MAX_INTEGER and isinstance(value, int):
+            return self._wrong(f"a whole number up to {MAX_INTEGER}", node)
         if low is not None and high is not None and not low <= value <= high:
             return self._wrong(f"a number from {low} to {high}", node)
         if low is not None and value < low:

@@ -190,3 +190,11 @@ def test_a_key_of_the_wrong_type_is_not_repeated():
     text = "model_providers: [{model: a/b, access_key: 31415926, headers: {X-Api-Key: 27182818}}]\n"
     _, report, _ = decode(text, Config)
     assert [one.summary for one in report] == ["expected text, found a number or a word of YAML"] * 2
+
+
+def test_an_integer_that_no_graph_can_hold():
+    text = "ratelimits: [{model: m, selector: {key: k}, limit: {tokens: 99999999999999999999, unit: day}}]\n"
+    _, report, _ = decode(text, Config)
+    assert [one.summary for one in report] == [
+        "expected a whole number up to 9223372036854775807, found the number 99999999999999999999"
+    ]
