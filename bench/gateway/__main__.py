@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import msgspec
+from gateways import PEERS, Peer
 from measure import direct, round_of, upstream
-from peers import PEERS, Peer
 from report import Measurement, Row, machine, table
 from system import Failed
 from tools import VARIABLE, NotInstalled, Search

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from peers import Peer
+from gateways import Peer
 from system import Command, Failed, System, cores, free_port, on
 from tools import WORK, NotInstalled, Search, compiled
 

@@ -13,6 +13,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
+import exchange
+
 from archflow_compiler import driver
 from archflow_engine import trace
 from archflow_engine.metrics import Metrics
@@ -118,8 +120,8 @@ def route() -> Iterator[Work]:
         Route("route", names, (), "", "refuse", tuple(Edge(f"model:{n}", 0) for n, _, _ in names))
     )
     node.edges.update({f"model:{name}": Runner(name) for name, _, _ in names})
-    exchange = SimpleNamespace(head=SimpleNamespace(model="openai/model-500"), fields={}, record=record())
-    yield partial(node.run, cast("Any", exchange))
+    asked = SimpleNamespace(head=SimpleNamespace(model="openai/model-500"), fields={}, record=record())
+    yield partial(node.run, cast("Any", asked))
 
 
 @contextmanager
@@ -191,7 +193,30 @@ def registry() -> Iterator[Work]:
     yield Registry.load
 
 
+GATEWAY = b"""\
+version: v0.3.0
+listeners:
+  - {type: model, name: egress, port: 12000}
+model_providers:
+  - {model: openai/gpt-4o-mini, base_url: "http://127.0.0.1:1", access_key: $KEY, default: true}
+access_log: {format: json, path: /dev/null}
+"""
+
+
+def whole(
+    play: Callable[[bytes, dict[str, str], bytes, bytes], AbstractContextManager[Work]],
+    request: bytes,
+    reply: bytes,
+) -> AbstractContextManager[Work]:
+    """A whole exchange or stream, bound from a graph as archrun binds it."""
+    outcome = driver.compile_bytes("arch_config.yaml", GATEWAY)
+    return play(outcome.data, {"KEY": "sk-bench"}, request, reply)
+
+
 STAGES = (
+    Stage("exchange without sockets, 1 KB", partial(whole, exchange.exchange, body(1024), REPLY)),
+    Stage("exchange without sockets, 32 KB", partial(whole, exchange.exchange, body(32_700), REPLY)),
+    Stage("relay one chunk without sockets", partial(whole, exchange.chunk, body(1024), DELTA)),
     Stage("decode head, 1 KB", partial(decode_head, 1024)),
     Stage("decode head, 32 KB", partial(decode_head, 32_700)),
     Stage("encode head, 1 KB", partial(encode_head, 1024)),

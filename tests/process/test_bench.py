@@ -25,7 +25,7 @@ compiler = shutil.which("cc")
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     """The modules of bench/gateway, under the names that they import each other by."""
-    names = ("tools", "system", "peers", "report", "measure")
+    names = ("tools", "system", "gateways", "report", "measure")
     monkeypatch.syspath_prepend(str(GATEWAY))
     yield {name: importlib.import_module(name) for name in names}
     for name in names:
