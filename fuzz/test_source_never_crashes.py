@@ -70,7 +70,7 @@ def test_any_bytes(data):
 
 
 @STEADY
-@given(st.text(alphabet="ab:-?,[]{}&*!|>'\"%@` #\n\t\r$~<=0.1", max_size=60))
+@given(st.text(alphabet="ab:-?,[]{}&*!|>'\"%@` #\n\t\r$~<=0.1\\uD8x", max_size=60))
 @example("? - : -\n")
 @example("a: &a [*a]")
 @example("<<: *x")
@@ -80,7 +80,18 @@ def test_the_characters_of_yaml(data):
 
 
 PLAIN = "~ 3 -1 1.5 yes true [] {} [[]] {a: b} $X ${Y} '$' a/b * x/* 30s 1MiB http://h ftp://h http://[ *first !t &a"
-ODD = ["", "&a b", "\0", "\U0001f600", "9" * 400, "1e999", "'" + "x" * 300 + "'"]
+ODD = [
+    "",
+    '"\\uD800"',
+    '"\\0"',
+    "9" * 20,
+    "&a b",
+    "\0",
+    "\U0001f600",
+    "9" * 400,
+    "1e999",
+    "'" + "x" * 300 + "'",
+]
 WORDS = st.sampled_from(PLAIN.split(" ") + ODD)
 
 

@@ -245,6 +245,10 @@ class _Builder:
                 )
             )
         raw = str(event.value)
+        if not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
+            summary = "the text holds half a character, a lone surrogate, which no other program could read"
+            self.report.add(_error("half-a-character", summary, place, fix="write the character itself"))
+            raw = raw.encode("utf-8", errors="replace").decode()
         is_plain = bool(event.implicit[0]) and tag is None
         value: str | int | float | bool | None = _value(raw) if is_plain else raw
         if tag is not None and tag.startswith("tag:yaml.org") and not tag.endswith(":str"):
