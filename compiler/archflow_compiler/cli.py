@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NAMES = ("arch_config.yaml", "config.yaml")
 Format = Literal["text", "json", "sarif", "github"]
+FORMS: tuple[Format, ...] = ("text", "json", "sarif", "github")
 
 
 class Output:
@@ -95,7 +96,7 @@ class _Archc(click.Group):
 
 @click.group(cls=_Archc, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True,
+    "--format", "form", type=click.Choice(FORMS), default="text", show_default=True,
     help="How findings are written; the forms for machines go to standard output.",
 )  # fmt: skip
 @click.option("--color/--no-color", "colour", default=None, help="Colours; by default only at a terminal.")
@@ -120,6 +121,18 @@ def _config_file(file: Path | None) -> Path:
     )
 
 
+def _take_form(context: click.Context, _: click.Parameter, form: Format | None) -> None:
+    if form is not None:
+        context.obj.form = form
+
+
+_FORM = click.option(
+    "--format",
+    type=click.Choice(FORMS),
+    expose_value=False,
+    callback=_take_form,
+    help="How findings are written, as before the command.",
+)
 _FILE = click.argument("file", type=click.Path(path_type=Path), required=False)
 _STRICT = click.option("--strict", is_flag=True, help="Take warnings for errors.")
 
@@ -148,6 +161,7 @@ def _finish(output: Output, outcome: Outcome, strict: bool) -> bool:
     help="Side file for literal keys.  [default: beside the graph]",
 )
 @_STRICT
+@_FORM
 @click.pass_obj
 def compile_(output: Output, file: Path | None, target: str, secrets: Path | None, strict: bool) -> None:
     """Compile FILE (by default arch_config.yaml or config.yaml here) into graph.bin.
@@ -189,6 +203,7 @@ def _writing(target: str) -> Iterator[None]:
 @_FILE
 @click.option("--env", is_flag=True, help="Also name the variables that are not set here and now.")
 @_STRICT
+@_FORM
 @click.pass_obj
 def check(output: Output, file: Path | None, env: bool, strict: bool) -> None:
     """Say what is wrong with FILE, and write nothing."""
@@ -261,6 +276,7 @@ def explain(output: Output, graph: Path, form: str) -> None:
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--exit-code", is_flag=True, help="End with 1 when there are differences.")
+@_FORM
 @click.pass_obj
 def diff(output: Output, before: Path, after: Path, exit_code: bool) -> None:
     """Show what changes for traffic from BEFORE to AFTER: models, names, limits, guards, timeouts.

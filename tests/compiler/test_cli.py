@@ -160,6 +160,12 @@ def test_forms_for_machines_are_alone_on_standard_output(archc, form):
     assert "bad-model-name" in str(msgspec.json.decode(ran.stdout))
 
 
+def test_the_form_may_stand_after_the_command(archc):
+    put(BAD)
+    assert archc("check", "--format", "json").stdout == archc("--format", "json", "check").stdout
+    assert archc("--format", "sarif", "check", "--format", "github").stdout.startswith("::error ")
+
+
 def test_github_annotations(archc):
     put(BAD)
     assert archc("--format", "github", "check").stdout.startswith("::error file=arch_config.yaml,line=4,")
