@@ -18,6 +18,7 @@ import h2.exceptions
 import h2.settings
 import msgspec
 import trio
+from hyperframe.frame import Frame, GoAwayFrame
 
 from peers import _BROKEN, CHAT, PATIENCE, Notice, Reply, Stream, Upstream
 
@@ -38,12 +39,21 @@ def _settings(named: dict[str, int]) -> dict[h2.settings.SettingCodes, int]:
     return {h2.settings.SettingCodes[name.upper()]: value for name, value in named.items()}
 
 
+class _Connection(h2.connection.H2Connection):
+    """h2 takes GOAWAY for the end; these peers go on with the streams that were begun before it."""
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[h2.events.Event]]:
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
+        return [], [event]
+
+
 class _Peer:
     """What both sides share: reading in a task, and windows."""
 
     def __init__(self, stream: Stream, *, client: bool) -> None:
         self.stream = stream
-        self.h2 = h2.connection.H2Connection(
+        self.h2 = _Connection(
             h2.config.H2Configuration(
                 client_side=client,
                 header_encoding=None,
@@ -67,8 +77,9 @@ class _Peer:
 
     async def raw(self, data: bytes) -> None:
         """Send bytes that h2 would not."""
-        with trio.fail_after(PATIENCE):
-            await self.stream.send_all(data)
+        async with self._sending:
+            with trio.fail_after(PATIENCE):
+                await self.stream.send_all(data)
 
     async def data(self, number: int, data: bytes, *, end: bool = False) -> None:
         """Send a body, as the other side's windows allow."""
@@ -258,8 +269,6 @@ class H2UpstreamConnection(_Peer):
 
     async def go_away(self, last: int, code: int = 0) -> None:
         """Say that streams above `last` are not served, and those up to it are."""
-        from hyperframe.frame import GoAwayFrame
-
         await self.raw(GoAwayFrame(stream_id=0, last_stream_id=last, error_code=code).serialize())
 
     def take(self, event: h2.events.Event) -> None:

@@ -84,8 +84,8 @@ class Exchange:
 
     __slots__ = (
         "_began", "_call", "_conversation", "_dispatch", "_held", "_last", "_over", "_started", "_stream", "_watch",
-        "_whole", "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers", "listener",
-        "model_suffix", "plan", "query", "record", "reply_headers", "scope",
+        "_whole", "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers",
+        "listener", "model_suffix", "plan", "query", "record", "reply_headers", "scope",
     )  # fmt: skip
 
     def __init__(self, client: Client, listener: ListenerPlan) -> None:

@@ -7,12 +7,28 @@ in flight complete (RFC 9113 section 6.8). This class keeps the state machine op
 from __future__ import annotations
 
 import h2.connection
+import h2.errors
 import h2.events
+import h2.exceptions
 from hyperframe.frame import Frame, GoAwayFrame
+
+_LENGTH = 3
+"""Bytes of a frame's head that tell its length."""
 
 
 class Http2Connection(h2.connection.H2Connection):
     """An H2Connection that survives GOAWAY in either direction."""
+
+    def receive_data(self, data: bytes) -> list[h2.events.Event]:
+        """As H2Connection's, but a frame that is too long is refused by its head: h2 waits for all of it first."""
+        events = super().receive_data(data)
+        waiting = self.incoming_buffer._data  # noqa: SLF001 - there is no other way to look
+        if len(waiting) >= _LENGTH and int.from_bytes(waiting[:_LENGTH]) > self.max_inbound_frame_size:
+            self._terminate_connection(h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
+            raise h2.exceptions.FrameTooLargeError(
+                f"a frame is longer than {self.max_inbound_frame_size} bytes"
+            )
+        return events
 
     def announce_end(self) -> None:
         """Queue a GOAWAY: streams up to the newest of the peer's are served, later ones are not."""

@@ -59,7 +59,9 @@ class Http2:
             initial_values={
                 codes.MAX_CONCURRENT_STREAMS: STREAMS,
                 codes.INITIAL_WINDOW_SIZE: WINDOW,
-                codes.MAX_HEADER_LIST_SIZE: self.front.limits.head,
+                # Beyond this the connection ends (h2 counts 32 bytes more for each header); a head between our
+                # limit and this one is refused with a reason.
+                codes.MAX_HEADER_LIST_SIZE: 2 * self.front.limits.head + 32 * self.front.limits.headers,
                 codes.ENABLE_CONNECT_PROTOCOL: 0,
             },
         )
@@ -99,10 +101,9 @@ class Http2:
 
     def expired(self, now: float) -> None:
         if self._streams:
-            limit = self.front.limits.receive
-            self.deadline = now + limit
-            for stream in [one for one in self._streams.values() if one.slow(now)]:
-                stream.refuse((408, "request_timeout", f"the request was not complete within {limit:g} s"))
+            self.deadline = now + min(self.front.limits.receive, self.front.limits.idle)
+            for stream in list(self._streams.values()):
+                stream.expired(now)
         else:
             self._goodbye()
 
@@ -148,6 +149,7 @@ class Http2:
             waiting = self._streams.pop(event.stream_id, None)
             if waiting is not None:
                 waiting.gone()
+            self._rest()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             number = getattr(event, "stream_id", 0)
             for stream in (
@@ -209,6 +211,10 @@ class Http2:
         """A stream's reply is sent."""
         self._forget(number)
         self.flush()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Begin to be idle when the last stream is done, or leave if that was asked for."""
         if not self._streams and not self._closing:
             self.deadline = monotonic() + self.front.limits.idle
             if self._leaving:
@@ -254,8 +260,21 @@ class Http2Stream:
     """One stream; the `Client` of its exchange."""
 
     __slots__ = (
-        "_body", "_complete", "_connection", "_end", "_exchange", "_headers", "_method", "_number", "_path", "_size",
-        "_unsent", "deadline", "peer", "protocol",
+        "_answered",
+        "_body",
+        "_complete",
+        "_connection",
+        "_end",
+        "_exchange",
+        "_headers",
+        "_method",
+        "_number",
+        "_path",
+        "_size",
+        "_unsent",
+        "deadline",
+        "peer",
+        "protocol",
     )  # fmt: skip
 
     def __init__(self, connection: Http2, number: int) -> None:
@@ -268,63 +287,85 @@ class Http2Stream:
         self._method = b""
         self._path = b""
         self._headers: Headers = []
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._size = 0
         self._unsent = memoryview(b"")
         self._end = False
         self._complete = False
+        self._answered = False
 
     # What the connection tells.
 
     def headers_received(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """The head of the request."""
         fields = self._headers
+        front = self._connection.front
+        size = 0
+        length = b""
         for name, value in headers:
+            size += len(name) + len(value) + 4
             if name[:1] != b":":
                 fields.append((name, value))
+                if name == b"content-length":
+                    length = value
             elif name == b":method":
                 self._method = value
             elif name == b":path":
                 self._path = value
             elif name == b":authority":
                 fields.append((b"host", value))
-        front = self._connection.front
         if len(fields) > front.limits.headers:
             self.refuse((431, "too_many_headers", front.too_large("headers")))
+        elif size > front.limits.head:
+            self.refuse((431, "headers_too_large", front.too_large("head")))
+        elif length and int(length) > front.limits.body:  # h2 has checked that it is a number
+            self.refuse((413, "body_too_large", front.too_large("body")))
 
     def body_received(self, data: bytes) -> None:
-        if self._exchange is not None:
+        if self._answered:
             return
         self._size += len(data)
         front = self._connection.front
         if self._size > front.limits.body:
-            self._body.clear()
+            self._body = b""
             self.refuse((413, "body_too_large", front.too_large("body")))
+        elif not self._body:
+            self._body = data
         else:
-            self._body.append(data)
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)  # grows in place, however small the pieces
+            self._body += data
 
     def complete(self) -> None:
         """The whole request is here."""
         self._complete = True
-        if self._exchange is None:
-            body = self._body
+        if not self._answered:
+            body, self._body = bytes(self._body), b""
             exchange = self._exchange = Exchange(self, self._connection.front.plan)
-            exchange.begin(
-                self._method, self._path, self._headers, body[0] if len(body) == 1 else b"".join(body)
-            )
-            self._body = []
+            exchange.begin(self._method, self._path, self._headers, body)
 
     def refuse(self, refusal: tuple[int, str, str]) -> None:
         """Answer a request that will not be served."""
         exchange = self._exchange = Exchange(self, self._connection.front.plan)
         exchange.begin_refused(self._method, self._path, self._headers, *refusal)
 
-    def slow(self, now: float) -> bool:
-        """Whether the request has taken too long to come."""
-        return self._exchange is None and now >= self.deadline
+    def expired(self, now: float) -> None:
+        """Look at the clock: the request may be too long in coming, or its reply in being taken."""
+        if now < self.deadline:
+            return
+        if not self._answered and not self._complete:
+            limit = self._connection.front.limits.receive
+            self.refuse((408, "request_timeout", f"the request was not complete within {limit:g} s"))
+        elif self._answered and self._exchange is None:
+            self._unsent = memoryview(b"")
+            self._connection.reset(self._number, h2.errors.ErrorCodes.CANCEL)
+            self._connection.done(self._number)
 
     def gone(self) -> None:
         """The client reset the stream or left."""
+        self._complete = True  # nothing more will come, and nobody is to be told to stop
+        self._unsent = memoryview(b"")
+        self._end = False
         if self._exchange is not None:
             self._exchange.client_gone()
 
@@ -338,6 +379,7 @@ class Http2Stream:
     # The client of an exchange.
 
     def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+        self._answered = True
         head = [(b":status", b"%d" % status), *headers]
         if self._method == b"HEAD" or status in {204, 304}:
             data = b""
@@ -358,8 +400,11 @@ class Http2Stream:
 
     def _send(self) -> None:
         if self._unsent:
+            before = len(self._unsent)
             self._unsent = self._connection.send_data(self._number, self._unsent, self._end)
             if self._unsent:
+                if self._exchange is None and len(self._unsent) < before:
+                    self.deadline = monotonic() + self._connection.front.limits.idle
                 return
         elif self._end:
             self._connection.end_stream(self._number)
@@ -381,6 +426,8 @@ class Http2Stream:
         self._exchange = None
         if not self._unsent and not self._end:
             self._done()
+        else:
+            self.deadline = monotonic() + self._connection.front.limits.idle
 
     def _done(self) -> None:
         if not self._complete:
