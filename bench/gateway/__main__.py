@@ -2,6 +2,7 @@
 
     python bench/gateway
     python bench/gateway --quick --peers archflow,envoy,nginx
+    python bench/gateway --record
     ARCHFLOW_BENCH_PEERS=folder:other python bench/gateway --format json
 
 Rule: rounds are interleaved (every peer once, then every peer again): a neighbour's noise hits them alike.
@@ -19,7 +20,9 @@ from gateways import PEERS, Peer
 from measure import direct, round_of, upstream
 from report import Measurement, Row, machine, table
 from system import Failed
-from tools import VARIABLE, NotInstalled, Search
+from tools import HERE, VARIABLE, NotInstalled, Search
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 
 
 def options() -> argparse.Namespace:
@@ -38,6 +41,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each scenario")
     parser.add_argument("--quick", action="store_true", help="one round of one second: to see that it works")
+    parser.add_argument(
+        "--record", action="store_true", help="write it into bench/README.md and bench/baseline.json"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser.parse_args()
 
@@ -68,6 +74,17 @@ def measure_once(peer: Peer, row: Row, search: Search, port: int, seconds: float
         print(f" {samples.get('c16.cpu_us', 0):.0f} us", file=sys.stderr)
 
 
+def record(measurement: Measurement) -> None:
+    """Keep every sample beside the README, and show the table in it."""
+    readme = HERE.parent / "README.md"
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{readme.name} has no place for the table: {BEGIN.strip()} ... {END.strip()}")
+    readme.write_text(f"{before}{begin}```\n{table(measurement)}\n```\n{end}{after}")
+    (HERE.parent / "baseline.json").write_bytes(msgspec.json.format(msgspec.json.encode(measurement)) + b"\n")
+
+
 def main() -> None:
     """Measure and print."""
     args = options()
@@ -86,6 +103,8 @@ def main() -> None:
     except (Failed, NotInstalled) as reason:
         sys.exit(f"nothing can be measured here: {reason}")
     measurement = Measurement(machine(before), rounds, seconds, baseline, list(rows.values()))
+    if args.record:
+        record(measurement)
     print(msgspec.json.encode(measurement).decode() if args.format == "json" else table(measurement))
 
 

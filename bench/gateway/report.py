@@ -116,7 +116,9 @@ def table(measurement: Measurement) -> str:
         lines += _aligned([["peer", *(title for title, _ in RATIOS)], *_ratios(medians)])
     lines.append("")
     for row in measurement.peers:
-        lines += [f"{row.peer}: {name} fails: {reason}" for name, reason in row.failures.items()]
+        lines += [
+            f"{row.peer}: {name} fails: {reason.splitlines()[0]}" for name, reason in row.failures.items()
+        ]
         lines += [f"{row.peer}: not found: {row.missing}"] if row.missing else []
     lines += (f"{row.peer}: {row.version}" for row in measurement.peers if row.version)
     return "\n".join(lines)

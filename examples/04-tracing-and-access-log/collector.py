@@ -31,10 +31,8 @@ class Collector(BaseHTTPRequestHandler):
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         request = ExportTraceServiceRequest.FromString(body)
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    show(span)
+        scopes = (scope for resource in request.resource_spans for scope in resource.scope_spans)
+        print("\n".join(shown(span) for scope in scopes for span in scope.spans), flush=True)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -43,13 +41,12 @@ class Collector(BaseHTTPRequestHandler):
         """Only spans are printed."""
 
 
-def show(span: Span) -> None:
+def shown(span: Span) -> str:
     """One span: kind, name, where it belongs, attributes."""
     kind = Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_")
     place = f"trace {span.trace_id.hex()} span {span.span_id.hex()} parent {span.parent_span_id.hex()}"
-    print(f"{kind} {span.name}: {place}")
-    for attribute in sorted(span.attributes, key=lambda one: one.key):
-        print(f"  {attribute.key} = {value(attribute.value)}", flush=True)
+    attributes = sorted((attribute.key, value(attribute.value)) for attribute in span.attributes)
+    return "\n".join([f"{kind} {span.name}: {place}", *(f"  {key} = {held}" for key, held in attributes)])
 
 
 def main() -> None:
