@@ -105,19 +105,28 @@ class _Peer:
 
     async def read(self) -> None:
         """Read until the connection ends."""
-        with suppress(*_BROKEN, h2.exceptions.ProtocolError):
-            while data := await self.stream.receive_some(65_536):
-                for event in self.h2.receive_data(bytes(data)):
-                    if isinstance(event, h2.events.ConnectionTerminated):
-                        self.going_away = event
-                    if isinstance(event, h2.events.DataReceived) and self.acknowledge:
-                        self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                    self.take(event)
-                with suppress(*_BROKEN):
-                    await self.flush()
-                self.notice.changed()
+        try:
+            await self._read()
+        except h2.exceptions.ProtocolError:
+            with suppress(*_BROKEN):
+                await self.flush()  # the goodbye with the reason
+            await self.leave()
+        except _BROKEN:
+            pass
         self.gone = True
         self.notice.changed()
+
+    async def _read(self) -> None:
+        while data := await self.stream.receive_some(65_536):
+            for event in self.h2.receive_data(bytes(data)):
+                if isinstance(event, h2.events.ConnectionTerminated):
+                    self.going_away = event
+                if isinstance(event, h2.events.DataReceived) and self.acknowledge:
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                self.take(event)
+            with suppress(*_BROKEN):
+                await self.flush()
+            self.notice.changed()
 
     def take(self, event: h2.events.Event) -> None:
         """Something came."""

@@ -32,10 +32,12 @@ _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 class _Stream:
     """One call on the connection."""
 
-    __slots__ = ("call", "data", "end", "head", "held", "new", "paused", "unsent")
+    __slots__ = ("began", "call", "data", "end", "head", "held", "new", "owed", "paused", "unsent")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, began: int) -> None:
         self.call = call
+        self.began = began
+        self.owed = 0
         self.head: ReplyHead | None = None
         self.new = False
         self.data: list[bytes] = []
@@ -46,7 +48,11 @@ class _Stream:
 
 
 class Http2Upstream:
-    """One connection; carries as many calls as the upstream allows."""
+    """One connection; carries as many calls as the upstream allows.
+
+    Attributes:
+        unsettled: the upstream has not told yet how many it allows; the first call goes out, the others wait.
+    """
 
     def __init__(self, pool: Pool, channel: Channel, address: str) -> None:
         self.address = address
@@ -55,6 +61,8 @@ class Http2Upstream:
         self._h2 = Http2Connection(_CONFIG)
         self._streams: dict[int, _Stream] = {}
         self._calls = 0
+        self._reads = 0
+        self.unsettled = True
         self._idle_since = monotonic()
         self._leaving = False
 
@@ -74,14 +82,18 @@ class Http2Upstream:
 
     def begin(self, call: Call) -> bool:
         """Send a call as a new stream; False when the connection takes no more."""
-        if self._leaving or len(self._streams) >= self._h2.remote_settings.max_concurrent_streams:
+        if (
+            self._leaving
+            or (self.unsettled and self._calls)
+            or len(self._streams) >= self._h2.remote_settings.max_concurrent_streams
+        ):
             return False
         try:
             number = self._h2.get_next_available_stream_id()
         except h2.exceptions.NoAvailableStreamIDError:
             self._leave()
             return False
-        stream = _Stream(call)
+        stream = _Stream(call, self._reads)
         self._streams[number] = stream
         call.carrier = self
         self._calls += 1
@@ -97,7 +109,11 @@ class Http2Upstream:
             *call.headers,
             (b"content-length", b"%d" % len(call.body)),
         ]
-        self._h2.send_headers(number, headers, end_stream=not call.body)
+        try:
+            self._h2.send_headers(number, headers, end_stream=not call.body)
+        except h2.exceptions.ProtocolError as error:
+            self._drop(number, UpstreamProtocolError(f"the request cannot be sent over HTTP/2: {error}"))
+            return True
         self._send_body(number, stream)
         self._flush()
         return True
@@ -119,6 +135,10 @@ class Http2Upstream:
             stream = self._streams[number]
             stream.paused = False
             self._acknowledge(number, stream)
+            owed, stream.owed = stream.owed, 0
+            if owed:
+                with contextlib.suppress(h2.exceptions.StreamClosedError):
+                    self._h2.increment_flow_control_window(owed, number)
             self._flush()
 
     def close_if_idle(self, now: float, longest: float) -> None:
@@ -132,6 +152,7 @@ class Http2Upstream:
     # What the hub tells.
 
     def received(self, data: bytes) -> None:
+        self._reads += 1
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:
@@ -147,6 +168,12 @@ class Http2Upstream:
 
     def ended(self, error: OSError | None) -> None:
         reason = f": {error.strerror or error}" if error is not None else ""
+        if self._calls > 1:
+            # As with HTTP/1.1: the connection was dead before these went out, so they go out once more.
+            for number in [number for number, stream in self._streams.items() if stream.began == self._reads]:
+                self._elsewhere(
+                    number, UpstreamProtocolError(f"{self.address} closed the connection{reason}")
+                )
         self._fail(UpstreamProtocolError(f"{self.address} closed the connection{reason}"))
 
     def drained(self) -> None:
@@ -167,17 +194,31 @@ class Http2Upstream:
             stream.new = True
             for name, value in event.headers:
                 if name == b":status":
-                    head.status = int(value)
+                    head.status = int(value) if value.isdigit() else 0
                 elif name[:1] != b":":
                     head.add(bytes(name), bytes(value))
+            if not 200 <= head.status <= 999:
+                self._reset(event.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
+                stream.call.carrier = None
+                stream.call.sink.failed(
+                    UpstreamProtocolError(f"{self.address} sent a reply without a status")
+                )
+                return
             touched[event.stream_id] = stream
         elif isinstance(event, h2.events.StreamEnded) and stream is not None:
             stream.end = True
             touched[event.stream_id] = stream
         elif isinstance(event, h2.events.StreamReset) and stream is not None:
             touched.pop(event.stream_id, None)
-            self._drop(event.stream_id, _reset_reason(self.address, event.error_code, stream))
+            error = _reset_reason(self.address, event.error_code, stream)
+            if isinstance(error, UpstreamRefused):
+                self._elsewhere(event.stream_id, error)  # it was not looked at: RFC 9113 section 8.7
+            else:
+                self._drop(event.stream_id, error)
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
+            if self.unsettled and isinstance(event, h2.events.RemoteSettingsChanged):
+                self.unsettled = False
+                self._pool.admit()
             for other, waiting in list(self._streams.items()):
                 self._send_body(other, waiting)
         elif isinstance(event, h2.events.ConnectionTerminated):
@@ -198,6 +239,12 @@ class Http2Upstream:
             stream.call.carrier = None
         elif not stream.paused:
             self._acknowledge(number, stream)
+        else:
+            # The stream's window stays shut until `resume`; the connection's is everybody's.
+            held, stream.held = stream.held, 0
+            stream.owed += held
+            if held:
+                self._h2.increment_flow_control_window(held)
         stream.call.sink.reply(new, data, stream.end)
 
     def _acknowledge(self, number: int, stream: _Stream) -> None:
@@ -218,17 +265,21 @@ class Http2Upstream:
         """GOAWAY: streams above `last` were not looked at and may go elsewhere (RFC 9113 section 6.8)."""
         self._leave()
         for number in [number for number in self._streams if number > last]:
-            call = self._streams[number].call
-            self._forget(number)
-            call.carrier = None
-            if call.retried:
-                call.sink.failed(UpstreamRefused(f"{self.address} is going away"))
-            else:
-                call.retried = True
-                self._pool.send_fresh(call)
+            self._elsewhere(number, UpstreamRefused(f"{self.address} is going away"))
         if not self._streams:
             self.channel.finish()
             self._pool.gone(self)
+
+    def _elsewhere(self, number: int, error: UpstreamError) -> None:
+        """Send a call that the upstream did not look at on another connection, once."""
+        call = self._streams[number].call
+        if call.retried:
+            self._drop(number, error)
+            return
+        self._forget(number)
+        call.retried = True
+        call.carrier = None
+        self._pool.send_fresh(call)
 
     def _number(self, call: Call) -> int | None:
         return next((number for number, stream in self._streams.items() if stream.call is call), None)

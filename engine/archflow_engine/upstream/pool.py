@@ -14,7 +14,7 @@ import socket
 import ssl
 from typing import Literal, NamedTuple
 
-from archflow_engine.hub import Channel, Hub, monotonic
+from archflow_engine.hub import READ, Channel, Hub, monotonic
 from archflow_engine.tls import TlsChannel
 from archflow_engine.upstream.address import Address, Resolver
 from archflow_engine.upstream.call import Call
@@ -70,6 +70,8 @@ class Pool:
         self._shared: list[Http2Upstream] = []
         self._dials: set[_Dial] = set()
         self._waiting: list[Call] = []
+        self._unresolved: list[Call] = []
+        self._multiplexed = origin.http == "2"
         self._closed = False
         self.deadline = monotonic() + IDLE
         hub.timed.add(self)
@@ -85,6 +87,9 @@ class Pool:
             for shared in self._shared:
                 if shared.begin(call):
                     return
+                if shared.unsettled:
+                    self._waiting.append(call)
+                    return
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -97,24 +102,35 @@ class Pool:
 
     def send_fresh(self, call: Call) -> None:
         """Send a call on a new connection."""
-        if self.origin.http == "2" and self._dials:
+        if self._multiplexed and self._dials:
             self._waiting.append(call)  # one connection will carry them all
             return
         addresses = self._resolver.known()
         if addresses is None:
-            self._hub.spawn(self._resolve, call)
+            self._unresolved.append(call)
+            if len(self._unresolved) == 1:
+                self._hub.spawn(self._resolve)
         else:
             self._dial(call, addresses)
 
-    async def _resolve(self, call: Call) -> None:
+    async def _resolve(self) -> None:
+        """Resolve the name once for all calls that wait for it."""
+        failure: UpstreamError | None = None
+        addresses: list[Address] = []
         try:
             addresses = await self._resolver.resolve()
         except UpstreamError as error:
-            if not call.cancelled:
-                call.sink.failed(error)
-            return
-        if not call.cancelled:
-            self._dial(call, addresses)
+            failure = error
+        calls, self._unresolved = self._unresolved, []
+        for call in calls:
+            if call.cancelled or self._closed:
+                continue
+            if failure is not None:
+                call.sink.failed(failure)
+            elif self._multiplexed and self._dials:
+                self._waiting.append(call)
+            else:
+                self._dial(call, addresses)
 
     def _dial(self, call: Call, addresses: list[Address]) -> None:
         dial = _Dial(self._hub, self, call, addresses)
@@ -137,6 +153,7 @@ class Pool:
             shared.open()
             first = [dial.call] if not dial.call.cancelled else []
         else:
+            self._multiplexed = False
             connection = Http1Upstream(self, channel, address)
             channel.owner = connection
             self._open.add(connection)
@@ -145,7 +162,12 @@ class Pool:
             else:
                 connection.begin(dial.call)
             first = []
-        waiting, self._waiting = first + self._waiting, []
+        self._waiting[:0] = first
+        self.admit()
+
+    def admit(self) -> None:
+        """Send the calls that waited: for a connection, or for how many streams it takes."""
+        waiting, self._waiting = self._waiting, []
         for call in waiting:
             if not call.cancelled:
                 self.send(call)
@@ -153,8 +175,11 @@ class Pool:
     def undialled(self, dial: _Dial, error: UpstreamError) -> None:
         """No connection could be made."""
         self._dials.discard(dial)
-        waiting, self._waiting = [dial.call, *self._waiting], []
-        for call in waiting:
+        failed = [dial.call]
+        if not any(shared.unsettled for shared in self._shared):
+            failed += self._waiting
+            self._waiting = []
+        for call in failed:
             call.carrier = None
             if not call.cancelled:
                 call.sink.failed(error)
@@ -173,6 +198,9 @@ class Pool:
         self._open.discard(connection)
         if isinstance(connection, Http2Upstream):
             self.full(connection)
+            if connection.unsettled and not self._closed:
+                connection.unsettled = False
+                self.admit()
         elif connection in self._idle:
             self._idle.remove(connection)
 
@@ -257,13 +285,14 @@ class _Dial:
             return
         self._end(UpstreamRefused(f"no connection to {self._pool.origin}: {_reason(self._error)}"))
 
-    def connected(self, sock: socket.socket) -> None:
-        """TCP stands: speak TLS if the origin wants it."""
+    def connected(self, sock: socket.socket, mask: int) -> None:
+        """TCP stands: speak TLS if the origin wants it. `mask` is what the kernel reported with it."""
         origin = self._pool.origin
         if self._pool.tls is None:
             channel = Channel(self._hub, sock, self)
             self._hub.adopt(channel)
             self._channel = channel
+            self._catch_up(channel, mask)
             self._ready(None)
             return
         secure = TlsChannel(
@@ -276,7 +305,13 @@ class _Dial:
         )
         self._hub.adopt(secure)
         self._channel = secure
+        self._catch_up(secure, mask)
         secure.handshake()
+
+    def _catch_up(self, channel: Channel, mask: int) -> None:
+        """Look for what the peer said first: the edge that told of it is spent."""
+        if mask & READ:
+            self._hub.again(channel, mask)
 
     def _ready(self, protocol: str | None) -> None:
         channel = self._channel
@@ -347,7 +382,7 @@ class _Connecting(Channel):
             self._dial.refused(OSError(number, os.strerror(number)))
         else:
             self.closed = True  # the socket lives on in the channel that adopts it
-            self._dial.connected(self.sock)
+            self._dial.connected(self.sock, mask)
 
 
 def _reason(error: OSError | None) -> str:
