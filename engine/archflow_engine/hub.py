@@ -15,6 +15,7 @@ Rule: this file knows sockets and times, not HTTP.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -283,11 +284,21 @@ class Hub:
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
         self._again: list[tuple[Channel, int]] = []
+        self._asleep = False
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._waker, select.EPOLLIN | select.EPOLLET)
         self._nursery: trio.Nursery | None = None
         self.timed: set[Timed] = set()
         self.parting: set[Channel] = set()
         self._all_parted = trio.Event()
         self.trouble = trouble
+
+    def close(self) -> None:
+        """Let go of what `run` works with; for a hub that never ran, too."""
+        self._asleep = False
+        if not self._epoll.closed:
+            self._epoll.close()
+            os.close(self._waker)
 
     @staticmethod
     def now() -> float:
@@ -323,6 +334,9 @@ class Hub:
     def again(self, channel: Channel, mask: int) -> None:
         """Look at a channel once more in the next round, as if the kernel had reported `mask`."""
         self._again.append((channel, mask))
+        if self._asleep:  # the caller is a task, not one of our callbacks
+            self._asleep = False
+            os.eventfd_write(self._waker, 1)
 
     def spawn(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
         """Run a task beside the hub. What it raises is trouble, and ends nothing but the task."""
@@ -348,7 +362,7 @@ class Hub:
             self._nursery = None
             for channel in list(self._channels.values()):
                 channel.close()
-            self._epoll.close()
+            self.close()
 
     async def _turn(self) -> None:
         poll = self._epoll.poll
@@ -356,7 +370,9 @@ class Hub:
         fd = self._epoll.fileno()
         while True:
             if not self._again:
+                self._asleep = True
                 await trio.lowlevel.wait_readable(fd)
+                self._asleep = False
             until = monotonic() + SLICE
             while events := poll(0 if self._again else LINGER, BATCH):
                 self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])

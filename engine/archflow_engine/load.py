@@ -28,6 +28,8 @@ from archflow_schema.graph import Graph
 from archflow_schema.text import Env, Secret
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_QUOTED = re.compile(r"""(['"])(.*?)\1(?:\s+#.*)?""")
+_COMMENT = re.compile(r"(^|\s)#.*")
 _YAML = {".yaml", ".yml"}
 
 
@@ -116,7 +118,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     after white space.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -127,11 +129,8 @@ def read_env_file(path: Path) -> dict[str, str]:
         if match is None:
             continue
         name, value = match.groups()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        else:
-            value = re.sub(r"(^|\s)#.*", "", value).rstrip()
-        found[name] = value
+        quoted = _QUOTED.fullmatch(value)
+        found[name] = quoted[2] if quoted else _COMMENT.sub("", value).rstrip()
     return found
 
 

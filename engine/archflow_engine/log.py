@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -21,11 +21,26 @@ _MASK = "***"
 
 
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: masks values under secret names and secrets inside strings."""
+    """A structlog processor: masks values under secret names and secrets inside strings, however deep."""
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _MASK if _SECRET_NAME.search(name) else redact_text(value)
+        event[name] = _redacted(name, value)
     return event
+
+
+def _redacted(name: str, value: Any) -> Any:
+    if isinstance(value, bool | int | float | None):
+        return value
+    if _SECRET_NAME.search(name):
+        return _MASK
+    if isinstance(value, bytes):
+        return redact_text(value.decode("utf-8", "replace"))
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(str(key), one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", one) for one in value]
+    return value
 
 
 def redact_text(text: str) -> str:

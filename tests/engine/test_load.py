@@ -1,0 +1,143 @@
+"""graph.bin and the values of its names: environment, `.env`, side file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from archflow_engine import load
+from archflow_schema import artifact
+from archflow_schema.errors import ArchflowError, NotAnArtifact, SecretsMissing
+from archflow_schema.graph import Graph
+from archflow_schema.text import Env, Secret
+
+ENV = """\
+# a comment
+PLAIN=value
+export EXPORTED=yes
+  SPACED  =  a b
+SINGLE='with "quotes" # and a sign'
+DOUBLE="it's"
+COMMENTED=value # a comment
+QUOTED_COMMENTED="value" # a comment
+HASH=a#b
+EMPTY=
+EMPTY_QUOTED=""
+EQUALS=a=b=c
+UNCLOSED="value
+not a line
+1BAD=x
+"""
+
+
+def test_a_file_of_assignments(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(ENV, encoding="utf-8")
+    assert load.read_env_file(tmp_path / ".env") == {
+        "PLAIN": "value",
+        "EXPORTED": "yes",
+        "SPACED": "a b",
+        "SINGLE": 'with "quotes" # and a sign',
+        "DOUBLE": "it's",
+        "COMMENTED": "value",
+        "QUOTED_COMMENTED": "value",
+        "HASH": "a#b",
+        "EMPTY": "",
+        "EMPTY_QUOTED": "",
+        "EQUALS": "a=b=c",
+        "UNCLOSED": '"value',
+    }
+
+
+def test_line_ends_and_byte_order_marks(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("\ufeffA=1\r\nB='2'\r\n".encode())
+    assert load.read_env_file(tmp_path / ".env") == {"A": "1", "B": "2"}
+
+
+def test_no_file_is_no_assignments(tmp_path: Path) -> None:
+    assert load.read_env_file(tmp_path / ".env") == {}
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff")
+    with pytest.raises(ArchflowError, match=r"\.env cannot be read"):
+        load.read_env_file(tmp_path / ".env")
+
+
+GRAPH = Graph("a.yaml", (), (), (), environment=("ONE", "TWO"), secrets=("model_providers[0].access_key",))
+KEY = "model_providers[0].access_key"
+
+
+def write(
+    folder: Path, graph: Graph = GRAPH, secrets: dict[str, str] | None = None, mode: int = 0o600
+) -> Path:
+    path = folder / "graph.bin"
+    path.write_bytes(artifact.dump(graph))
+    if secrets is not None:
+        side = folder / "graph.secrets"
+        side.write_bytes(msgspec.json.encode(secrets))
+        side.chmod(mode)
+    return path
+
+
+def test_values_are_found(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ONE=from the file\nTWO=from the file\n")
+    program = load.load(write(tmp_path, secrets={KEY: "k"}), {"TWO": "from the environment", "OTHER": "x"})
+    assert program.lookup(Env("ONE")) == "from the file"
+    assert program.lookup(Env("TWO")) == "from the environment"
+    assert program.lookup(Secret(KEY)) == "k"
+    assert (program.graph, program.digest, program.warnings) == (
+        GRAPH,
+        artifact.digest(artifact.dump(GRAPH)),
+        [],
+    )
+    with pytest.raises(KeyError):
+        program.lookup(Env("OTHER"))  # not declared by the graph, so not given to it
+
+
+def test_every_missing_name_is_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with pytest.raises(SecretsMissing) as missing:
+        load.load(path, {})
+    assert missing.value.names == ("$ONE", "$TWO", f"graph.secrets:{KEY}")
+    assert str(missing.value).startswith(
+        f"{path} lacks $ONE, $TWO, graph.secrets:{KEY}: set it in the environment"
+    )
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_side_file_that_others_can_read_is_warned_of(tmp_path: Path, mode: int) -> None:
+    program = load.load(write(tmp_path, secrets={KEY: "k"}, mode=mode), {"ONE": "1", "TWO": "2"})
+    (warning,) = program.warnings
+    assert (
+        warning == f"{tmp_path}/graph.secrets can be read by others: run `chmod 600 {tmp_path}/graph.secrets`"
+    )
+
+
+def test_a_side_file_that_is_none(tmp_path: Path) -> None:
+    path = write(tmp_path, secrets={})
+    (tmp_path / "graph.secrets").write_text("[1]")
+    with pytest.raises(ArchflowError, match="not a JSON object of strings"):
+        load.load(path, {})
+
+
+def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
+    path = tmp_path / "graph.bin"
+    path.write_bytes(b"model: x")
+    with pytest.raises(NotAnArtifact):
+        load.load(path, {})
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ArchflowError, match=r"no such file or directory; make one with `archc compile`"):
+        load.load(tmp_path / "graph.bin", {})
+    with pytest.raises(ArchflowError, match="there is no file"):
+        load.load(tmp_path / "config.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"), [("a.yaml", True), ("a.YML", True), ("a.bin", False), ("yaml", False)]
+)
+def test_what_is_compiled_first(name: str, is_one: bool) -> None:
+    assert load.is_configuration(Path(name)) is is_one
