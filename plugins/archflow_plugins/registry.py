@@ -296,7 +296,7 @@ def installed() -> tuple[Installed, ...]:
                     entry_point=point.name,
                     distribution=distribution.name,
                     version=distribution.version,
-                    summary=distribution.metadata["Summary"] or "",
+                    summary=_summary(distribution),
                     module=point.value,
                 )
                 for point, distribution in _scan()
@@ -304,6 +304,11 @@ def installed() -> tuple[Installed, ...]:
             key=lambda plugin: (plugin.entry_point, plugin.distribution),
         )
     )
+
+
+def _summary(distribution: metadata.Distribution) -> str:
+    told = distribution.metadata
+    return told["Summary"] if "Summary" in told else ""  # noqa: SIM401 - its type has no `get` in Python 3.11
 
 
 def _scan() -> Iterator[tuple[metadata.EntryPoint, metadata.Distribution]]:

@@ -199,7 +199,7 @@ async def test_compressed_requests_are_refused() -> None:
         (b'{"model":"m","stream":"yes"}', "`stream` must be true or false"),
         (b'{"model":"m"', "ends too early"),
         (b'{"model":"m"}}', "not valid JSON"),
-        (b'{"model":"m","x":' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deeply"),
+        (b'{"model":"m","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deeply"),
     ],
 )
 async def test_a_body_that_is_no_request_is_refused(body: bytes, complaint: str) -> None:
