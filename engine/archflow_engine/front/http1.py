@@ -252,8 +252,10 @@ class Http1:
         The parser stops behind the head of such a request. Another one reads it again, without the offer.
         """
         request = self._queue[-1] if self._queue else None
-        if request is None or request.refusal is not None or request.method == b"CONNECT":
-            self._broken = True  # what follows is in no protocol of ours
+        if self._broken or request is None or request.refusal is not None or request.method == b"CONNECT":
+            self._broken = (
+                True  # what follows is in no protocol of ours, or behind the last request that counts
+            )
             if request is not None:
                 request.keep = False
                 self._advance()
@@ -290,8 +292,8 @@ class Http1:
         self._reading = None
         request.keep = False
         request.body = b""
-        if self._head_done:
-            request.method = self._parser.get_method()
+        if self._head_done or (request.refusal is not None and request.refusal[0] != 400):
+            request.method = self._parser.get_method()  # that of a malformed head is anybody's guess
         self._queue.append(request)
 
     def _leave(self) -> None:
