@@ -6,16 +6,11 @@ in flight complete (RFC 9113 section 6.8). This class keeps the state machine op
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
 from hyperframe.frame import Frame, GoAwayFrame
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 _LENGTH = 3
 """Bytes of a frame's head that tell its length."""
@@ -24,7 +19,7 @@ _LENGTH = 3
 class Http2Connection(h2.connection.H2Connection):
     """An H2Connection that survives GOAWAY in either direction."""
 
-    def receive_data(self, data: Buffer) -> list[h2.events.Event]:
+    def receive_data(self, data: bytes) -> list[h2.events.Event]:  # type: ignore[override] # sockets give bytes
         """As H2Connection's, but a frame that is too long is refused by its head: h2 waits for all of it first."""
         events = super().receive_data(data)
         waiting = self.incoming_buffer._data  # noqa: SLF001 - there is no other way to look
