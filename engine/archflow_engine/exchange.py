@@ -16,14 +16,16 @@ Rule: after the first byte to the client nothing fails over; a reply cut short i
 from __future__ import annotations
 
 import re
-import time
-from typing import TYPE_CHECKING, Protocol
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from archflow_engine import trace
 from archflow_engine.hub import monotonic
 from archflow_engine.upstream.call import Call, Headers, ReplyHead
 from archflow_engine.walk import walk
-from archflow_engine.watch import Watch
+from archflow_engine.watch import Watch, take
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.record import Attempt, Record
 from archflow_schema.conversation import Conversation
@@ -54,7 +56,7 @@ CORS = [
 _JSON = b"application/json"
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _QUERY = re.compile(rb"[\x21-\x7e]*")
-_NO_FIELDS: dict[bytes, bytes] = {}
+_RECORDED = frozenset({b"host", b"user-agent", b"x-forwarded-for", b"x-request-id", b"traceparent"})
 
 
 class Client(Protocol):
@@ -79,41 +81,45 @@ class Client(Protocol):
         """The exchange is finished; the next may begin."""
 
 
-class Exchange:
-    """One request and its reply."""
+class Exchange(Struct, eq=False):
+    """One request and its reply. A Struct for the price of making one; changed by its own methods and by nodes."""
 
-    __slots__ = (
-        "_began", "_call", "_conversation", "_dispatch", "_held", "_last", "_over", "_started", "_stream", "_watch",
-        "_whole", "attempt", "charges", "client", "deadline", "dialect", "error", "fields", "head", "headers",
-        "listener", "model_suffix", "plan", "query", "record", "reply_headers", "scope",
-    )  # fmt: skip
+    client: Client
+    listener: ListenerPlan
+    fields: dict[bytes, bytes] = {}
+    headers: Headers = []
+    query: bytes = b""
+    dialect: Dialect | None = None
+    head: Head | None = None
+    error: str = ""
+    scope: trio.CancelScope | None = None
+    attempt: Attempt | None = None
+    charges: list[tuple[LimitNode, Quota, str, int]] = []
+    reply_headers: Headers = []
+    model_suffix: str = ""
+    deadline: float = 0.0
+    plan: Any = None
+    record: Any = None
+    _began: float = 0.0
+    _whole: float = 0.0
+    _conversation: Conversation | None = None
+    _call: Call | None = None
+    _dispatch: Any = None
+    _watch: Watch | None = None
+    _last: bytes = b""
+    _over: bool = False
+    _started: bool = False
+    _stream: bool = False
+    _held: bool = False
 
-    def __init__(self, client: Client, listener: ListenerPlan) -> None:
-        self.client = client
-        self.listener = listener
-        self.plan = listener.plan
-        self.plan.live += 1
+    def __post_init__(self) -> None:
+        client, listener = self.client, self.listener
+        self.plan = plan = listener.plan
+        plan.live += 1
         self._began = monotonic()
         self.record = Record(
-            started_ns=time.time_ns(), listener=listener.name, protocol=client.protocol, client=client.peer
+            started_ns=time_ns(), listener=listener.name, protocol=client.protocol, client=client.peer
         )
-        self.fields: dict[bytes, bytes] = _NO_FIELDS
-        self.headers: Headers = []
-        self.dialect: Dialect | None = None
-        self.head: Head | None = None
-        self.error = ""
-        self.scope: trio.CancelScope | None = None
-        self.attempt: Attempt | None = None
-        self.charges: list[tuple[LimitNode, Quota, str, int]] = []
-        self.reply_headers: Headers = []
-        self.model_suffix = ""
-        self._conversation: Conversation | None = None
-        self._call: Call | None = None
-        self._watch: Watch | None = None
-        self._last = b""
-        self._over = False
-        self._started = False
-        self._held = False
 
     # The client's side.
 
@@ -173,20 +179,27 @@ class Exchange:
         self.query = query
         self.headers = headers
         self.fields = fields = dict(headers)
-        record.user_agent = fields.get(b"user-agent", b"").decode("latin-1")
-        record.authority = fields.get(b"host", b"").decode("latin-1")
-        record.forwarded_for = fields.get(b"x-forwarded-for", b"").decode("latin-1")
-        given = fields.get(b"x-request-id")
-        record.request_id = trace.accept_request_id(given) if given else trace.new_request_id()
-        parent = fields.get(b"traceparent")
-        context = trace.parse_traceparent(parent) if parent else None
-        record.span_id = trace.new_span_id()
-        if context is None:
-            record.trace_id = trace.new_trace_id()
-        else:
-            record.trace_id, record.parent_span_id, record.sampled = context
-            record.trace_state = fields.get(b"tracestate", b"").decode("latin-1")
+        record.request_id, record.trace_id, record.span_id = trace.new_ids()
+        for name in _RECORDED & fields.keys():
+            self._note(name, fields[name])
         record.sampled = self.plan.sample(record)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        """Take what a request header says about the exchange."""
+        record = self.record
+        if name == b"host":
+            record.authority = value.decode("latin-1")
+        elif name == b"user-agent":
+            record.user_agent = value.decode("latin-1")
+        elif name == b"x-forwarded-for":
+            record.forwarded_for = value.decode("latin-1")
+        elif name == b"x-request-id":
+            record.request_id = trace.accept_request_id(value)
+        else:
+            context = trace.parse_traceparent(value)
+            if context is not None:
+                record.trace_id, record.parent_span_id, record.sampled = context
+                record.trace_state = self.fields.get(b"tracestate", b"").decode("latin-1")
 
     def client_gone(self) -> None:
         """The client left: whatever is under way for it stops now."""
@@ -283,7 +296,9 @@ class Exchange:
             client.write(data, end)
             self._last = data
         if end:
-            self._settle()
+            if self._watch is not None:
+                self._watch.end(record)
+            self._call = None  # or the two would keep each other alive until the next garbage collection
             self.finish()
         elif not self._over:
             self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
@@ -304,14 +319,17 @@ class Exchange:
         self._stream = stream and head.length is None
         self._last = data
         if head.status < 400:
-            self._watch = watch = Watch(self.dialect, stream=stream, encoding=head.content_encoding)
-            if data:
-                watch.feed(data)
+            if end and not stream and not head.content_encoding:
+                take(self.dialect.summarise(data), record)
+            else:
+                self._watch = watch = Watch(self.dialect, stream=stream, encoding=head.content_encoding)
+                if data:
+                    watch.feed(data)
         else:
             record.error = f"upstream_{head.status}"
         headers = head.headers
         ours = record.request_id.encode()
-        if not any(name == b"x-request-id" for name, _ in headers):
+        if not head.request_id:
             headers.append((b"x-request-id", ours))
         headers.append((b"x-arch-request-id", ours))
         if b"origin" in self.fields and not any(name == CORS[0][0] for name, _ in headers):
@@ -406,11 +424,6 @@ class Exchange:
             call.cancel()
         if self.scope is not None:
             self.scope.cancel()
-
-    def _settle(self) -> None:
-        watch = self._watch
-        if watch is not None:
-            watch.end(self.record)
 
     def _settle_charges(self) -> None:
         """Charge what the reply really cost; a request that no model served costs nothing."""

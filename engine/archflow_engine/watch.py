@@ -58,7 +58,12 @@ class Watch:
         if self._kept:
             told = self._dialect.summarise(self._kept[0] if len(self._kept) == 1 else b"".join(self._kept))
         if told is not None:
-            record.usage = told.usage
-            record.finish_reason = told.finish_reason
-            record.response_model = told.response_model
-            record.response_id = told.response_id
+            take(told, record)
+
+
+def take(told: StreamTap | Summary, record: Record) -> None:
+    """Write into a record what a reply told about itself."""
+    record.usage = told.usage
+    record.finish_reason = told.finish_reason
+    record.response_model = told.response_model
+    record.response_id = told.response_id

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httptools
+from msgspec import Struct
 
 from archflow_engine.exchange import Exchange
 from archflow_engine.hub import Channel, monotonic
@@ -31,7 +32,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FOREVER = float("inf")
 
 
-class _Request:
+class _Request(Struct, eq=False):
     """One request as it was read.
 
     Attributes:
@@ -39,17 +40,14 @@ class _Request:
         expects: the client waits for 100 Continue, which must not overtake the replies before it.
     """
 
-    __slots__ = ("body", "expects", "headers", "keep", "method", "refusal", "target", "version")
-
-    def __init__(self) -> None:
-        self.method = b"-"
-        self.target = b""
-        self.headers: Headers = []
-        self.body: bytes | bytearray = b""
-        self.expects = False
-        self.version = "1.1"
-        self.keep = False
-        self.refusal: tuple[int, str, str] | None = None
+    method: bytes = b"-"
+    target: bytes = b""
+    headers: Headers = []
+    body: bytes | bytearray = b""
+    expects: bool = False
+    version: str = "1.1"
+    keep: bool = False
+    refusal: tuple[int, str, str] | None = None
 
 
 class Http1:
@@ -70,6 +68,7 @@ class Http1:
         self._head_size = 0
         self._head_read = 0
         self._head_done = False
+        self._headers: Headers = []
         self._serving = False
         self._broken = False
         self._closing = False
@@ -99,11 +98,16 @@ class Http1:
         else:
             reading = self._reading
             if reading is not None:
-                if reading is before and not self._head_done:
-                    # The parser tells a line when it ends; this catches one that never does.
-                    self._head_read += len(data)
-                    if self._head_read > 2 * self._front.limits.head:
-                        reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
+                if not self._head_done:
+                    reading.headers = self._headers
+                    self._weigh(reading)
+                    if reading is before:
+                        # The parser tells a line when it ends; this catches one that never does.
+                        self._head_read += len(data)
+                        if self._head_read > 2 * self._front.limits.head:
+                            reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
+                elif self._headers:
+                    self._weigh(reading)  # trailers count as head
                 if reading.refusal is not None:
                     self._give_up(reading)
         if self._queue:
@@ -306,6 +310,7 @@ class Http1:
 
     def on_message_begin(self) -> None:
         self._reading = _Request()
+        self._headers = []
         self._size = self._head_size = self._head_read = 0
         self._head_done = False
 
@@ -314,36 +319,30 @@ class Http1:
         if reading is not None:
             reading.target += url
             self._head_size += len(url)
-            if self._head_size > self._front.limits.head:
-                reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        reading = self._reading
-        if reading is None or self._head_done:
-            return  # refused already, or a trailer
-        reading.headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value))
         self._head_size += len(name) + len(value) + 4
-        limits = self._front.limits
-        if len(reading.headers) > limits.headers:
-            reading.refusal = (431, "too_many_headers", self._front.too_large("headers"))
-        elif self._head_size > limits.head:
-            reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
 
     def on_headers_complete(self) -> None:
         self._head_done = True
+        headers, self._headers = self._headers, []  # what comes from now on are trailers
         reading = self._reading
-        if reading is None or reading.refusal is not None:
+        if reading is None:
             return
-        hosts = 0
-        expects = False
-        for name, value in reading.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                if int(value) > self._front.limits.body:
-                    reading.refusal = (413, "body_too_large", self._front.too_large("body"))
-            elif name == b"expect":
-                expects = value.lower() == b"100-continue"
+        reading.headers = headers
+        limits = self._front.limits
+        if self._head_size > limits.head or len(headers) > limits.headers:
+            self._weigh(reading)
+            return
+        fields = dict(headers)
+        hosts = 1 if b"host" in fields else 0
+        if len(fields) != len(headers):
+            hosts = sum(name == b"host" for name, _ in headers)
+        length = fields.get(b"content-length")
+        if length is not None and int(length) > limits.body:
+            reading.refusal = (413, "body_too_large", self._front.too_large("body"))
+        expects = fields.get(b"expect", b"").lower() == b"100-continue"
         reading.version = self._parser.get_http_version()
         if reading.version == "1.1":
             if hosts != 1:
@@ -358,6 +357,14 @@ class Http1:
                     self._encourage(reading)
         elif reading.version != "1.0":
             reading.refusal = (505, "version_not_supported", "this listener speaks HTTP/1.0, 1.1 and 2")
+
+    def _weigh(self, reading: _Request) -> None:
+        """Refuse a head, complete or not, that passes the listener's limits."""
+        limits = self._front.limits
+        if len(reading.headers) > limits.headers:
+            reading.refusal = (431, "too_many_headers", self._front.too_large("headers"))
+        elif self._head_size > limits.head:
+            reading.refusal = (431, "headers_too_large", self._front.too_large("head"))
 
     def on_body(self, data: bytes) -> None:
         reading = self._reading

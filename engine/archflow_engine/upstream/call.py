@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec import Struct
+
 from archflow_schema.errors import UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class ReplyHead:
+class ReplyHead(Struct, eq=False):
     """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1).
 
     Attributes:
@@ -23,34 +25,45 @@ class ReplyHead:
         headers: lower-case names, in order, without content-length and hop-by-hop headers.
         length: Content-Length if the upstream told it.
         content_type, content_encoding: lower-case; empty if absent.
+        request_id: whether the upstream told one of its own.
+        chunked: whether the body ends by HTTP/1.1's chunked coding.
     """
 
-    __slots__ = ("content_encoding", "content_type", "headers", "length", "status")
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.length: int | None = None
-        self.content_type = b""
-        self.content_encoding = b""
+    status: int = 0
+    headers: Headers = []
+    length: int | None = None
+    content_type: bytes = b""
+    content_encoding: bytes = b""
+    request_id: bool = False
+    chunked: bool = False
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take one header, unless it is for this hop or this origin only."""
-        if name in _NOT_RELAYED:
-            if name == b"content-length" and value.isdigit():
-                self.length = int(value)
+        if name in _NOTED:
+            if name == b"content-type":
+                self.content_type = value.lower()
+            elif name == b"content-length":
+                if value.isdigit():
+                    self.length = int(value)
+                return
+            elif name == b"x-request-id":
+                self.request_id = True
+            elif name == b"content-encoding":
+                self.content_encoding = value.lower()
+            else:
+                self.chunked = value.lower().endswith(b"chunked")
+                return
+        elif name in _NOT_RELAYED:
             return
-        if name == b"content-type":
-            self.content_type = value.lower()
-        elif name == b"content-encoding":
-            self.content_encoding = value.lower()
         self.headers.append((name, value))
 
 
+_NOTED = frozenset({
+    b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"x-request-id",
+})  # fmt: skip
 _NOT_RELAYED = frozenset({
     # Hop by hop, RFC 9110 section 7.6.1; the length is told anew by whoever frames the body.
-    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer",
-    b"transfer-encoding", b"upgrade", b"content-length",
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade",
     # About the upstream's origin; a client that believed them would apply them to us.
     b"set-cookie", b"alt-svc", b"strict-transport-security",
 })  # fmt: skip
@@ -82,7 +95,7 @@ class Carrier(Protocol):
         """Receive again."""
 
 
-class Call:
+class Call(Struct, eq=False):
     """One request on its way.
 
     Attributes:
@@ -96,33 +109,17 @@ class Call:
         answered: whether any byte of a reply came.
     """
 
-    __slots__ = (
-        "answered", "authority", "body", "cancelled", "carrier", "headers", "prefix", "retried", "sink", "static",
-        "target",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        target: bytes,
-        authority: bytes,
-        static: Headers,
-        prefix: bytes,
-        headers: Headers,
-        body: bytes,
-        sink: Sink,
-    ) -> None:
-        self.target = target
-        self.authority = authority
-        self.static = static
-        self.prefix = prefix
-        self.headers = headers
-        self.body = body
-        self.sink = sink
-        self.carrier: Carrier | None = None
-        self.retried = False
-        self.answered = False
-        self.cancelled = False
+    target: bytes
+    authority: bytes
+    static: Headers
+    prefix: bytes
+    headers: Headers
+    body: bytes
+    sink: Sink
+    carrier: Carrier | None = None
+    retried: bool = False
+    answered: bool = False
+    cancelled: bool = False
 
     def cancel(self) -> None:
         """Nobody wants the reply any more."""

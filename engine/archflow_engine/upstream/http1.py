@@ -161,10 +161,7 @@ class Http1Upstream:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._extra or self._head is None:
             return  # the second message of a desynchronised connection, or a trailer
-        name = name.lower()
-        if name == b"transfer-encoding" and value.lower().endswith(b"chunked"):
-            self._framed = True
-        self._head.add(name, value)
+        self._head.add(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         if self._extra or self._head is None:
@@ -173,8 +170,7 @@ class Http1Upstream:
         head.status = self._parser.get_status_code()
         if head.status < 200:
             return
-        if head.length is not None or head.status in _NO_BODY:
-            self._framed = True
+        self._framed = head.chunked or head.length is not None or head.status in _NO_BODY
         self._told = head
 
     def on_body(self, data: bytes) -> None:
