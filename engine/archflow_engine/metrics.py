@@ -90,18 +90,31 @@ class Snapshot(Struct, frozen=True):
     histograms: dict[str, dict[Labels, list[float]]]
 
 
+class _Cell(Struct, eq=False):
+    """What the requests of one listener, dialect, model and status add to, found by one look-up.
+
+    The lists are shared with the cells whose labels they have in common.
+    """
+
+    duration: list[float]
+    first_byte: list[float]
+    overhead: list[float]
+    tokens: list[float]
+    requests: float = 0.0
+
+
+_KINDS_OF_TOKENS = ("input", "output", "cached", "reasoning")
+
+
 class Metrics:
     """The numbers of this worker."""
 
     def __init__(self) -> None:
+        self._cells: dict[tuple[str, str, str, int], _Cell] = {}
         self._values: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, list[float]]] = {}
-        self._requests = self._values.setdefault(REQUESTS.name, {})
-        self._tokens = self._values.setdefault(TOKENS.name, {})
+        self._tokens: dict[str, list[float]] = {}
         self._attempts = self._values.setdefault(ATTEMPTS.name, {})
-        self._duration = self._histograms.setdefault(DURATION.name, {})
-        self._first_byte = self._histograms.setdefault(FIRST_BYTE.name, {})
-        self._overhead = self._histograms.setdefault(OVERHEAD.name, {})
 
     def count(self, family: Family, labels: Labels, amount: float = 1.0) -> None:
         """Add to a counter."""
@@ -109,38 +122,68 @@ class Metrics:
 
     def observe(self, record: Record) -> None:
         """Count one finished exchange."""
-        listener, model = record.listener, record.model
-        _add(self._requests, (listener, record.dialect, model, str(record.status)), 1.0)
-        _put(self._duration, (listener, model), record.duration)
+        key = (record.listener, record.dialect, record.model, record.status)
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = self._cell(record)
+        cell.requests += 1.0
+        duration = cell.duration
+        duration[bisect_left(SECONDS, record.duration)] += 1.0
+        duration[-1] += record.duration
         if record.first_byte >= 0:
-            _put(self._first_byte, (listener, model), record.first_byte)
-        attempts = record.attempts
-        if attempts:
-            _put(self._overhead, (listener,), attempts[0].began)
-            for attempt in attempts:
+            first_byte = cell.first_byte
+            first_byte[bisect_left(SECONDS, record.first_byte)] += 1.0
+            first_byte[-1] += record.first_byte
+        if record.attempts:
+            overhead, began = cell.overhead, record.attempts[0].began
+            overhead[bisect_left(SECONDS, began)] += 1.0
+            overhead[-1] += began
+            for attempt in record.attempts:
                 _add(self._attempts, (attempt.upstream, attempt.outcome), 1.0)
         usage = record.usage
         if usage is not None:
-            _add(self._tokens, (model, "input"), usage.input_tokens)
-            _add(self._tokens, (model, "output"), usage.output_tokens)
-            if usage.cached_tokens:
-                _add(self._tokens, (model, "cached"), usage.cached_tokens)
-            if usage.reasoning_tokens:
-                _add(self._tokens, (model, "reasoning"), usage.reasoning_tokens)
+            tokens = cell.tokens
+            tokens[0] += usage.input_tokens
+            tokens[1] += usage.output_tokens
+            tokens[2] += usage.cached_tokens
+            tokens[3] += usage.reasoning_tokens
         if record.error:
-            self.count(ERRORS, (listener, record.error))
-            if record.status == 429 and not attempts:
-                self.count(RATELIMITED, (model,))
+            self.count(ERRORS, (record.listener, record.error))
+            if record.status == 429 and not record.attempts:
+                self.count(RATELIMITED, (record.model,))
         for guard, verdict in record.guards:
             self.count(GUARDS, (guard, verdict))
+
+    def _cell(self, record: Record) -> _Cell:
+        listener, model = record.listener, record.model
+        return _Cell(
+            self._buckets(DURATION, (listener, model)),
+            self._buckets(FIRST_BYTE, (listener, model)),
+            self._buckets(OVERHEAD, (listener,)),
+            self._tokens.setdefault(model, [0.0] * len(_KINDS_OF_TOKENS)),
+        )
+
+    def _buckets(self, family: Family, labels: Labels) -> list[float]:
+        """The buckets of a histogram, with the sum in the last place."""
+        return self._histograms.setdefault(family.name, {}).setdefault(labels, [0.0] * (len(SECONDS) + 2))
 
     def snapshot(self, gauges: Iterable[tuple[Family, Labels, float]]) -> Snapshot:
         """A copy of everything, with gauges as they are now."""
         values = {name: dict(by_labels) for name, by_labels in self._values.items()}
+        values[REQUESTS.name] = {
+            (listener, dialect, model, str(status)): cell.requests
+            for (listener, dialect, model, status), cell in self._cells.items()
+        }
+        values[TOKENS.name] = {
+            (model, kind): amount
+            for model, amounts in self._tokens.items()
+            for kind, amount in zip(_KINDS_OF_TOKENS, amounts, strict=True)
+            if amount
+        }
         for family, labels, value in gauges:
             _add(values.setdefault(family.name, {}), labels, value)
         histograms = {
-            name: {labels: list(buckets) for labels, buckets in by_labels.items()}
+            name: {labels: list(buckets) for labels, buckets in by_labels.items() if any(buckets)}
             for name, by_labels in self._histograms.items()
         }
         return Snapshot(values, histograms)
@@ -151,16 +194,6 @@ def _add(values: dict[Labels, float], labels: Labels, amount: float) -> None:
         values[labels] += amount
     except KeyError:
         values[labels] = amount
-
-
-def _put(histograms: dict[Labels, list[float]], labels: Labels, value: float) -> None:
-    """One observation: buckets, then the sum in the last place."""
-    try:
-        buckets = histograms[labels]
-    except KeyError:
-        buckets = histograms[labels] = [0.0] * (len(SECONDS) + 2)
-    buckets[bisect_left(SECONDS, value)] += 1
-    buckets[-1] += value
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:

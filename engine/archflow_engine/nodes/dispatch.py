@@ -44,6 +44,7 @@ class _Prepared:
     def __init__(self, request: UpstreamRequest, authority: bytes) -> None:
         self.target = request.path.encode("ascii")
         self.static = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
+        self.static.append((b"content-type", b"application/json"))
         self.skip = NOT_FORWARDED | {name for name, _ in self.static}
         lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, authority)]
         lines += [b"%b: %b\r\n" % header for header in self.static]
@@ -143,7 +144,6 @@ class DispatchNode(Runner):
             for header in exchange.headers
             if header[0] not in skip and not header[0].startswith(b"x-arch-")
         ]
-        headers.append((b"content-type", b"application/json"))
         if b"accept-encoding" in fields:
             asked = fields[b"accept-encoding"]
             headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))

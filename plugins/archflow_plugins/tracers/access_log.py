@@ -143,7 +143,9 @@ def _json_line(record: Record) -> bytes:
     line = _Line(
         "request",
         "error" if record.status >= 500 else "warning" if record.error else "info",
-        _timestamp(record.started_ns + int(max(duration, 0.0) * 1e9)),
+        _timestamp(record.started_ns + int(duration * 1e9))
+        if duration > 0
+        else _timestamp(record.started_ns),
         record.request_id,
         record.trace_id,
         record.client,
@@ -172,9 +174,11 @@ def _json_line(record: Record) -> bytes:
         line.reasoning_tokens = usage.reasoning_tokens
         line.tokens_estimated = usage.estimated
     line.finish_reason = record.finish_reason
-    line.guards = record.guards
-    line.error = record.error
-    line.detail = record.detail
+    if record.guards:
+        line.guards = record.guards
+    if record.error:
+        line.error = record.error
+        line.detail = record.detail
     line.user_agent = record.user_agent
     return _encode(line) + b"\n"
 
