@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
 import pytest
+import trio
 
 from oracle.conftest import Side
 from process.harness import PATIENCE
@@ -49,12 +49,22 @@ def test_a_stream_goes_event_by_event(side: Side) -> None:
     assert len(lines) == 6
 
 
-def test_many_requests_at_once_on_one_connection(side: Side) -> None:
+@pytest.mark.trio
+async def test_many_requests_at_once_on_one_connection(side: Side) -> None:
     texts = [f"number {i}" for i in range(40)]
-    with prior_knowledge() as client, ThreadPoolExecutor(8) as pool:
-        post = lambda text: client.post(f"{side.url}/v1/chat/completions", json=asked(text))  # noqa: E731
-        heard = [reply.json()["choices"][0]["message"]["content"] for reply in pool.map(post, texts)]
-    assert heard == [f"gpt-4o heard: {text}" for text in texts]
+    heard: dict[str, str] = {}
+
+    async def ask(client: httpx.AsyncClient, text: str) -> None:
+        reply = await client.post(f"{side.url}/v1/chat/completions", json=asked(text))
+        heard[text] = reply.json()["choices"][0]["message"]["content"]
+
+    async with (
+        httpx.AsyncClient(http1=False, http2=True, timeout=PATIENCE) as client,
+        trio.open_nursery() as nursery,
+    ):
+        for text in texts:
+            nursery.start_soon(ask, client, text)
+    assert heard == {text: f"gpt-4o heard: {text}" for text in texts}
 
 
 def test_alpn_chooses_http2_over_tls(side: Side) -> None:
