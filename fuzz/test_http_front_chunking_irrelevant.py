@@ -340,7 +340,7 @@ def test_spoilt_http2(actions: list[str], spoils: list[tuple[int, bytes]], place
         assert len(goodbyes) == closed
 
 
-def _types(frames: bytes) -> Iterator[int]:
+def _types(frames: bytes) -> Iterator[int | None]:
     while frames:
         frame, length = Frame.parse_frame_header(memoryview(frames[:9]))
         yield frame.type

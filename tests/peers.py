@@ -40,16 +40,11 @@ class Notice:
                 await self._event.wait()
 
 
-@dataclass
-class Reply:
-    """A reply as a client saw it; `cut` when the connection ended before the reply did."""
+class Message:
+    """What requests and replies have in common."""
 
-    status: int = 0
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
-    interim: list[int] = field(default_factory=list)
-    cut: bool = False
-    parts: list[bytes] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
     def header(self, name: str) -> str | None:
         """A header's value, if there is exactly one of that name."""
@@ -61,6 +56,18 @@ class Reply:
     def json(self) -> Any:
         """The body as JSON."""
         return msgspec.json.decode(self.body)
+
+
+@dataclass
+class Reply(Message):
+    """A reply as a client saw it; `cut` when the connection ended before the reply did."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+    interim: list[int] = field(default_factory=list)
+    cut: bool = False
+    parts: list[bytes] = field(default_factory=list)
 
     @property
     def code(self) -> str:
@@ -227,7 +234,7 @@ async def connect(address: tuple[str, int], *, tls: ssl.SSLContext | None = None
 
 
 @dataclass
-class Asked:
+class Asked(Message):
     """A request as an upstream saw it."""
 
     connection: UpstreamConnection
@@ -235,9 +242,6 @@ class Asked:
     target: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
-
-    header = Reply.header
-    json = Reply.json
 
     async def reply(
         self, body: bytes | dict[str, Any] = b"{}", *, status: int = 200, headers: tuple[str, ...] = ()

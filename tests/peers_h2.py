@@ -20,7 +20,7 @@ import msgspec
 import trio
 from hyperframe.frame import Frame, GoAwayFrame
 
-from peers import _BROKEN, CHAT, PATIENCE, Notice, Reply, Stream, Upstream
+from peers import _BROKEN, CHAT, PATIENCE, Message, Notice, Reply, Stream, Upstream
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -218,7 +218,7 @@ class H2Client(_Peer):
 
 
 @dataclass
-class H2Asked:
+class H2Asked(Message):
     """A request as an upstream saw it."""
 
     connection: H2UpstreamConnection
@@ -227,9 +227,6 @@ class H2Asked:
     body: bytes = b""
     whole: bool = False
     reset: int | None = None
-
-    header = Reply.header
-    json = Reply.json
 
     async def reply(
         self,

@@ -31,6 +31,7 @@ from archflow_engine import load
 from archflow_engine.gateway import Gateway
 from archflow_engine.hub import Timed
 from archflow_engine.metrics import TROUBLE, render
+from archflow_engine.plan import Plan
 from archflow_engine.upstream.pool import Pool
 from archflow_plugins.record import Record
 from archflow_plugins.registry import Registry
@@ -154,6 +155,12 @@ class Play:
         """Serve another graph."""
         with trio.fail_after(PATIENCE):
             await self.gateway.swap(program(graph or self.graph(**changes)))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that new requests meet."""
+        assert self.gateway.plan is not None
+        return self.gateway.plan
 
     @property
     def upstream(self) -> Upstream:

@@ -67,8 +67,7 @@ async def test_head_other_methods_and_other_paths() -> None:
 
 async def test_the_running_graph_without_its_secrets() -> None:
     async with playing(aliases={"short": "m"}) as play:
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         status, kind, body = await Asked(graph=describe(plan.graph, plan.digest)).get("/graph")
         assert (status, kind) == (200, "application/json")
         told = msgspec.json.decode(body)

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving, Swap
+from archflow_engine.control import Answer, AskNumbers, Line, Numbers, Refused, Serving, Swap
 from peers import PATIENCE
 
 pytestmark = pytest.mark.trio
@@ -20,7 +20,7 @@ async def lines() -> tuple[Line, Line]:
 async def test_both_sides_say_what_they_mean() -> None:
     supervisor, worker = await lines()
     large = Numbers({"a": {"x\0y": 1.5, "": 2.0}}, {"b": {str(n): [float(n)] * 20 for n in range(2000)}})
-    said = [Serving("digest"), Refused("no\nwith a line break"), large]
+    said: list[Answer] = [Serving("digest"), Refused("no\nwith a line break"), large]
     async with trio.open_nursery() as nursery:
 
         async def say() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -286,7 +287,7 @@ async def test_sampling_is_a_tracers_decision() -> None:
 
 
 async def test_a_tracer_that_raises_costs_no_request_anything() -> None:
-    def fail(_: object) -> bool:
+    def fail(_: object) -> NoReturn:
         raise RuntimeError("no")
 
     async with playing(tracers=(Use("tracer.play_sampler"), Use("tracer.play"))) as play:

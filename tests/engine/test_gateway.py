@@ -34,8 +34,7 @@ async def test_a_running_exchange_finishes_on_the_graph_it_began_on() -> None:
         asked = await play.upstream.asked()
         await asked.stream(EVENT)
         answer = await client.begins()
-        old = play.gateway.plan
-        assert old is not None
+        old = play.plan
         await play.swap(models={"m": 1})
         await client.reads(EVENT)
         assert play.scene.closed == 0
@@ -292,8 +291,7 @@ async def test_a_bug_in_one_exchange_costs_nobody_else_anything() -> None:
         play.upstream.script = lambda _: reply()
         other = await play.client()
         await other.talks()
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         (listener,) = plan.listeners.values()
         dialect, name, _ = listener.endpoints["/v1/embeddings"]
         listener.endpoints["/v1/embeddings"] = (dialect, name, object())  # type: ignore[assignment]
@@ -310,8 +308,7 @@ async def test_a_bug_in_one_exchange_costs_nobody_else_anything() -> None:
 
 async def test_a_dialect_that_raises_is_an_internal_error() -> None:
     async with playing() as play:
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         (listener,) = plan.listeners.values()
         dialect = listener.endpoints["/v1/embeddings"][0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -175,6 +176,10 @@ async def test_an_end_while_paused_is_told_at_once_if_it_is_heeded() -> None:
         assert ear.data == b""
 
 
+def _more_reads(ear: Ear, than: int) -> bool:
+    return ear.reads > than
+
+
 async def test_a_pause_within_a_read_keeps_the_rest() -> None:
     async with standing() as stand:
         channel, ear, theirs = stand.pair()
@@ -193,7 +198,7 @@ async def test_a_pause_within_a_read_keeps_the_rest() -> None:
         while len(ear.data) < sent:
             seen = ear.reads
             channel.resume()
-            await ear.notice.until(lambda seen=seen: ear.reads > seen)
+            await ear.notice.until(partial(_more_reads, ear, seen))
         assert len(ear.data) == sent
 
 
@@ -215,7 +220,7 @@ async def test_a_bug_in_telling_of_a_bug_is_trouble_too() -> None:
         _, ear, theirs = stand.pair()
         ear.raises = True
 
-        def fail(_: object) -> None:
+        def fail(error: OSError | None) -> None:
             raise KeyError("another")
 
         ear.ended = fail  # type: ignore[method-assign]
@@ -327,14 +332,12 @@ async def test_nothing_is_spawned_beside_a_hub_that_does_not_run() -> None:
 async def test_a_busy_connection_starves_no_task() -> None:
     async with standing() as stand:
         channel, ear, theirs = stand.pair()
-        pong, other, back = stand.pair()
 
-        def answer(_: bytes) -> None:
+        def answer(data: bytes) -> None:
             ear.reads += 1
             channel.write(b"x")
 
         ear.received = answer  # type: ignore[method-assign]
-        del pong, other, back
         turns = 0
 
         async def count() -> None:

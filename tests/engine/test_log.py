@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ def _forget() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-SECRETS = {
+SECRETS: dict[str, dict[str, Any]] = {
     "a bearer": {"detail": f"Authorization: Bearer {CANARY}"},
     "a key in a text": {"detail": f"asked with {CANARY}, in vain"},
     "a key under its name": {"api_key": "anything-at-all-canary"},

@@ -58,9 +58,9 @@ def _check_histograms(types: dict[str, str], samples: Samples) -> None:
         series: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
         for (name, labels), value in samples.items():
             if name == f"{family}_bucket":
-                *others, (le, bound) = labels
+                le, bound = labels[-1]
                 assert le == "le"
-                series.setdefault(tuple(others), []).append((float(bound), value))
+                series.setdefault(labels[:-1], []).append((float(bound), value))
         for others, buckets in series.items():
             assert [bound for bound, _ in buckets] == sorted(bound for bound, _ in buckets)
             assert [value for _, value in buckets] == sorted(value for _, value in buckets)

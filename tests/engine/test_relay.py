@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from archflow_plugins import ALLOW
+from archflow_plugins import ALLOW, Verdict
+from archflow_schema.conversation import Conversation
 from archflow_schema.graph import Use
 from peers import STREAM, Asked, Client, Reply, Upstream, chunk, reply
 from playbook import QUOTAS, RED, WORDS, Play, ca_file, certificate, client_tls, playing, server_tls
@@ -71,11 +72,11 @@ async def test_a_client_that_leaves_while_its_upstream_is_dialled() -> None:
         async with playing(urls=[url]) as play:
             client = await play.client()
             await client.ask()
-            await play.settled(lambda: play.gateway.plan.pools[0]._dials)
+            await play.settled(lambda: play.plan.pools[0]._dials)
             await client.leave()
             record = await play.record()
             assert (record.status, record.error) == (499, "client_gone")
-            assert not play.gateway.plan.pools[0]._dials
+            assert not play.plan.pools[0]._dials
 
 
 async def test_a_client_that_leaves_while_a_name_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,18 +96,19 @@ async def test_a_client_that_leaves_while_a_name_is_resolved(monkeypatch: pytest
         assert (await play.record()).error == "client_gone"
         answer.set()
         await trio.testing.wait_all_tasks_blocked()
-        assert not play.gateway.plan.pools[0]._dials
+        assert not play.plan.pools[0]._dials
 
 
 async def test_a_waiting_guard_is_cancelled_when_its_client_leaves() -> None:
     cancelled, judging = trio.Event(), trio.Event()
 
-    async def judge(_: object) -> object:
+    async def judge(_: Conversation) -> Verdict:
         judging.set()
         try:
             await trio.sleep_forever()
         finally:
             cancelled.set()
+        raise AssertionError("it was cancelled")
 
     async with playing(guards=(Use("guard.play_waiting"),)) as play:
         play.scene.judge_waiting = judge
@@ -123,7 +125,7 @@ async def test_a_waiting_guard_is_cancelled_when_its_client_leaves() -> None:
 async def test_a_guard_that_will_not_be_cancelled_sends_nothing_upstream() -> None:
     judging, judged = trio.Event(), trio.Event()
 
-    async def judge(conversation: object) -> object:
+    async def judge(conversation: Conversation) -> Verdict:
         judging.set()
         with trio.CancelScope(shield=True):
             await judged.wait()
@@ -357,7 +359,7 @@ async def test_connections_that_closed_while_idle_are_not_used() -> None:
             await asked.reply({"number": number})
             assert (await client.reply()).json == {"number": number}
             await asked.connection.close()
-            await play.settled(lambda: play.gateway.plan.pools[0].connections == (0, 0))
+            await play.settled(lambda: play.plan.pools[0].connections == (0, 0))
         assert len(play.upstream.connections) == 3
 
 
@@ -451,7 +453,7 @@ async def test_an_unusable_reply_is_a_bad_gateway(name: str) -> None:
         assert (answer.status, answer.code) == (502, "upstream_failed")
         assert "sent an unusable reply" in answer.message
         await asked.connection.left()
-        assert play.gateway.plan.pools[0].connections == (0, 0)
+        assert play.plan.pools[0].connections == (0, 0)
 
 
 async def _send_anyway(asked: Asked, data: bytes) -> None:
@@ -578,8 +580,9 @@ async def test_a_request_that_takes_too_long_as_a_whole(begun: bool) -> None:
 async def test_a_guard_that_takes_too_long() -> None:
     async with playing(timeout=0.1, guards=(Use("guard.play_waiting"),)) as play:
 
-        async def judge(_: object) -> object:
+        async def judge(_: Conversation) -> Verdict:
             await trio.sleep_forever()
+            raise AssertionError("it was cancelled")
 
         play.scene.judge_waiting = judge
         answer = await (await play.client()).talks(WORDS)

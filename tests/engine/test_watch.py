@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ TOLD = {"id": "1", "model": "m-1", "usage": {"prompt_tokens": 3, "completion_tok
 WHOLE = msgspec.json.encode(TOLD)
 STREAM = b'data: {"choices":[]}\n\ndata: ' + WHOLE + b"\n\ndata: [DONE]\n\n"
 DIALECT = OpenAIChat.__new__(OpenAIChat)
-CODINGS = {
+CODINGS: dict[bytes, Callable[[bytes], bytes]] = {
     b"": lambda data: data,
     b"identity": lambda data: data,
     b"gzip": gzip.compress,

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from archflow_engine.front.http1 import Http1
 from archflow_schema.graph import Limits
 from peers import CHAT, Asked, reply, request
 from playbook import Play, playing
@@ -18,6 +19,13 @@ ANTHROPIC = "/v1/messages"
 def echo(asked: Asked) -> bytes:
     """Answer with the request's body."""
     return reply(asked.body)
+
+
+def the_connection(play: Play) -> Http1:
+    """The gateway's side of the only connection."""
+    (connection,) = play.gateway._fronts["127.0.0.1", 0]._connections
+    assert isinstance(connection, Http1)
+    return connection
 
 
 async def test_a_connection_serves_many_requests() -> None:
@@ -57,7 +65,7 @@ async def test_a_client_that_pipelines_without_end_is_no_longer_read() -> None:
             while True:
                 await client.stream.send_all(flood)
         assert scope.cancelled_caught
-        (connection,) = play.gateway._fronts["127.0.0.1", 0]._connections
+        connection = the_connection(play)
         assert len(connection._queue) < 50
         client.reset()
         assert (await play.record()).error == "client_gone"
@@ -68,7 +76,7 @@ async def test_a_client_that_leaves_is_noticed_behind_what_it_pipelined() -> Non
         client = await play.client()
         await client.send(request({"model": "m"}) * 20)
         asked = await play.upstream.asked()
-        (connection,) = play.gateway._fronts["127.0.0.1", 0]._connections
+        connection = the_connection(play)
         await play.settled(lambda: connection._channel.paused)
         await client.leave()
         await asked.connection.left()
@@ -365,8 +373,9 @@ async def test_a_body_in_tiny_chunks_is_kept_in_one_piece() -> None:
         pieces = [b"2\r\n%b\r\n" % body[at : at + 2] for at in range(0, len(body), 2)]
         assert len(body) % 2 == 0
         await client.send(b"".join(pieces))
-        (connection,) = play.gateway._fronts["127.0.0.1", 0]._connections
+        connection = the_connection(play)
         await play.settled(lambda: connection._size == len(body))
+        assert connection._reading is not None
         assert connection._reading.body == body
         await client.send(b"0\r\n\r\n")
         assert (await client.reply()).json == {"length": len(body) + len("-upstream")}

@@ -55,10 +55,12 @@ async def test_alpn(protocols: tuple[str, ...]) -> None:
         play.upstream.script = lambda _: reply()
         if "h2" in protocols:
             client = await play.h2(tls=client_tls(*protocols))
+            assert isinstance(client.stream, trio.SSLStream)
             assert client.stream.selected_alpn_protocol() == "h2"
             assert (await client.talks()).status == 200
         else:
             plain = await play.client(tls=client_tls(*protocols))
+            assert isinstance(plain.stream, trio.SSLStream)
             assert plain.stream.selected_alpn_protocol() == (protocols[0] if protocols else None)
             assert (await plain.talks()).status == 200
 
@@ -70,8 +72,8 @@ async def test_many_streams_at_once_in_any_order() -> None:
         asked = [await play.upstream.asked() for _ in asking]
         for one in reversed(asked):
             await one.reply({"number": one.json["number"]})
-        for number, one in enumerate(asking):
-            assert (await client.whole(one)).json == {"number": number}
+        for number, answer in enumerate(asking):
+            assert (await client.whole(answer)).json == {"number": number}
 
 
 async def test_a_stream_is_relayed_as_it_comes() -> None:

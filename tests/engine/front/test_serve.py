@@ -69,6 +69,7 @@ async def test_tls_12_is_spoken_too() -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with playing(tls=certificate()) as play:
         secure = await play.client(tls=context)
+        assert isinstance(secure.stream, trio.SSLStream)
         assert secure.stream.version() == "TLSv1.2"
         assert (await secure.talks(method="GET", path="/healthz")).status == 200
 

@@ -84,8 +84,7 @@ async def test_every_address_of_a_name_is_tried() -> None:
     async with playing() as play:
         play.upstream.script = lambda _: reply()
         await play.swap(urls=[f"http://localhost:{play.upstream.port}"])
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         resolver = plan.pools[0]._resolver
         resolver._known = [
             (socket.AF_INET, ("127.0.0.9", play.upstream.port)),
@@ -108,8 +107,7 @@ async def test_connections_above_what_is_kept_are_closed() -> None:
             await (await play.upstream.asked()).reply()
         for client in clients:
             await client.reply()
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         await play.settled(lambda: plan.pools[0].connections == (2, 2))
         for connection in play.upstream.connections[2:]:
             await connection.left()
@@ -119,8 +117,7 @@ async def test_connections_that_rested_long_are_closed(monkeypatch: pytest.Monke
     async with playing() as play:
         play.upstream.script = lambda _: reply()
         assert (await (await play.client()).talks()).status == 200
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         monkeypatch.setattr(pools, "IDLE", -1.0)
         plan.pools[0].deadline = 0.0
         await (await play.upstream.connection()).left()
@@ -199,8 +196,7 @@ async def test_many_requests_resolve_a_name_once(monkeypatch: pytest.MonkeyPatch
         clients = [await play.client() for _ in range(5)]
         for client in clients:
             await client.ask()
-        plan = play.gateway.plan
-        assert plan is not None
+        plan = play.plan
         await play.settled(lambda: plan.live == 5)
         go.set()
         for client in clients:
