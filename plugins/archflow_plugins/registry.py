@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -139,7 +139,7 @@ class Registry:
             PluginError: a plugin cannot be imported or breaks a rule of its hooks.
         """
         locks = {lock.entry_point: lock for lock in requires}
-        found = list(_find(locks))
+        found = list(_find(locks, locks))
         drift = [
             difference
             for name, _, distribution in found
@@ -317,7 +317,9 @@ def _scan() -> Iterator[tuple[metadata.EntryPoint, metadata.Distribution]]:
             yield point, point.dist
 
 
-def _find(names: Iterable[str]) -> Iterator[tuple[str, metadata.EntryPoint, metadata.Distribution]]:
+def _find(
+    names: Iterable[str], locks: Mapping[str, Requires] | None = None
+) -> Iterator[tuple[str, metadata.EntryPoint, metadata.Distribution]]:
     """The entry points of the built-ins and of `names`, once each; nothing is imported."""
     yield _built_in()
     wanted = dict.fromkeys(name for name in names if name != BUILT_IN)
@@ -329,6 +331,11 @@ def _find(names: Iterable[str]) -> Iterator[tuple[str, metadata.EntryPoint, meta
     for name in wanted:
         match found.get(name, []):
             case []:
+                if locks and (lock := locks.get(name)):
+                    raise PluginMissing(
+                        f"the plugin {name} is not installed; the graph was compiled with it from "
+                        f"{lock.distribution} {lock.version}: `pip install {lock.distribution}=={lock.version}`"
+                    )
                 raise PluginMissing(
                     f"the plugin {name} is not installed{_did_you_mean(name, found)}; "
                     f"install it with `pip install {_guess(name)}`, or whatever its distribution is called"

@@ -63,7 +63,7 @@ def load(data: bytes) -> Graph:
     number, flags, expected = _head(data)
     if number != FORMAT or flags:
         raise FormatMismatch(
-            f"this graph.bin has format {number} (flags {flags}), this archrun reads format {FORMAT}: "
+            f"this graph.bin has format {number} (flags {flags}), this archflow reads format {FORMAT}: "
             "compile it again with the archc of the same installation"
         )
     body = data[_HEAD.size :]

@@ -289,7 +289,7 @@ def _unique(unit: Unit, models: tuple[Model, ...]) -> None:
             by_id.setdefault(model.model_id, model)
     for model in models:
         other = by_full.get(model.name) or by_id.get(model.name)
-        if other is not None and other is not model:
+        if other is not None and other.full != model.full:  # the same model twice is an error already
             unit.warning(
                 "shadowed-name",
                 f'the name "{model.name}" is also that of the model {other.full}; requests for it go here',

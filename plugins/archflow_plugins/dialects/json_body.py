@@ -27,6 +27,13 @@ _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
 encode = msgspec.json.Encoder().encode
 _BYTE = re.compile(r"\(byte (\d+)\)")
+_HALF = (
+    re.compile(  # an escape of half a character; the first branches step over whole ones and other escapes
+        rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u)."
+        rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
+        re.DOTALL,
+    )
+)
 
 
 class JsonDialect(Dialect):
@@ -92,6 +99,12 @@ def explain(error: Exception, body: bytes) -> str:
         return f"the request body must be a JSON object: {_lower(str(error))}"
     if not body.strip():
         return "the request body is empty: a JSON object is expected"
+    half = next((found for found in _HALF.finditer(body) if found[1]), None)
+    if half is not None:
+        return (
+            "the request body holds half a character, as when text is cut in the middle of an emoji: the UTF-16 "
+            f"escape at byte {half.start()} lacks its other half"
+        )
     message = str(error)
     found = _BYTE.search(message)
     if found is None:  # msgspec gives no place for a value that never ends

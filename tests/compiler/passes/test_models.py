@@ -79,6 +79,11 @@ def test_an_alias_of_its_own_models_name_says_nothing():
     assert not list(outcome.report)
 
 
+def test_the_same_model_twice_is_one_finding():
+    outcome = compiled(THREE + "  - {model: openai/gpt-4o, access_key: $K}\n")
+    assert [one.code for one in outcome.report] == ["duplicate-provider"]
+
+
 def test_suggestions_end_when_nobody_reads_them():
     aliases = "".join(f"  a{number}: {{target: gpt-4{number}}}\n" for number in range(80))
     outcome = compiled(THREE + f"model_aliases:\n{aliases}")
