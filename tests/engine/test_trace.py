@@ -44,6 +44,9 @@ def test_made_ids_have_their_form_and_differ() -> None:
         (trace.new_trace_id, r"[0-9a-f]{32}"),
         (trace.new_span_id, r"[0-9a-f]{16}"),
         (trace.new_request_id, r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        (lambda: trace.new_ids()[0], r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        (lambda: trace.new_ids()[1], r"[0-9a-f]{32}"),
+        (lambda: trace.new_ids()[2], r"[0-9a-f]{16}"),
     ):
         made = {make() for _ in range(1000)}
         assert len(made) == 1000
