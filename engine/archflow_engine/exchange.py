@@ -82,7 +82,7 @@ class Client(Protocol):
 
 
 class Exchange(Struct, eq=False):
-    """One request and its reply. A Struct for the price of making one; changed by its own methods and by nodes."""
+    """One request and its reply. Mutable: it is the state of both, and a Struct only because one is quickly made."""
 
     client: Client
     listener: ListenerPlan

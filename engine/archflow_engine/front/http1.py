@@ -10,6 +10,7 @@ Rule: every refusal is answered in the client's dialect and recorded like any ot
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -24,12 +25,16 @@ from archflow_engine.upstream.call import Headers
 if TYPE_CHECKING:
     from archflow_engine.front.serve import Front
 
+LESSONS = 8
+"""How often a connection's requests may turn out to differ before their heads are no longer remembered."""
 AHEAD = 8
 """Requests that a client may pipeline before it is no longer read."""
 _STATUS = {status.value: b"%d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FOREVER = float("inf")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
+_DIGITS = 20
 
 
 class _Request(Struct, eq=False):
@@ -48,6 +53,46 @@ class _Request(Struct, eq=False):
     version: str = "1.1"
     keep: bool = False
     refusal: tuple[int, str, str] | None = None
+
+
+class _Repeat:
+    """The head of a client's last request. Most clients send the same one again and again, but for its length.
+
+    The parser, strict as it is, accepted these bytes once; the same bytes around another number mean the same. So a
+    request that repeats them, whole in one read, is taken without reading its head anew.
+    """
+
+    __slots__ = ("_method", "_prefix", "_suffix", "_target", "headers")
+
+    def __init__(self, prefix: bytes, suffix: bytes, request: _Request) -> None:
+        self._prefix = prefix
+        self._suffix = suffix
+        self._method = request.method
+        self._target = request.target
+        self.headers = request.headers
+
+    @classmethod
+    def learn(cls, data: bytes, request: _Request) -> _Repeat | None:
+        """From the one read that brought a whole request; None if its head cannot be told from its length."""
+        end = data.find(b"\r\n\r\n") + 4
+        found = _LENGTH.search(data, 0, end)
+        if found is None or request.expects or not request.keep or len(data) - end != len(request.body):
+            return None
+        return cls(data[: found.start(1)], data[found.end(1) : end], request)
+
+    def request(self, data: bytes, largest: int) -> _Request | None:
+        """The request in `data` if it is one like the last, whole and alone; else None."""
+        if not data.startswith(self._prefix):
+            return None
+        start = len(self._prefix)
+        end = data.find(b"\r\n", start, start + _DIGITS)
+        length = data[start:end]
+        if end < 0 or not length.isdigit() or not data.startswith(self._suffix, end):
+            return None
+        body = data[end + len(self._suffix) :]
+        if len(body) != int(length) or len(body) > largest:
+            return None
+        return _Request(self._method, self._target, self.headers, body, keep=True)
 
 
 class Http1:
@@ -73,6 +118,8 @@ class Http1:
         self._broken = False
         self._closing = False
         self._last = False
+        self._repeat: _Repeat | None = None
+        self._lessons = LESSONS
         self._keep = True
         self._chunked = False
         self._framed = True
@@ -85,9 +132,16 @@ class Http1:
     def received(self, data: bytes) -> None:
         if self._broken:
             return
-        if self._reading is None and self._exchange is None:
-            self.deadline = monotonic() + self._front.limits.receive
         before = self._reading
+        alone = before is None and self._exchange is None and not self._queue
+        if alone:
+            if self._repeat is not None:
+                request = self._repeat.request(data, self._front.limits.body)
+                if request is not None:
+                    self._serve(request)
+                    return
+                self._repeat = None
+            self.deadline = monotonic() + self._front.limits.receive
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
@@ -111,6 +165,9 @@ class Http1:
                 if reading.refusal is not None:
                     self._give_up(reading)
         if self._queue:
+            if alone and self._lessons and self._reading is None and len(self._queue) == 1:
+                self._lessons -= 1
+                self._repeat = _Repeat.learn(data, self._queue[0])
             self._advance()
             if len(self._queue) > AHEAD and not self._closing:
                 self._channel.pause(heed_end=True)

@@ -18,7 +18,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class ReplyHead(Struct, eq=False):
-    """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1).
+    """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1). Mutable: filled as it is read.
 
     Attributes:
         status: the final status, never 1xx.
@@ -96,7 +96,7 @@ class Carrier(Protocol):
 
 
 class Call(Struct, eq=False):
-    """One request on its way.
+    """One request on its way. Mutable: it goes from connection to connection.
 
     Attributes:
         method, target, authority: the request line; `authority` is the Host.
