@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 import trio
+import trio.testing
 
-from archflow_engine.front.http1 import Http1
+from archflow_engine.front.http1 import LESSONS, Http1
 from archflow_schema.graph import Limits
 from peers import CHAT, Asked, reply, request
 from playbook import Play, playing
@@ -564,3 +565,78 @@ async def test_a_client_that_leaves_in_mid_request_leaves_no_record() -> None:
         await client.leave()
         await play.settled(lambda: not play.deadlines())
         assert play.records == []
+
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: %b\r\nX-Mark: %b\r\n\r\n"
+
+
+def chat(number: int, padding: int = 0) -> bytes:
+    """A body of its own length."""
+    return b'{"model": "m", "number": %d, "padding": "%b"}' % (number, b"x" * padding)
+
+
+def mark(asked: Asked) -> bytes:
+    """Answer with the request's body and its mark."""
+    return reply(asked.body, headers=(f"x-mark: {asked.header('x-mark')}",))
+
+
+async def test_a_head_that_repeats_the_last_one_is_not_read_anew() -> None:
+    async with playing() as play:
+        play.upstream.script = mark
+        client = await play.client()
+        for number, padding in enumerate((0, 7, 0, 3000, 1)):
+            body = chat(number, padding)
+            await client.send(HEAD % (b"%d" % len(body), b"same") + body)
+            answer = await client.reply()
+            assert (answer.json["number"], answer.header("x-mark")) == (number, "same")
+        assert the_connection(play)._lessons == LESSONS - 1
+
+
+async def test_a_head_that_differs_is_read_and_then_remembered() -> None:
+    async with playing() as play:
+        play.upstream.script = mark
+        client = await play.client()
+        for number in range(LESSONS + 3):
+            body = chat(number)
+            await client.send(HEAD % (b"%d" % len(body), b"mark-%d" % number) + body)
+            answer = await client.reply()
+            assert (answer.json["number"], answer.header("x-mark")) == (number, f"mark-{number}")
+        assert the_connection(play)._lessons == 0
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 7])
+async def test_a_repeated_head_in_pieces_or_with_more_behind_it(pieces: int) -> None:
+    async with playing() as play:
+        play.upstream.script = echo
+        client = await play.client()
+        sent = b"".join(HEAD % (b"%d" % len(chat(n)), b"same") + chat(n) for n in range(3))
+        await client.send(HEAD % (b"%d" % len(chat(9)), b"same") + chat(9))
+        assert (await client.reply()).json["number"] == 9
+        size = len(sent) // pieces + 1
+        for start in range(0, len(sent), size):
+            await client.send(sent[start : start + size])
+            await trio.testing.wait_all_tasks_blocked(0.005)
+        for number in range(3):
+            assert (await client.reply()).json["number"] == number
+
+
+@pytest.mark.parametrize("length", [b"+45", b"-1", b"4 5", b"45, 45", b"", b"0x10", b"\xb2", b"9" * 30])
+async def test_a_repeated_head_around_what_is_no_length_is_refused(length: bytes) -> None:
+    async with playing() as play:
+        play.upstream.script = echo
+        client = await play.client()
+        await client.send(HEAD % (b"%d" % len(chat(0)), b"same") + chat(0))
+        assert (await client.reply()).status == 200
+        await client.send(HEAD % (length, b"same") + chat(0))
+        assert (await client.reply()).status in {400, 413}
+        assert await client.ended() == b""
+
+
+async def test_a_repeated_head_with_a_body_above_the_limit_is_refused() -> None:
+    async with playing(limits=Limits(body=100)) as play:
+        play.upstream.script = echo
+        client = await play.client()
+        await client.send(HEAD % (b"%d" % len(chat(0)), b"same") + chat(0))
+        assert (await client.reply()).status == 200
+        await client.send(HEAD % (b"%d" % len(chat(0, 100)), b"same") + chat(0, 100))
+        assert (await client.reply()).status == 413
