@@ -1,4 +1,4 @@
-"""Where converted models lie on this machine, and how they get there: found or fetched, checked, converted, put in place.
+"""Where converted models lie on this machine, and how they get there: fetched, checked, converted, put in place.
 
     CACHE/models/NAME--QUANTIZATION--SHA/   model.bin config.json vocabulary.json tokenizer.json archflow-model.json
     CACHE/sources/...                       what was fetched, so that another conversion needs no network
@@ -43,7 +43,7 @@ from archflow_plugins.local_models.errors import (
     ModelUnavailable,
     ModelUnsupported,
 )
-from archflow_plugins.local_models.sources import Progress, Tell, digest, fetch, kept
+from archflow_plugins.local_models.sources import Found, Progress, Tell, digest, fetch, kept
 
 if TYPE_CHECKING:
     from archflow_plugins.local_models.convert.folder import Converted
@@ -279,28 +279,48 @@ class Cache:
         with self._locked(entry.name):
             if not force and (model := self.get(entry, quantization)):
                 return model
-            return self._make(entry, tell, quantization)
+            return self._make(entry, fetch(entry, self._sources, tell), tell, quantization)
 
     def adopt(
         self,
         source: Source,
         name: str,
-        role: Role,
+        role: Role | None = None,
         progress: Tell | None = None,
         quantization: Quantization = "int8",
         *,
         licence: str = "",
         force: bool = False,
     ) -> Model:
-        """Convert a model that the user brings and keep it under a name of its own; raises as `ensure` does."""
+        """Convert a model that the user brings and keep it under a name of its own.
+
+        Args:
+            source: where it is.
+            name: what to call it.
+            role: what it is for; None: what its architecture is mostly used for.
+            progress: is told how far it is.
+            quantization: how matrices are stored.
+            licence: of the model, for the record.
+            force: make it anew although it is there.
+
+        Raises:
+            ModelUnsupported: the name is taken; and as `ensure` does.
+        """
         if name in entries():
             raise ModelUnsupported(f'"{name}" is a model of the catalogue: give yours another name')
-        entry = Entry(name=name, role=role, source=source, licence=licence)
-        if not force and (model := self.get(entry, quantization)) and model.manifest.entry != entry:
-            raise ModelUnsupported(
-                f'there is another model "{name}" already: `archc models remove {name}`, or --force'
-            )
-        return self.ensure(entry, progress, quantization, force=force)
+        _check_name(name)
+        entry = Entry(name=name, role=role or "embedder", source=source, licence=licence)
+        with self._locked(name):
+            there = next((one for one in self.installed() if one.manifest.entry.name == name), None)
+            if there and there.manifest.entry.source != source and not force:
+                raise ModelUnsupported(
+                    f'there is another model "{name}" already: `archc models remove {name}`, or --force'
+                )
+            found = fetch(entry, self._sources, progress or _nobody)
+            model = self.get(entry, quantization)
+            if model and model.manifest.source_sha256 == found.sha256 and not force:
+                return model
+            return self._make(entry, found, progress or _nobody, quantization, guess=role is None)
 
     def take(self, model: Model) -> Model:
         """Copy a model of another cache into this one, for a machine without a registry."""
@@ -335,14 +355,15 @@ class Cache:
                 shutil.rmtree(path)
         return freed
 
-    def _make(self, entry: Entry, tell: Tell, quantization: Quantization) -> Model:
-        found = fetch(entry, self._sources, tell)
+    def _make(
+        self, entry: Entry, found: Found, tell: Tell, quantization: Quantization, *, guess: bool = False
+    ) -> Model:
         target = self._models / SEPARATOR.join((entry.name, quantization, found.sha256[:16]))
         with self._work(target) as work:
             made = _convert(found.path, work, entry, quantization, tell)
             files = tuple(_described(path) for path in sorted(work.iterdir()))
             manifest = Manifest(
-                entry=msgspec.structs.replace(entry, config=None),
+                entry=msgspec.structs.replace(entry, config=None, role=_role(made) if guess else entry.role),
                 source_sha256=found.sha256,
                 conversion=CONVERSION,
                 architecture=made.architecture,
@@ -392,8 +413,8 @@ class Cache:
     def _disk(self, error: OSError) -> ModelError:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return ModelUnavailable(
-                f"no space left in {self.folder}: make room (`archc models remove NAME`), or set {OVERRIDE} to a folder "
-                "on another disk"
+                f"no space left in {self.folder}: make room (`archc models remove NAME`), or set {OVERRIDE} to a "
+                "folder on another disk"
             )
         where = error.filename or self.folder
         reason = (error.strerror or str(error)).lower()
@@ -423,6 +444,13 @@ def _convert(path: Path, into: Path, entry: Entry, quantization: Quantization, t
         vocabulary=HERE / entry.vocabulary if entry.vocabulary else None,
         tell=lambda done, total: tell(Progress(name=entry.name, stage="convert", done=done, total=total)),
     )
+
+
+def _role(made: Converted) -> Role:
+    """What a model is mostly used for, by what it is made of."""
+    if made.template:
+        return "language_model"
+    return "entailment" if any("entail" in label.lower() for label in made.labels) else "embedder"
 
 
 def _described(path: Path) -> File:

@@ -1,8 +1,8 @@
 """The block formats of GGUF, as float32.
 
-Each format stores a row as blocks of 32 or 256 values that share scales; a block is a fixed number of bytes. The layouts
-are those of ggml's `block_q4_0`, `block_q4_K`, ...; tests/plugins/local_models/convert/reference.py computes each value
-one by one, from the same description.
+Each format stores a row as blocks of 32 or 256 values that share scales; a block is a fixed number of bytes. The
+layouts are those of ggml's `block_q4_0`, `block_q4_K`, ...; the tests compute each value one by one, from the same
+description, and compare.
 
 Rule: whole blocks in, whole blocks out; it knows no files and no tensors.
 """
@@ -10,6 +10,7 @@ Rule: whole blocks in, whole blocks out; it knows no files and no tensors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -89,7 +90,8 @@ def _q2_k(b: Bytes) -> Floats:
     q = ((quants.reshape(-1, 2, 1, 32) >> shifts) & 3).reshape(-1, 16, 16).astype(np.float32)
     scale = (scales & 15).astype(np.float32) * d
     floor = (scales >> 4).astype(np.float32) * lowest
-    return (q * scale[:, :, None] - floor[:, :, None]).reshape(-1, 256)
+    values: Floats = q * scale[:, :, None] - floor[:, :, None]
+    return values.reshape(-1, 256)
 
 
 def _q3_k(b: Bytes) -> Floats:
@@ -101,7 +103,8 @@ def _q3_k(b: Bytes) -> Floats:
     q = ((quants.reshape(-1, 2, 1, 32) >> shifts) & 3).reshape(-1, 8, 32)
     third = (masks[:, None, :] >> np.arange(8, dtype=np.uint8)[None, :, None]) & 1
     value = (q | (third << 2)).reshape(-1, 16, 16).astype(np.float32) - 4
-    return (value * (scale * d)[:, :, None]).reshape(-1, 256)
+    values: Floats = value * (scale * d)[:, :, None]
+    return values.reshape(-1, 256)
 
 
 def _six_bits(s: Bytes) -> tuple[Floats, Floats]:
@@ -112,10 +115,11 @@ def _six_bits(s: Bytes) -> tuple[Floats, Floats]:
     return scale.astype(np.float32), floor.astype(np.float32)
 
 
-def _scaled(b: Bytes, q: Bytes) -> Floats:
+def _scaled(b: Bytes, q: NDArray[np.integer[Any]]) -> Floats:
     scale, floor = _six_bits(b[:, 4:16])
     scale, floor = scale * _half(b[:, :2]), floor * _half(b[:, 2:4])
-    return (q.astype(np.float32) * scale[:, :, None] - floor[:, :, None]).reshape(-1, 256)
+    values: Floats = q.astype(np.float32) * scale[:, :, None] - floor[:, :, None]
+    return values.reshape(-1, 256)
 
 
 def _pairs(quants: Bytes) -> Bytes:
@@ -139,7 +143,8 @@ def _q6_k(b: Bytes) -> Floats:
     four = np.concatenate([low & 15, low >> 4], axis=2).reshape(-1, 2, 4, 32)
     two = (high >> np.array([0, 2, 4, 6], np.uint8).reshape(1, 1, 4, 1)) & 3
     value = (four | (two << 4)).astype(np.float32).reshape(-1, 16, 16) - 32
-    return (value * scale[:, :, None]).reshape(-1, 256)
+    values: Floats = value * scale[:, :, None]
+    return values.reshape(-1, 256)
 
 
 FORMATS: dict[int, Format] = {

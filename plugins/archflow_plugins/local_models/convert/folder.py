@@ -3,7 +3,7 @@
 | found | needs beside it |
 |---|---|
 | a ready CTranslate2 folder (model.bin, config.json) | tokenizer.json |
-| model.safetensors, or model.safetensors.index.json and its parts | config.json; tokenizer.json, vocab.txt or vocab.json and merges.txt |
+| model.safetensors, or its index and parts | config.json; tokenizer.json, vocab.txt, or vocab.json and merges.txt |
 | a .gguf file | nothing: hyper-parameters and tokenizer are in it; a tokenizer.json beside it is believed first |
 | a .onnx file of a BERT encoder, weights float or integer times scale | the same as safetensors |
 
@@ -45,7 +45,7 @@ class Converted(Struct, frozen=True, kw_only=True):
     """What came out of a conversion.
 
     Attributes:
-        architecture: `bert`, `roberta`, `xlm_roberta`, `llama`, `qwen2`, `qwen3`, or `ready` for what was converted before.
+        architecture: `bert`, `roberta`, `xlm_roberta`, `llama`, `qwen2`, `qwen3`, or `ready` for what came converted.
         quantization: `int8` or `float32`; `as it was` for what was converted before.
         hidden: the width of the model, which is the length of an embedding; 0 where it is not known.
         context: the longest input that it was trained on; 0 where nobody says.
@@ -362,7 +362,8 @@ def _ready(folder: Path, into: Path) -> Converted:
         file.close()
     if version not in BINARY_VERSIONS or not name.startswith("Transformer"):
         raise ModelUnsupported(
-            f"{folder} is no CTranslate2 model of version {BINARY_VERSIONS[0]} to {BINARY_VERSIONS[-1]}: convert it again"
+            f"{folder} is no CTranslate2 model of version {BINARY_VERSIONS[0]} to {BINARY_VERSIONS[-1]}: convert "
+            "it again"
         )
     if not (folder / "tokenizer.json").is_file():
         raise ModelUnsupported(f"{folder} has no tokenizer.json: put the model's there")

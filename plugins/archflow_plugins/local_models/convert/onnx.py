@@ -1,8 +1,8 @@
 """Reads the weights of an .onnx file: initializers by name, and matrices that lost theirs by what they are added to.
 
-Exporters fold `x @ weight.T + bias` into MatMul with an anonymous, transposed matrix, and keep the bias's name. A graph is
-therefore read as far as it says: this anonymous matrix, perhaps stored as integers times a scale, goes into the sum with
-`encoder.layer.0.output.dense.bias`, so it is the transpose of `encoder.layer.0.output.dense.weight`.
+Exporters fold `x @ weight.T + bias` into MatMul with an anonymous, transposed matrix, and keep the bias's name. A graph
+is therefore read as far as it says: this anonymous matrix, perhaps stored as integers times a scale, goes into the sum
+with `encoder.layer.0.output.dense.bias`, so it is the transpose of `encoder.layer.0.output.dense.weight`.
 
 Rule: it runs no graph: what is computed from anything but stored values stays unknown.
 Rule: every length is compared with what is left of the message around it.
@@ -83,12 +83,10 @@ class Onnx(Weights):
     def __init__(self, path: Path) -> None:
         self.where = path
         self._file = File(path)
+        self._data = b""
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[_Node] = []
         try:
-            if self._file.size > MAX_FILE:
-                raise ModelUnsupported(f"{path} is over 2 GB, more than an .onnx file can hold")
-            self._data = self._file.read(0, self._file.size, "the model")
             self._read()
             self._follow()
         except BaseException:
@@ -104,6 +102,9 @@ class Onnx(Weights):
         self._data = b""
 
     def _read(self) -> None:
+        if self._file.size > MAX_FILE:
+            raise ModelUnsupported(f"{self.where} is over 2 GB, more than an .onnx file can hold")
+        self._data = self._file.read(0, self._file.size, "the model")
         for field, begin, end in self._fields(0, self._file.size):
             if field == GRAPH and end is not None:
                 for inner, first, last in self._fields(begin, end):
@@ -157,8 +158,9 @@ class Onnx(Weights):
             if field == 1 and last is None:
                 shape.append(first)
             elif field == 1 and last is not None:
-                while first < last:
-                    length, first = self._varint(first, last)
+                at = first
+                while at < last:
+                    length, at = self._varint(at, last)
                     shape.append(length)
             elif field == 2:
                 kind = first

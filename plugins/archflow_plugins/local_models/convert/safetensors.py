@@ -151,5 +151,5 @@ def dump(tensors: Mapping[str, Floats]) -> bytes:
         offset += values.nbytes
     text = msgspec.json.encode(header)
     text += b" " * (-len(text) % 8)
-    values = b"".join(np.ascontiguousarray(one, "<f4").tobytes() for _, one in sorted(tensors.items()))
-    return len(text).to_bytes(8, "little") + text + values
+    stored = [np.ascontiguousarray(one, "<f4").tobytes() for _, one in sorted(tensors.items())]
+    return b"".join((len(text).to_bytes(8, "little"), text, *stored))

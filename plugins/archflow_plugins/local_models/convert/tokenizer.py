@@ -1,4 +1,4 @@
-"""Rebuilds tokenizer.json where a model ships none: from a vocab.txt, from vocab.json and merges.txt, from GGUF metadata.
+"""Rebuilds tokenizer.json where a model ships none: from vocab.txt, vocab.json and merges.txt, or GGUF metadata.
 
 Rule: it writes JSON, and asks no tokenizer library, so that the same model gives the same file everywhere.
 Rule: neither truncation nor padding: how long a text may be is the caller's choice.
@@ -19,8 +19,10 @@ Json = dict[str, Any]
 SPACE = "▁"
 NORMAL, CONTROL, USER = 1, 3, 4
 """GGUF's types of tokens, as far as they matter here."""
-QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN = _WORDS + r"\p{N}" + _REST
+LLAMA3 = _WORDS + r"\p{N}{1,3}" + _REST
 
 
 def _byte_level(use_regex: bool) -> Json:

@@ -1,8 +1,8 @@
 """Writes a CTranslate2 folder from tensors that are read, quantised and written one after the other.
 
-CTranslate2's own converter keeps the whole model in memory, twice while it quantises, and compares every pair of tensors to
-find those that are the same. Here each variable of the specification is a promise: its bytes are made when the
-specification writes itself. The quantisation is the same: each row of a matrix as int8, with 127 / max|row| as its scale.
+CTranslate2's own converter keeps the whole model in memory, twice while it quantises, and compares every pair of
+tensors to find those that are the same. Here each variable of the specification is a promise: its bytes are made when
+the specification writes itself. The quantisation is the same: rows of a matrix as int8, with 127 / max|row| as scale.
 
 Rule: at most the bytes of one variable are in memory, and one block of rows as float32.
 """
@@ -72,7 +72,7 @@ class Quantised(Variable):
             largest = np.abs(rows).max(axis=1)
             largest[largest == 0] = 127
             scale = np.float32(127) / np.maximum(largest, SMALLEST)
-            rows *= scale[:, None]
+            np.multiply(rows, scale[:, None], out=rows)
             whole[start : start + len(rows)] = np.rint(rows, out=rows)
             self.scale.values[start : start + len(rows)] = scale
             self._tell(rows.size)
