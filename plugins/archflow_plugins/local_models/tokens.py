@@ -24,20 +24,20 @@ from archflow_schema.errors import ArchflowError
 ALL_BYTES = (1 << 256) - 1
 
 
-class _Added(Struct):
+class _Added(Struct, frozen=True):
     id: int
     content: str
     special: bool = False
 
 
-class _Model(Struct):
+class _Model(Struct, frozen=True):
     type: str = ""
 
 
 class _File(Struct):
     """What a tokenizer.json says that cannot be asked of the library."""
 
-    decoder: Raw | None = None
+    decoder: Raw = Raw(b"null")
     added_tokens: list[_Added] = []
     model: _Model = _Model()
 
@@ -76,7 +76,7 @@ class Vocabulary:
         self._ids = {name: number for number, name in enumerate(self.names)}
         special = {one.id for one in told.added_tokens if one.special}
         plain = {one.id for one in told.added_tokens if not one.special}
-        spell = _byte_level if b"ByteLevel" in bytes(told.decoder or b"") else _sentence_piece
+        spell = _byte_level if b"ByteLevel" in bytes(told.decoder) else _sentence_piece
         self.bytes: list[bytes] = [
             b"" if number in special or self._template.id_to_token(number) is None
             else name.encode("utf-8", "replace") if number in plain
