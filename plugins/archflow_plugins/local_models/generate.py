@@ -239,7 +239,9 @@ class LanguageModel:
 
     def warm(self) -> None:
         """Run once, so that the first request finds everything allocated."""
-        generation = Generation(self, self.prompt([Turn("user", "hi")]), Sampling(max_tokens=2), lambda _: None)
+        generation = Generation(
+            self, self.prompt([Turn("user", "hi")]), Sampling(max_tokens=2), lambda _: None
+        )
         self.generate(generation)
 
     def generate(self, generation: Generation) -> None:
@@ -281,7 +283,9 @@ class LanguageModel:
         """
         start = list(prompt) or [min(self.ends)]
         if any(not one or len(start) + len(one) > self.context for one in texts):
-            raise ArchflowError(f"what {self.name} is to score must have from 1 to {self.context} tokens with its prompt")
+            raise ArchflowError(
+                f"what {self.name} is to score must have from 1 to {self.context} tokens with its prompt"
+            )
         if not texts:
             return []
         results = self._generator.score_batch([self.words.name_all([*start, *one]) for one in texts])
