@@ -95,6 +95,12 @@ class RopeScaling(Struct, frozen=True, kw_only=True):
         return self.rope_type or self.type or "default"
 
 
+class Packed(Struct, frozen=True):
+    """That weights are stored in a quantised form, in the words of a transformers config.json."""
+
+    quant_method: str = "an unknown method"
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """The hyper-parameters of a model: the part of a transformers config.json that conversion needs.
 
@@ -129,7 +135,7 @@ class Config(Struct, frozen=True, kw_only=True):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | tuple[int, ...] | None = None
-    quantization_config: msgspec.Raw | None = None
+    quantization_config: Packed | None = None
     id2label: dict[str, str] = {}
 
 

@@ -77,7 +77,8 @@ def shape_of_config(config: Config, where: str) -> Shape:
     """
     if config.quantization_config is not None:
         raise ModelUnsupported(
-            f"{where} is quantised in a form of its own: bring the model as F16, BF16 or F32, or as .gguf"
+            f"{where} is quantised by {config.quantization_config.quant_method}: bring the model as F16, BF16 or F32, "
+            "or as .gguf"
         )
     if config.use_sliding_window or (config.model_type == "mistral" and config.sliding_window):
         raise ModelUnsupported(f"{where} attends to a sliding window, which is not converted here")

@@ -26,6 +26,7 @@ TYPES = {1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", 9: 
 BFLOAT16 = 16
 GRAPH, NODE, INITIALIZER = 7, 1, 5
 EXTERNAL = 14
+ATTRIBUTE = 5
 MAX_FILE = 1 << 31
 """Protocol buffers end at 2 GB; larger models keep their values in other files, which are not read here."""
 
@@ -34,6 +35,7 @@ class _Node(Struct, frozen=True):
     operator: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    numbers: dict[str, int]
 
 
 class _Scaled(Tensor):
@@ -189,6 +191,7 @@ class Onnx(Weights):
 
     def _node(self, begin: int, end: int) -> _Node:
         operator, inputs, outputs = "", [], []
+        numbers: dict[str, int] = {}
         for field, first, last in self._fields(begin, end):
             if last is None:
                 continue
@@ -198,7 +201,19 @@ class Onnx(Weights):
                 outputs.append(self._text(first, last))
             elif field == 4:
                 operator = self._text(first, last)
-        return _Node(operator, tuple(inputs), tuple(outputs))
+            elif field == ATTRIBUTE:
+                numbers |= self._number(first, last)
+        return _Node(operator, tuple(inputs), tuple(outputs), numbers)
+
+    def _number(self, begin: int, end: int) -> dict[str, int]:
+        """An attribute that is a whole number, by name; empty for any other."""
+        name, value = "", None
+        for field, first, last in self._fields(begin, end):
+            if field == 1 and last is not None:
+                name = self._text(first, last)
+            elif field == 3 and last is None:
+                value = first
+        return {} if value is None else {name: value}
 
     def _follow(self) -> None:
         """Give names to what the graph makes of stored values."""
@@ -213,9 +228,7 @@ class Onnx(Weights):
                 self._tensors[node.outputs[0]] = stored[0].transposed()
             elif whole and node.operator in {"Mul", "DequantizeLinear"}:
                 self._tensors[node.outputs[0]] = self._product(node, stored)
-            elif (
-                node.operator in {"MatMul", "Gemm"} and len(node.inputs) > 1 and isinstance(known[1], _Scaled)
-            ):
+            elif node.operator == "MatMul" and len(known) > 1 and isinstance(known[1], _Scaled):
                 products[node.outputs[0]] = known[1]
             elif node.operator == "Add" and len(node.inputs) == 2:
                 for product, bias in (node.inputs, node.inputs[::-1]):
@@ -230,7 +243,15 @@ class Onnx(Weights):
         else:
             matrix, factor = stored[0], stored[1]
             zero = stored[2].whole() if len(stored) > 2 else None
+            if node.numbers.get("block_size"):
+                raise ModelUnsupported(
+                    f"{self.where} is quantised in blocks, which is read only from GGUF: bring the model as .gguf or "
+                    ".safetensors"
+                )
+        scale = factor.whole()
+        if node.operator == "DequantizeLinear" and scale.ndim == 1 and node.numbers.get("axis", 1) == 0:
+            scale, zero = scale[:, None], None if zero is None else zero[:, None]  # one for each row
         try:
-            return matrix.times(factor.whole(), zero)
+            return matrix.times(scale, zero)
         except ValueError as error:
             raise self._file.corrupt(f"{node.inputs[0]} and its scale have shapes that do not fit") from error
