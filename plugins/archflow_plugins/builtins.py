@@ -13,6 +13,7 @@ from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Provider, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
+from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.tracers.access_log import AccessLog
@@ -26,7 +27,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
-    return [OpenAICompatible, Anthropic, AzureOpenAI]
+    return [OpenAICompatible, Anthropic, AzureOpenAI, Local]
 
 
 @hookimpl
