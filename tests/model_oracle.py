@@ -3,19 +3,22 @@ equations. They share nothing with the converters or with CTranslate2."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-Tensors = dict[str, np.ndarray]
+Array = Any
+"""Of numpy, any type and shape: tests compute in float64 and compare."""
+Tensors = dict[str, Array]
 ERF = np.vectorize(math.erf)
 EPSILON = 1e-6
 
 
-def draw(rng: np.random.Generator, *shape: int, spread: float = 0.15) -> np.ndarray:
+def draw(rng: np.random.Generator, *shape: int, spread: float = 0.15) -> Array:
     return rng.normal(0, spread, shape).astype(np.float32)
 
 
-def near_one(rng: np.random.Generator, length: int) -> np.ndarray:
+def near_one(rng: np.random.Generator, length: int) -> Array:
     return (1 + rng.normal(0, 0.1, length)).astype(np.float32)
 
 
@@ -62,16 +65,16 @@ def encoder_weights(
 
 
 def encode(
-    t: Mapping[str, np.ndarray], ids: list[int], *, layers: int, heads: int, first: int = 0, prefix: str = ""
-) -> tuple[np.ndarray, np.ndarray]:
+    t: Mapping[str, Array], ids: list[int], *, layers: int, heads: int, first: int = 0, prefix: str = ""
+) -> tuple[Array, Array]:
     """Hidden states and the pooler's output. `first` is the position of the first token."""
 
-    def norm(x: np.ndarray, name: str) -> np.ndarray:
+    def norm(x: Array, name: str) -> Array:
         centred = x - x.mean(-1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12)
         return scaled * t[f"{prefix}{name}.weight"] + t[f"{prefix}{name}.bias"]
 
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
+    def linear(x: Array, name: str) -> Array:
         return x @ t[f"{prefix}{name}.weight"].T.astype(np.float64) + t[f"{prefix}{name}.bias"]
 
     table = f"{prefix}embeddings."
@@ -124,21 +127,21 @@ def decoder_weights(
 
 
 def decode(
-    t: Mapping[str, np.ndarray], ids: list[int], *, layers: int, heads: int, heads_kv: int, width: int, theta: float,
-    stretch: float = 1.0,
-) -> np.ndarray:  # fmt: skip
-    """Logits after each token."""
+    t: Mapping[str, Array], ids: list[int], *, layers: int, heads: int, heads_kv: int, width: int, theta: float,
+    slower: Array | float = 1.0,
+) -> Array:  # fmt: skip
+    """Logits after each token; `slower` divides the frequencies of the rotary positions."""
 
-    def rms(x: np.ndarray, name: str) -> np.ndarray:
+    def rms(x: Array, name: str) -> Array:
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON) * t[name]
 
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
+    def linear(x: Array, name: str) -> Array:
         bias = t.get(f"{name}.bias")
         return x @ t[f"{name}.weight"].T.astype(np.float64) + (0 if bias is None else bias)
 
     count = len(ids)
     hidden_future = np.triu(np.full((count, count), -np.inf), 1)
-    angles = np.arange(count)[:, None] / stretch / theta ** (np.arange(0, width, 2) / width)
+    angles = np.arange(count)[:, None] / theta ** (np.arange(0, width, 2) / width) / slower
     x = t["model.embed_tokens.weight"][ids].astype(np.float64)
     for n in range(layers):
         stem = f"model.layers.{n}."
@@ -158,24 +161,41 @@ def decode(
     return rms(x, "model.norm.weight") @ head.T.astype(np.float64)
 
 
-def split(x: np.ndarray, heads: int) -> np.ndarray:
+def split(x: Array, heads: int) -> Array:
     return x.reshape(len(x), heads, -1).transpose(1, 0, 2)
 
 
-def join(x: np.ndarray) -> np.ndarray:
+def join(x: Array) -> Array:
     return x.transpose(1, 0, 2).reshape(x.shape[1], -1)
 
 
-def attend(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def attend(q: Array, k: Array, v: Array, mask: Array) -> Array:
     scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1]) + mask
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True) @ v
 
 
-def turn(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
+def turn(x: Array, angles: Array) -> Array:
     """Rotary positions: the first half of a head turns against its second half."""
     first, second = np.split(x, 2, axis=-1)
     return np.concatenate(
         [first * np.cos(angles) - second * np.sin(angles), second * np.cos(angles) + first * np.sin(angles)],
         axis=-1,
     )
+
+
+def llama3(
+    theta: float, width: int, *, factor: float, low: float = 1.0, high: float = 4.0, context: int = 8192
+) -> Array:
+    """By how much Llama 3 slows each frequency: all of a slow one, none of a fast one, part of those between."""
+    found = []
+    for at in range(0, width, 2):
+        wavelength = 2 * math.pi * theta ** (at / width)
+        if wavelength > context / low:
+            found.append(factor)
+        elif wavelength < context / high:
+            found.append(1.0)
+        else:
+            smooth = (context / wavelength - low) / (high - low)
+            found.append(1 / ((1 - smooth) / factor + smooth))
+    return np.array(found)

@@ -1,6 +1,7 @@
 """Tiny models as folders and files: random weights, with the tokenizer and configuration that a real one would have."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import json
@@ -15,7 +16,7 @@ from model_files import (
     write_onnx,
     write_safetensors,
 )
-from model_oracle import EPSILON, decoder_weights, encoder_weights
+from model_oracle import EPSILON, decoder_weights, encoder_weights, llama3
 
 VOCABULARY = 300
 LAYERS = 2
@@ -80,12 +81,12 @@ class Decoder:
 
     def __init__(
         self, kind: str, *, heads: int = 4, heads_kv: int = 2, hidden: int = 64, inner: int = 96,
-        width: int | None = None, tied: bool = False, scaling: dict[str, object] | None = None, stretch: float = 1.0,
+        width: int | None = None, tied: bool = False, scaling: dict[str, Any] | None = None, theta: float = 5000.0,
     ) -> None:  # fmt: skip
         self.kind, self.heads, self.heads_kv, self.hidden, self.inner = kind, heads, heads_kv, hidden, inner
-        self.tied, self.scaling, self.stretch = tied, scaling, stretch
+        self.tied, self.scaling = tied, scaling
         self.width = width or hidden // heads
-        self.theta = 5000.0
+        self.theta = theta
         self.tensors = decoder_weights(
             kind, layers=LAYERS, hidden=hidden, inner=inner, heads=heads, heads_kv=heads_kv, width=self.width,
             vocabulary=VOCABULARY, tied=tied,
@@ -93,14 +94,30 @@ class Decoder:
 
     def __str__(self) -> str:
         words = [self.kind, f"{self.heads}-{self.heads_kv}-heads", f"of-{self.width}"]
-        return "-".join([*words, *(["tied"] if self.tied else []), *(["stretched"] if self.scaling else [])])
+        return "-".join(
+            [
+                *words,
+                *(["tied"] if self.tied else []),
+                *([str(self.scaling["rope_type"])] if self.scaling else []),
+            ]
+        )
 
-    def oracle(self) -> dict[str, float]:
+    def oracle(self) -> dict[str, Any]:
         """The arguments of `decode`."""
         return {
             "layers": LAYERS, "heads": self.heads, "heads_kv": self.heads_kv, "width": self.width,
-            "theta": self.theta, "stretch": self.stretch,
+            "theta": self.theta, "slower": self.slower(),
         }  # fmt: skip
+
+    def slower(self) -> np.ndarray | float:
+        """By how much positions are stretched."""
+        if self.scaling is None:
+            return 1.0
+        factor = self.scaling["factor"]
+        if self.scaling["rope_type"] == "linear":
+            return float(factor)
+        context = self.scaling.get("original_max_position_embeddings", 8192)
+        return llama3(self.theta, self.width, factor=factor, context=context)
 
     def config(self) -> dict[str, object]:
         found: dict[str, object] = {
@@ -157,6 +174,11 @@ class Decoder:
         }
         if self.width * self.heads != self.hidden or arch == "qwen3":
             found[f"{arch}.attention.key_length"] = self.width
+        if self.scaling and self.scaling["rope_type"] == "linear":
+            found |= {
+                f"{arch}.rope.scaling.type": "linear",
+                f"{arch}.rope.scaling.factor": self.scaling["factor"],
+            }
         return found
 
     def gguf_name(self, name: str) -> str:
@@ -178,6 +200,8 @@ class Decoder:
         tensors = {
             self.gguf_name(name): plain(self.permuted(name, one)) for name, one in self.tensors.items()
         }
+        if self.scaling and self.scaling["rope_type"] == "llama3":
+            tensors["rope_freqs.weight"] = plain(np.asarray(self.slower(), np.float32))
         return write_gguf(folder / "model.gguf", self.metadata() | (changed or {}), tensors)
 
     def mixed_gguf(self, folder: Path) -> tuple[Path, dict[str, np.ndarray]]:

@@ -83,7 +83,7 @@ def fetch(entry: Entry, sources: Path, tell: Tell) -> Found:
         path = Path(source.path).expanduser()
         if not path.exists():
             raise ModelUnavailable(
-                f"{entry.name}: {path} is not there any more: convert it again from where it is now"
+                f"{entry.name}: {path} is not there: name the file or folder that is"
             )
     elif isinstance(source, Hub):
         path = _from_hub(entry, source, sources, tell)

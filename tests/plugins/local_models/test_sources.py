@@ -174,7 +174,7 @@ def test_no_room(here, offered):
 
 
 def test_a_path_that_is_gone(here, tmp_path):
-    with pytest.raises(ModelUnavailable, match="is not there any more"):
+    with pytest.raises(ModelUnavailable, match="is not there: name the file"):
         here.adopt(Local(path=str(tmp_path / "none.gguf")), "mine")
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctranslate2.specs import attention_spec, common_spec, transformer_spec
+from ctranslate2.specs import common_spec, transformer_spec
 from msgspec import Struct
 
 from archflow_plugins.local_models.catalogue import Config, RopeScaling
+from archflow_plugins.local_models.convert import rotary
 from archflow_plugins.local_models.convert.gguf import Gguf
 from archflow_plugins.local_models.convert.tensors import Stacked, Tensor, Weights
 from archflow_plugins.local_models.convert.write import Fill
@@ -111,25 +112,22 @@ def shape_of_gguf(weights: Gguf) -> Shape:
         ModelUnsupported: it asks for something that is not done here.
     """
     kind = weights.text("general.architecture")
-    if "rope_freqs.weight" in weights.tensors or weights.text(f"{kind}.rope.scaling.type", "none") not in {
-        "none",
-        "",
-    }:
-        raise ModelUnsupported(
-            f"{weights.where} stretches its positions, which is not converted here from GGUF: bring its .safetensors"
-        )
     heads = weights.integer(f"{kind}.attention.head_count")
     key_length = weights.metadata.get(f"{kind}.attention.key_length")
+    head_dim = key_length if isinstance(key_length, int) else None
+    theta = weights.number(f"{kind}.rope.freq_base", 10_000.0)
+    width = head_dim or weights.integer(f"{kind}.embedding_length") // max(heads, 1)
     return Shape(
         architecture=ARCHITECTURES[kind],
         layers=weights.integer(f"{kind}.block_count"),
         heads=heads,
         heads_kv=weights.integer(f"{kind}.attention.head_count_kv", heads),
-        head_dim=key_length if isinstance(key_length, int) else None,
-        theta=weights.number(f"{kind}.rope.freq_base", 10_000.0),
+        head_dim=head_dim,
+        theta=theta,
         interleave=ARCHITECTURES[kind] == "llama",
         epsilon=weights.number(f"{kind}.attention.layer_norm_rms_epsilon", 1e-6),
         context=weights.integer(f"{kind}.context_length", 0),
+        scaling=rotary.of_gguf(weights, kind, theta, width),
     )
 
 
@@ -185,6 +183,7 @@ def fill(weights: Weights, shape: Shape, fill: Fill) -> tuple[Any, dict[str, tup
     else:
         aliases["weight"] = (decoder.projection, "decoder/embeddings/weight")
     for number, layer in enumerate(decoder.layer):
+        rotary.finish(layer.self_attention, shape.scaling)
         _layer(names, number, layer, fill, (hidden, shape.heads * width, shape.heads_kv * width, width))
     spec.config.layer_norm_epsilon = shape.epsilon
     return spec, aliases
@@ -224,15 +223,7 @@ def _empty(shape: Shape, hidden: int, width: int, where: str) -> Any:
         options |= {"qk_norm": True}
     if width * shape.heads != hidden or shape.architecture == "qwen3":
         options |= {"head_dim": width}
-    if shape.scaling is not None:
-        if shape.scaling.kind != "linear":
-            raise ModelUnsupported(
-                f"{where} stretches its positions by {shape.scaling.kind!r}; only `linear` is converted here"
-            )
-        options |= {
-            "rotary_scaling_type": attention_spec.RotaryScalingType.Linear,
-            "rotary_scaling_factor": shape.scaling.factor,
-        }
+    options |= rotary.options(shape.scaling, where)
     try:
         return transformer_spec.TransformerDecoderModelSpec.from_config(
             shape.layers,

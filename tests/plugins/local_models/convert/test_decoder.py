@@ -18,7 +18,8 @@ KINDS = [
     Decoder("llama", tied=True),
     Decoder("llama", heads=4, heads_kv=4),
     Decoder("llama", width=32),
-    Decoder("llama", scaling={"rope_type": "linear", "factor": 4.0}, stretch=4.0),
+    Decoder("llama", scaling={"rope_type": "linear", "factor": 4.0}),
+    Decoder("llama", width=32, theta=500_000.0, scaling={"rope_type": "llama3", "factor": 32.0}),
     Decoder("mistral"),
     Decoder("qwen2"),
     Decoder("qwen2", tied=True),
@@ -32,11 +33,8 @@ def logits(folder) -> np.ndarray:
     return np.array(generator.forward_batch([IDS]))[0]
 
 
-@pytest.mark.parametrize(
-    ("model", "source"),
-    [*((one, "safetensors") for one in KINDS), *((one, "gguf") for one in KINDS if not one.scaling)],
-    ids=str,
-)
+@pytest.mark.parametrize("model", KINDS, ids=str)
+@pytest.mark.parametrize("source", ["safetensors", "gguf"])
 def test_float32_is_exact(model, source, tmp_path):
     path = getattr(model, source)(tmp_path / "in")
     (tmp_path / "out").mkdir()
@@ -106,11 +104,25 @@ def test_what_is_not_converted_is_refused(tmp_path):
             convert(folder, folder / "out")
 
 
-def test_stretched_positions_in_gguf_are_refused(tmp_path):
-    path = Decoder("llama").gguf(tmp_path, {"llama.rope.scaling.type": "yarn"})
+def test_positions_that_are_stretched_where_it_shows(tmp_path):
+    """A context of 16 tokens, so that twelve are enough to tell the rules apart."""
+    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+               "original_max_position_embeddings": 16}  # fmt: skip
+    model = Decoder("llama", width=32, scaling=scaling)
     (tmp_path / "out").mkdir()
-    with pytest.raises(ModelUnsupported, match=r"stretches its positions"):
-        convert(path, tmp_path / "out")
+    convert(model.safetensors(tmp_path / "in"), tmp_path / "out", quantization="float32")
+    found = logits(tmp_path / "out")
+    assert np.abs(found - decode(model.tensors, IDS, **model.oracle())).max() < 1e-4
+    assert np.abs(found - decode(model.tensors, IDS, **model.oracle() | {"slower": 1.0})).max() > 0.1
+
+
+def test_other_rules_for_positions_in_gguf_are_refused(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelUnsupported, match=r"by a rule that is not known here \(yarn\)"):
+        convert(Decoder("llama").gguf(tmp_path, {"llama.rope.scaling.type": "yarn"}), tmp_path / "out")
+    own = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 16}
+    with pytest.raises(ModelUnsupported, match=r"by a rule that is not known here \(none\)"):
+        convert(Decoder("llama", scaling=own).gguf(tmp_path), tmp_path / "out")
 
 
 def test_values_that_are_no_numbers(tmp_path):
