@@ -363,6 +363,7 @@ class GenerationLane(Lane[Stream]):
         stream.generation.cancel()
         if stream in self._queue:
             self._queue.remove(stream)
+            stream.generation.reason = "cancelled"
 
     def _patience(self) -> float:
         """Seconds until there may be room."""

@@ -128,7 +128,7 @@ def _approximate(data: NDArray[Any], form: Form) -> bytes:
             index = faiss.IndexIVFFlat(coarse, dimension, cells, faiss.METRIC_INNER_PRODUCT)
             index.cp.seed = 1234
             index.cp.min_points_per_centroid = 1
-            index.nprobe = max(1, cells // 16)
+            index.nprobe = min(cells, max(8, cells // 8))
             index.train(data)
         index.add(data)
         return bytes(faiss.serialize_index(index).tobytes())

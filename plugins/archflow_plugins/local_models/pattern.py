@@ -10,6 +10,7 @@ Source: ECMA-262 section 22.2, of which JSON Schema recommends about this part (
 from __future__ import annotations
 
 import math
+import string
 from typing import NamedTuple
 
 Ranges = tuple[tuple[int, int], ...]
@@ -20,8 +21,9 @@ _DIGIT: Ranges = ((0x30, 0x39),)
 _WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 _SPACE: Ranges = (
     (0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029),
-    (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF),
+    (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000),
 )  # fmt: skip
+_MAYBE_SPACE: Ranges = (*_SPACE, (0x1C, 0x1F), (0x85, 0x85), (0xFEFF, 0xFEFF))
 _LINE_ENDS: Ranges = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 _ESCAPES = {"n": 0x0A, "r": 0x0D, "t": 0x09, "f": 0x0C, "v": 0x0B, "0": 0x00}
 
@@ -43,9 +45,14 @@ def opposite(ranges: Ranges) -> Ranges:
     return tuple(found)
 
 
+_NO_DIGIT: Ranges = ((0x00, 0x2F), (0x3A, 0x65F))
+_NO_WORD: Ranges = ((0x00, 0x2F), (0x3A, 0x40), (0x5B, 0x5E), (0x60, 0x60), (0x7B, 0x7F), (0x2010, 0x2027))
 _CLASSES: dict[str, Ranges] = {
-    "d": _DIGIT, "w": _WORD, "s": _SPACE, "D": opposite(_DIGIT), "W": opposite(_WORD), "S": opposite(_SPACE),
+    "d": _DIGIT, "w": _WORD, "s": _SPACE, "D": _NO_DIGIT, "W": _NO_WORD, "S": opposite(_MAYBE_SPACE),
 }  # fmt: skip
+"""Only characters that every validator takes: some ask for ASCII, others for Unicode."""
+_AT_MOST = {name: opposite(_CLASSES[name.swapcase()]) for name in _CLASSES}
+"""The same classes at their widest, for what a negated class leaves out."""
 
 
 class _Piece(NamedTuple):
@@ -246,7 +253,7 @@ class Automaton:
             case ".":
                 return self._read(opposite(_LINE_ENDS))
             case "\\":
-                return self._read(self._escape())
+                return self._read(self._escape(_CLASSES))
             case "^":
                 raise BadPattern("it has an anchor that is not at its start")
             case "?" | "*" | "+" | "{":
@@ -281,10 +288,10 @@ class Automaton:
         while self._peek() != "]":
             if not self._peek():
                 raise BadPattern("it has a [ that is never closed")
-            low = self._member()
+            low = self._member(_AT_MOST if negated else _CLASSES)
             if self._peek() == "-" and self._text[self._at + 1 : self._at + 2] not in {"]", ""}:
                 self._at += 1
-                high = self._member()
+                high = self._member(_CLASSES)
                 if len(low) != 1 or len(high) != 1 or low[0][0] != low[0][1] or high[0][0] != high[0][1]:
                     raise BadPattern("it has a range of classes")
                 if high[0][0] < low[0][0]:
@@ -295,33 +302,32 @@ class Automaton:
         self._at += 1
         return opposite(tuple(found)) if negated else tuple(found)
 
-    def _member(self) -> Ranges:
+    def _member(self, classes: dict[str, Ranges]) -> Ranges:
         sign = self._peek()
         self._at += 1
         if sign == "\\":
             if self._peek() == "b":
                 self._at += 1
                 return ((8, 8),)
-            return self._escape()
+            return self._escape(classes)
         if not sign:
             raise BadPattern("it has a [ that is never closed")
         return ((ord(sign), ord(sign)),)
 
-    def _escape(self) -> Ranges:
+    def _escape(self, classes: dict[str, Ranges]) -> Ranges:
         sign = self._peek()
         self._at += 1
-        if sign in _CLASSES:
-            return _CLASSES[sign]
+        if sign in classes:
+            return classes[sign]
         if sign in _ESCAPES:
             return ((_ESCAPES[sign], _ESCAPES[sign]),)
         if sign in {"x", "u"}:
-            digits = self._text[self._at : self._at + (2 if sign == "x" else 4)]
-            try:
-                code = int(digits, 16)
-            except ValueError:
-                raise BadPattern(f"it has \\{sign} without its digits") from None
-            self._at += len(digits)
-            return ((code, code),)
+            size = 2 if sign == "x" else 4
+            digits = self._text[self._at : self._at + size]
+            if len(digits) != size or not all(one in string.hexdigits for one in digits):
+                raise BadPattern(f"it has \\{sign} without its digits")
+            self._at += size
+            return ((int(digits, 16), int(digits, 16)),)
         if not sign or sign.isalnum():
             raise BadPattern(f"it uses \\{sign}, which is not taken here")
         return ((ord(sign), ord(sign)),)
