@@ -117,7 +117,8 @@ class Decoder:
         if self.scaling["rope_type"] == "linear":
             return float(factor)
         context = self.scaling.get("original_max_position_embeddings", 8192)
-        return llama3(self.theta, self.width, factor=factor, context=context)
+        slower: np.ndarray = llama3(self.theta, self.width, factor=factor, context=context)
+        return slower
 
     def config(self) -> dict[str, object]:
         found: dict[str, object] = {

@@ -231,6 +231,22 @@ def test_two_processes_make_it_once(here, brought):
     assert said == ["False", "False", "True"]
 
 
+def test_torch_is_not_imported_where_it_is_installed(here, brought, tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise SystemExit('torch was imported')")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from pathlib import Path\n"
+        "from archflow_plugins.local_models.cache import Cache\n"
+        "from archflow_plugins.local_models.catalogue import Local\n"
+        "model = Cache(Path(sys.argv[1])).adopt(Local(path=sys.argv[2]), 'mine')\n"
+        "import ctranslate2; ctranslate2.Generator(str(model.folder), intra_threads=1)\n"
+        "assert 'torch' not in sys.modules; print(model.digest)"
+    )
+    command = [sys.executable, "-c", program, str(here.folder), brought.path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_names_of_users(here, brought, tmp_path):
     for name in ("", "Mine", "a/b", "..", "a--b", "a" * 65, "-a"):
         with pytest.raises(ModelUnsupported, match="is no name for a model"):

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctranslate2.specs import common_spec, transformer_spec
 from msgspec import Struct
 
 from archflow_plugins.local_models.catalogue import Config, RopeScaling
 from archflow_plugins.local_models.convert import rotary
 from archflow_plugins.local_models.convert.gguf import Gguf
+from archflow_plugins.local_models.convert.specs import common_spec, transformer_spec
 from archflow_plugins.local_models.convert.tensors import Stacked, Tensor, Weights
 from archflow_plugins.local_models.convert.write import Fill
 from archflow_plugins.local_models.errors import ModelCorrupt, ModelUnsupported

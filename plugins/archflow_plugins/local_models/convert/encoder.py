@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctranslate2.specs import common_spec, transformer_spec
-
 from archflow_plugins.local_models.catalogue import Config
+from archflow_plugins.local_models.convert.specs import common_spec, transformer_spec
 from archflow_plugins.local_models.convert.tensors import Floats, Stacked, Tail, Tensor, Weights
 from archflow_plugins.local_models.convert.write import Fill
 from archflow_plugins.local_models.errors import ModelCorrupt, ModelUnsupported

@@ -1,8 +1,8 @@
 """How rotary positions are stretched for longer inputs, in the words of CTranslate2's attention.
 
-`linear` slows every turn by one factor; `llama3` slows only those that are slow already, and blends between. GGUF stores
-what llama3's rule comes to, one number for each pair of dimensions; the rule is found again from them, or the file is
-refused.
+`linear` slows every turn by one factor; `llama3` slows only those that are slow already, and blends between. GGUF
+stores what llama3's rule comes to, one number for each pair of dimensions; the rule is found again from them, or the
+file is refused.
 
 Rule: a rule that is not known is refused; positions that are almost right answer almost sense.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ctranslate2.specs import attention_spec
 
 from archflow_plugins.local_models.catalogue import RopeScaling
 from archflow_plugins.local_models.convert.gguf import Gguf
+from archflow_plugins.local_models.convert.specs import attention_spec
 from archflow_plugins.local_models.convert.tensors import Floats
 from archflow_plugins.local_models.errors import ModelUnsupported
 
