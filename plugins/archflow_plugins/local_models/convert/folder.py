@@ -13,7 +13,6 @@ Rule: pickles (pytorch_model.bin, .pt) are never read: they can run code.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,19 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.local_models.catalogue import Config, Quantization
-from archflow_plugins.local_models.convert import decoder, encoder, tokenizer
+from archflow_plugins.local_models.convert import decoder, encoder, ready, tokenizer
 from archflow_plugins.local_models.convert.gguf import Gguf
 from archflow_plugins.local_models.convert.onnx import Onnx
 from archflow_plugins.local_models.convert.safetensors import Safetensors, dump
-from archflow_plugins.local_models.convert.tensors import File, Weights
+from archflow_plugins.local_models.convert.tensors import Weights
 from archflow_plugins.local_models.convert.vocabulary import tokens
 from archflow_plugins.local_models.convert.write import Fill, save
 from archflow_plugins.local_models.errors import ModelCorrupt, ModelUnsupported
 
 Tell = Callable[[int, int], None]
 WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "model.onnx", "onnx/model.onnx")
-READY = ("model.bin", "config.json")
-CARRIED = ("vocabulary.json", "vocabulary.txt", "tokenizer.json", "chat_template.jinja", "head.safetensors")
 TEMPLATES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "[INST]": "mistral"}
 """What a chat template writes -> its name in the catalogue."""
-BINARY_VERSIONS = range(5, 7)
 LARGEST_JSON = 1 << 28
 
 
@@ -85,7 +81,7 @@ def convert(
         ModelUnsupported: they are of a kind that is not converted here.
     """
     weights_at = locate(path)
-    if weights_at.name == READY[0]:
+    if weights_at.name == ready.READY[0]:
         return _ready(weights_at.parent, into)
     with _open(weights_at) as weights:
         progress = _Progress(tell)
@@ -136,8 +132,8 @@ def locate(path: Path) -> Path:
         raise ModelUnsupported(
             f"{path} is not there: name a .gguf, .safetensors or .onnx file, or a folder with one"
         )
-    if all((path / name).is_file() for name in READY) and not (path / WEIGHTS[1]).is_file():
-        return path / READY[0]
+    if ready.is_ready(path) and not (path / WEIGHTS[1]).is_file():
+        return path / ready.READY[0]
     for name in WEIGHTS:
         if (path / name).is_file():
             return path / name
@@ -275,6 +271,7 @@ def _encoder(
     quantization: Quantization,
 ) -> Converted:  # fmt: skip
     spec = encoder.fill(weights, config, fill)
+    weights.used_up()
     progress.total = fill.elements
     rows, hidden = spec.encoder.embeddings[0].weight.shape
     vocabulary = tokens(tokenizer_json, rows, str(weights.where))
@@ -298,6 +295,10 @@ def _gguf(
     weights: Gguf, into: Path, quantization: Quantization, fill: Fill, progress: _Progress
 ) -> Converted:
     kind = weights.text("general.architecture")
+    if (parts := weights.integer("split.count", 1)) > 1:
+        raise ModelUnsupported(
+            f"{weights.where} is one of {parts} files: make one of them with llama.cpp's `llama-gguf-split --merge`"
+        )
     beside = weights.where.parent / "tokenizer.json"
     found = (
         tokenizer.without_limits(_read(beside), str(beside.parent))
@@ -327,6 +328,7 @@ def _decoder(
     into: Path, fill: Fill, progress: _Progress, quantization: Quantization,
 ) -> Converted:  # fmt: skip
     spec, aliases = decoder.fill(weights, shape, fill)
+    weights.used_up()
     progress.total = fill.elements
     rows, hidden = spec.decoder.embeddings.weight.shape
     vocabulary = tokens(tokenizer_json, rows, str(weights.where))
@@ -353,25 +355,7 @@ def _decoder(
 
 def _ready(folder: Path, into: Path) -> Converted:
     """Take a CTranslate2 folder over as it is."""
-    file = File(folder / READY[0])
-    try:
-        version = int.from_bytes(file.read(0, 4, "the version"), "little")
-        length = int.from_bytes(file.read(4, 2, "the name of the specification"), "little")
-        name = file.read(6, length, "the name of the specification").rstrip(b"\0").decode("ascii", "replace")
-    finally:
-        file.close()
-    if version not in BINARY_VERSIONS or not name.startswith("Transformer"):
-        raise ModelUnsupported(
-            f"{folder} is no CTranslate2 model of version {BINARY_VERSIONS[0]} to {BINARY_VERSIONS[-1]}: convert "
-            "it again"
-        )
-    if not (folder / "tokenizer.json").is_file():
-        raise ModelUnsupported(f"{folder} has no tokenizer.json: put the model's there")
-    for one in (*READY, *CARRIED):
-        if (folder / one).is_file():
-            shutil.copyfile(folder / one, into / one)
-    beside = into / "tokenizer.json"
-    beside.write_bytes(tokenizer.without_limits(_read(beside), str(folder)))
+    name = ready.take_over(folder, into, tokenizer.without_limits)
     return Converted(
         architecture="ready",
         quantization="as it was",

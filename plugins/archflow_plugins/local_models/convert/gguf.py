@@ -119,7 +119,7 @@ class Gguf(Weights):
     """
 
     def __init__(self, path: Path) -> None:
-        self.where = path
+        super().__init__(path)
         self._file = File(path)
         self._tensors: dict[str, Tensor] = {}
         self.metadata: dict[str, Value] = {}

@@ -83,7 +83,7 @@ class Onnx(Weights):
     """
 
     def __init__(self, path: Path) -> None:
-        self.where = path
+        super().__init__(path)
         self._file = File(path)
         self._data = b""
         self._tensors: dict[str, Tensor] = {}

@@ -65,7 +65,7 @@ class Safetensors(Weights):
     """
 
     def __init__(self, path: Path) -> None:
-        self.where = path
+        super().__init__(path)
         self._files: list[File] = []
         self._tensors: dict[str, Tensor] = {}
         try:

@@ -7,6 +7,7 @@ Rule: an array that `rows` returns is the caller's own: changing it changes noth
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ BLOCK = 1 << 20
 """Elements of a block of rows: 4 MB of float32."""
 MAX_ELEMENTS = 1 << 34
 MAX_DIMENSIONS = 4
+LAYER = re.compile(r"(^|\.)(layers?|blk)\.\d+\.")
+HARMLESS = re.compile(r"rotary_emb\.inv_freq$|position_ids$")
+"""What older exports carry along although it is computed anyway."""
 
 
 class Tensor(ABC):
@@ -133,7 +137,9 @@ class Weights(ABC):
     Resources: holds its files open, and at most one tensor at a time in memory.
     """
 
-    where: Path
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        self._used: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +166,7 @@ class Weights(ABC):
             ModelCorrupt: its shape is another one.
         """
         found = self.tensors.get(name)
+        self._used.add(name)
         if found is None:
             raise ModelUnsupported(
                 f"{self.where} lacks the tensor {name}: it is not a whole model of this architecture"
@@ -174,6 +181,19 @@ class Weights(ABC):
                 f"{self.where}: the tensor {name} is {has}, but the configuration asks for {wanted}"
             )
         return found
+
+    def used_up(self) -> None:
+        """Make sure that every layer's tensors have found their place.
+
+        Raises:
+            ModelUnsupported: one has not: the model does something that its architecture does not.
+        """
+        for name in self.tensors:
+            if LAYER.search(name) and name not in self._used and not HARMLESS.search(name):
+                raise ModelUnsupported(
+                    f"{self.where} has a tensor {name}, which its architecture has no place for: without it the model "
+                    "would answer something else"
+                )
 
 
 def elements(file: File, name: str, shape: Sequence[int]) -> int:
