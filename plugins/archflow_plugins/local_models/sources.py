@@ -82,9 +82,7 @@ def fetch(entry: Entry, sources: Path, tell: Tell) -> Found:
     elif isinstance(source, Local):
         path = Path(source.path).expanduser()
         if not path.exists():
-            raise ModelUnavailable(
-                f"{entry.name}: {path} is not there: name the file or folder that is"
-            )
+            raise ModelUnavailable(f"{entry.name}: {path} is not there: name the file or folder that is")
     elif isinstance(source, Hub):
         path = _from_hub(entry, source, sources, tell)
     else:
@@ -288,25 +286,25 @@ def digest(path: Path, tell: Callable[[int, int], None] | None = None) -> str:
         ModelUnavailable: a file cannot be read.
     """
     files = [path] if path.is_file() else list(_files(path))
-    total = sum(file.stat().st_size for file in files)
-    done = 0
-    lines = []
-    for file in files:
-        summary = hashlib.sha256()
-        try:
+    done, lines = 0, list[str]()
+    try:
+        total = sum(file.stat().st_size for file in files)
+        for file in files:
+            summary = hashlib.sha256()
             with file.open("rb") as data:
                 for chunk in _chunks(data):
                     summary.update(chunk)
                     done += len(chunk)
                     if tell is not None:
                         tell(done, total)
-        except OSError as error:
-            raise ModelUnavailable(
-                f"{file} cannot be read ({(error.strerror or str(error)).lower()}): check the path and its permissions"
-            ) from error
-        if path.is_file():
-            return summary.hexdigest()
-        lines.append(f"{summary.hexdigest()}  {file.relative_to(path).as_posix()}\n")
+            if path.is_file():
+                return summary.hexdigest()
+            lines.append(f"{summary.hexdigest()}  {file.relative_to(path).as_posix()}\n")
+    except OSError as error:
+        raise ModelUnavailable(
+            f"{error.filename or path} cannot be read ({(error.strerror or str(error)).lower()}): check the path and "
+            "its permissions"
+        ) from error
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -73,7 +73,10 @@ class Names:
             stem = GGUF_NAMES[part] if layer is None else f"blk.{layer}.{GGUF_NAMES[part]}"
         else:
             stem = self.prefix + stem
-        return self._weights.get(f"{stem}.weight", shape), self._weights.get(f"{stem}.bias", shape[:1])
+        weight, bias = "weight", "bias"
+        if f"{stem}.gamma" in self._weights.tensors:  # norms in files of the first BERT
+            weight, bias = "gamma", "beta"
+        return self._weights.get(f"{stem}.{weight}", shape), self._weights.get(f"{stem}.{bias}", shape[:1])
 
 
 def fill(

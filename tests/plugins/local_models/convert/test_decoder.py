@@ -125,6 +125,38 @@ def test_other_rules_for_positions_in_gguf_are_refused(tmp_path):
         convert(Decoder("llama", scaling=own).gguf(tmp_path), tmp_path / "out")
 
 
+def test_biases_wherever_they_are(tmp_path):
+    model = Decoder("llama")
+    rng = np.random.default_rng(9)
+    for n in range(2):
+        for part in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
+                     "mlp.up_proj", "mlp.down_proj"):  # fmt: skip
+            stem = f"model.layers.{n}.{part}"
+            length = len(model.tensors[f"{stem}.weight"])
+            model.tensors[f"{stem}.bias"] = rng.normal(0, 0.2, length).astype(np.float32)
+    (tmp_path / "out").mkdir()
+    convert(model.safetensors(tmp_path / "in"), tmp_path / "out", quantization="float32")
+    assert np.abs(logits(tmp_path / "out") - decode(model.tensors, IDS, **model.oracle())).max() < 1e-4
+
+
+def test_a_tensor_without_a_place(tmp_path):
+    model = Decoder("llama")
+    model.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
+    (tmp_path / "out").mkdir()
+    convert(model.safetensors(tmp_path / "good"), tmp_path / "out")
+    model.tensors["model.layers.1.self_attn.q_norm.weight"] = np.ones(16, np.float32)
+    with pytest.raises(
+        ModelUnsupported, match=r"a tensor model.layers.1.self_attn.q_norm.weight, which its arch"
+    ):
+        convert(model.safetensors(tmp_path / "in"), tmp_path / "out")
+
+
+def test_one_of_several_gguf_files(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelUnsupported, match="one of 3 files"):
+        convert(Decoder("llama").gguf(tmp_path, {"split.count": 3}), tmp_path / "out")
+
+
 def test_values_that_are_no_numbers(tmp_path):
     model = Decoder("llama")
     model.tensors["model.layers.1.mlp.up_proj.weight"][3, 3] = np.nan

@@ -71,6 +71,18 @@ def test_without_a_pooler(tmp_path):
     assert np.isfinite(np.array(found.last_hidden_state)).all()
 
 
+def test_norms_as_the_first_bert_called_them(tmp_path):
+    model = Encoder("bert")
+    wanted = expected(model)[0]
+    model.tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): one
+        for name, one in model.tensors.items()
+    }
+    (tmp_path / "out").mkdir()
+    convert(model.safetensors(tmp_path / "in"), tmp_path / "out", quantization="float32")
+    assert np.abs(run(tmp_path / "out")[0] - wanted).max() < 1e-4
+
+
 def test_gguf(tmp_path):
     model = Encoder("bert")
     (tmp_path / "out").mkdir()
