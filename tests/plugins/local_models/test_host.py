@@ -159,9 +159,9 @@ async def test_a_model_that_fails_tells_who_waits(monkeypatch):
             await embeds.encode(["hello"])
     async with lane() as chats:
         monkeypatch.setattr(chats.model, "run", fail)
-        with await chats.generate(asking(max_tokens=3)) as stream:
-            with pytest.raises(ArchflowError, match="tiny-chat failed: no memory"):
-                await stream.next()
+        stream = await chats.generate(asking(max_tokens=3))
+        with stream, pytest.raises(ArchflowError, match="tiny-chat failed: no memory"):
+            await stream.next()
 
 
 @pytest.mark.trio

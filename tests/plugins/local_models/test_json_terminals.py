@@ -4,9 +4,9 @@ import random
 from fractions import Fraction
 
 import pytest
-from msgspec import json
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import json
 
 from archflow_plugins.local_models.grammar import Grammar
 from archflow_plugins.local_models.json_terminals import NumberValue, PatternValue, StringValue
