@@ -79,6 +79,7 @@ class _Answer:
         self._flows = trio.Event()
         self._flows.set()
         self._head: ReplyHead | None = None
+        self._began = False
         self._whole = False
 
     # The exchange's side.
@@ -110,6 +111,7 @@ class _Answer:
         for name, value in headers:
             head.add(name.encode("ascii"), value.encode("latin-1"))
         self._head = head
+        self._began = True
 
     async def send(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
@@ -138,6 +140,8 @@ class _Answer:
         if self.call.cancelled or self._whole:
             return
         try:
+            if error is None and not self._began:
+                error = UpstreamProtocolError(f"{self._pool.origin} said nothing")
             if error is None:
                 self._end(self._head, b"")
             else:
