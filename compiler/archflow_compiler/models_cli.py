@@ -73,22 +73,29 @@ class Verdict(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...]
 
 
-@click.group()
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default=None,
+def _written(context: click.Context, _: click.Parameter, form: Form | None) -> None:
+    """Take `--format` of the group or of a command; what stands last holds."""
+    told = form or context.obj
+    context.obj = "json" if getattr(told, "form", told) == "json" else "text"
+
+
+_FORMAT = click.option(
+    "--format", type=click.Choice(["text", "json"]), expose_value=False, is_eager=True, callback=_written,
     help="How findings are written.  [default: what archc was told]",
 )  # fmt: skip
-@click.pass_context
-def models(context: click.Context, form: Form | None) -> None:
+
+
+@click.group()
+@_FORMAT
+def models() -> None:
     """The models that run in the gateway's own process: which there are, which are here.
 
     They lie in a folder of this user's cache; ARCHFLOW_CACHE names another one.
     """
-    parent = getattr(context.obj, "form", "text")
-    context.obj = form or ("json" if parent == "json" else "text")
 
 
 @models.command("list")
+@_FORMAT
 @click.pass_obj
 def list_(form: Form) -> None:
     """List the catalogue and the models of your own."""
@@ -109,6 +116,7 @@ def list_(form: Form) -> None:
 
 
 @models.command()
+@_FORMAT
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_QUANTIZATION
 @_FORCE
@@ -129,6 +137,7 @@ def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: 
 
 
 @models.command()
+@_FORMAT
 @click.argument("source", metavar="PATH|hf:OWNER/NAME")
 @click.option("--name", help="What to call it.  [default: after the file]")
 @click.option(
@@ -169,6 +178,7 @@ def convert(
 
 
 @models.command()
+@_FORMAT
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.pass_obj
 def verify(form: Form, names: tuple[str, ...]) -> None:
@@ -206,6 +216,7 @@ def verify(form: Form, names: tuple[str, ...]) -> None:
 
 
 @models.command()
+@_FORMAT
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.pass_obj
 def remove(form: Form, names: tuple[str, ...]) -> None:
@@ -222,6 +233,7 @@ def remove(form: Form, names: tuple[str, ...]) -> None:
 
 
 @models.command()
+@_FORMAT
 @click.argument("name", required=False)
 @_QUANTIZATION
 @click.pass_obj

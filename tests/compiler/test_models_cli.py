@@ -67,18 +67,19 @@ def test_pull_and_a_flipped_byte(archc):
 
 def test_for_programs(archc, tmp_path):
     path = Encoder("bert").safetensors(tmp_path / "my-bert")
-    (row,) = json.decode(archc("models", "--format", "json", "convert", path, "--role", "guard").stdout)
+    (row,) = json.decode(archc("models", "convert", path, "--role", "guard", "--format", "json").stdout)
     assert (row["name"], row["role"], row["state"], row["architecture"]) == (
         "my-bert",
         "guard",
         "ready",
         "bert",
     )
+    assert archc("--format", "json", "models", "--format", "text", "list").stdout.startswith("minilm  ")
     rows = json.decode(archc("--format", "json", "models", "list").stdout)
     assert [(one["name"], one["state"]) for one in rows] == [
         ("minilm", "not pulled"), ("my-bert", "ready"), ("smollm2-135m-instruct", "not pulled"),
     ]  # fmt: skip
-    (verdict,) = json.decode(archc("models", "--format", "json", "verify").stdout)
+    (verdict,) = json.decode(archc("models", "verify", "--format", "json").stdout)
     assert (verdict["name"], verdict["problems"], verdict["digest"]) == ("my-bert", [], row["digest"])
     assert json.decode(archc("models", "--format", "json", "path", "my-bert").stdout) == {
         "path": row["folder"]

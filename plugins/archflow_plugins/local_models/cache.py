@@ -31,6 +31,7 @@ from archflow_plugins.local_models.catalogue import (
     Config,
     Entry,
     Limits,
+    Pooling,
     Quantization,
     Role,
     Source,
@@ -77,6 +78,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         hidden: the width of the model, the length of an embedding.
         context: the longest input that it was trained on; 0 where nobody says.
         template: the name of its chat template.
+        pooling: how one vector is made of many.
         labels: the classes of its head.
         files: every other file of the folder, by name.
         digest: over the names and digests of those files.
@@ -91,6 +93,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     hidden: int = 0
     context: int = 0
     template: str = ""
+    pooling: Pooling = "mean"
     labels: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
     digest: str = ""
@@ -116,6 +119,7 @@ class Model(Struct, frozen=True, kw_only=True):
             entry,
             architecture=entry.architecture or made.architecture,
             template=entry.template or made.template,
+            pooling=entry.pooling or made.pooling,
             limits=Limits(max_tokens=entry.limits.max_tokens or made.context, dimension=dimension),
         )
 
@@ -372,6 +376,7 @@ class Cache:
                 hidden=made.hidden,
                 context=made.context,
                 template=made.template,
+                pooling=made.pooling,
                 labels=made.labels,
                 files=files,
                 digest=_digest(files),

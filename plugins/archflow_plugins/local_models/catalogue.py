@@ -21,6 +21,8 @@ from archflow_plugins.local_models.errors import UnknownModel
 HERE = Path(__file__).parent
 Role = Literal["embedder", "guard", "language_model", "entailment"]
 Quantization = Literal["int8", "float32"]
+Pooling = Literal["mean", "cls"]
+"""How an embedder makes one vector of its tokens': their mean, or the first one's."""
 
 
 class Package(Struct, frozen=True, kw_only=True, tag_field="type", tag="package"):
@@ -155,6 +157,7 @@ class Entry(Struct, frozen=True, kw_only=True):
         template: how turns of a conversation become text: `chatml`, `llama3`, `plain`; empty for encoders.
         system: what the model was trained to hear as its first turn when nobody says anything else.
         limits: what it can take and give.
+        pooling: how an embedder makes one vector of its tokens'; None: found out from the files, else their mean.
         config: hyper-parameters, where the source ships none.
         vocabulary: a vocab.txt beside this module, where the source ships none.
     """
@@ -171,6 +174,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     template: str = ""
     system: str = ""
     limits: Limits = Limits()
+    pooling: Pooling | None = None
     config: Config | None = None
     vocabulary: str = ""
 

@@ -27,8 +27,19 @@ from archflow_plugins.local_models.errors import ModelChanged, ModelUnavailable
 
 Stage = Literal["fetch", "check", "convert"]
 CHUNK = 1 << 20
-HUB_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
-             "chat_template.jinja", "*.safetensors", "model.safetensors.index.json")  # fmt: skip
+HUB_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "1_Pooling/config.json",
+    "model.safetensors.index.json",
+    "*.safetensors",
+)
+"""What is fetched of a repository: no pickles, and no second copy of the weights in another form."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from archflow_plugins.local_models.catalogue import Config, Quantization
+from archflow_plugins.local_models.catalogue import Config, Pooling, Quantization
 from archflow_plugins.local_models.convert import decoder, encoder, ready, tokenizer
 from archflow_plugins.local_models.convert.gguf import Gguf
 from archflow_plugins.local_models.convert.onnx import Onnx
@@ -32,6 +32,7 @@ from archflow_plugins.local_models.errors import ModelCorrupt, ModelUnsupported
 
 Tell = Callable[[int, int], None]
 WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "model.onnx", "onnx/model.onnx")
+POOLING_OF_GGUF: dict[int, Pooling] = {0: "mean", 1: "mean", 2: "cls"}
 TEMPLATES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "[INST]": "mistral"}
 """What a chat template writes -> its name in the catalogue."""
 LARGEST_JSON = 1 << 28
@@ -46,6 +47,7 @@ class Converted(Struct, frozen=True, kw_only=True):
         hidden: the width of the model, which is the length of an embedding; 0 where it is not known.
         context: the longest input that it was trained on; 0 where nobody says.
         template: the name of its chat template; empty where it has none.
+        pooling: how an encoder's makers make one vector of its tokens'.
         labels: the classes of its classification head, in order.
     """
 
@@ -54,6 +56,7 @@ class Converted(Struct, frozen=True, kw_only=True):
     hidden: int = 0
     context: int = 0
     template: str = ""
+    pooling: Pooling = "mean"
     labels: tuple[str, ...] = ()
 
 
@@ -270,6 +273,7 @@ def _encoder(
     weights: Weights, config: Config, tokenizer_json: bytes, into: Path, fill: Fill, progress: _Progress,
     quantization: Quantization,
 ) -> Converted:  # fmt: skip
+    _pooling(weights)  # refuses what the embedder does not do, before anything is written
     spec = encoder.fill(weights, config, fill)
     weights.used_up()
     progress.total = fill.elements
@@ -287,8 +291,45 @@ def _encoder(
         quantization=quantization,
         hidden=hidden,
         context=spec.encoder.position_encodings.encodings.shape[0],
+        pooling=_pooling(weights),
         labels=tuple(label for _, label in labels) if found else (),
     )
+
+
+class _PoolingConfig(Struct, frozen=True):
+    """1_Pooling/config.json of sentence-transformers."""
+
+    pooling_mode_cls_token: bool = False
+    pooling_mode_mean_tokens: bool = False
+    pooling_mode_mean_sqrt_len_tokens: bool = False
+
+
+def _pooling(weights: Weights) -> Pooling:
+    """How the makers of an encoder make one vector of its tokens'; the mean where nobody says.
+
+    Raises:
+        ModelUnsupported: in a way that is not done here.
+    """
+    if isinstance(weights, Gguf):
+        found = POOLING_OF_GGUF.get(weights.integer("bert.pooling_type", 1))
+    else:
+        path = _home(weights.where) / "1_Pooling" / "config.json"
+        try:
+            read = msgspec.json.decode(_read(path), type=_PoolingConfig)
+        except FileNotFoundError:
+            return "mean"
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ModelCorrupt(f"{path} cannot be read ({error}): fetch it again") from error
+        mean = (
+            read.pooling_mode_mean_tokens or read.pooling_mode_mean_sqrt_len_tokens
+        )  # the same, once of length 1
+        found = None if mean == read.pooling_mode_cls_token else "mean" if mean else "cls"
+    if found is None:
+        raise ModelUnsupported(
+            f"{weights.where} makes its vectors neither of the mean nor of the first token, which is not done "
+            "here"
+        )
+    return found
 
 
 def _gguf(

@@ -128,6 +128,31 @@ def test_a_head_is_kept_for_numpy(kind, tmp_path):
             np.testing.assert_array_equal(kept.get(name).all(), one)
 
 
+@pytest.mark.parametrize(
+    ("said", "pooling"),
+    [
+        (None, "mean"),
+        ({"pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_max_tokens": True}, None),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, None),
+    ],
+)
+def test_how_one_vector_is_made_of_many(said, pooling, tmp_path):
+    folder = Encoder("bert").safetensors(tmp_path / "in")
+    if said:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_bytes(json.encode(said))
+    (tmp_path / "out").mkdir()
+    if pooling is None:
+        with pytest.raises(ModelUnsupported, match="neither of the mean nor of the first token"):
+            convert(folder, tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []
+    else:
+        assert convert(folder, tmp_path / "out").pooling == pooling
+
+
 def test_what_is_not_converted_is_refused(tmp_path):
     for n, (changed, words) in enumerate((
         ({"position_embedding_type": "relative_key"}, "relative_key positions"),

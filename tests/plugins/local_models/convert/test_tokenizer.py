@@ -2,8 +2,7 @@
 
 import pytest
 from msgspec import json
-from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from archflow_plugins.local_models.catalogue import HERE
 from archflow_plugins.local_models.convert import tokenizer
@@ -36,7 +35,11 @@ def of_gguf(tmp_path, metadata) -> Tokenizer:
 def test_wordpiece_is_what_the_library_makes_of_the_same_vocabulary(lowercase):
     path = HERE / "vocabularies" / "bert_uncased.txt"
     ours = load(tokenizer.wordpiece(path.read_text(encoding="utf-8").splitlines(), lowercase=lowercase))
-    theirs = BertWordPieceTokenizer(str(path), lowercase=lowercase)
+    vocabulary = {word: n for n, word in enumerate(path.read_text(encoding="utf-8").splitlines())}
+    theirs = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    theirs.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    theirs.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    theirs.post_processor = processors.BertProcessing(("[SEP]", 102), ("[CLS]", 101))
     for text in TEXTS:
         assert ours.encode(text).ids == theirs.encode(text).ids
     one = ours.encode("a", "b")
