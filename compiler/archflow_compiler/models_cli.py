@@ -124,7 +124,7 @@ def list_(form: Form) -> None:
 def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: bool) -> None:
     """Fetch and convert models of the catalogue, where they are not there yet.
 
-    What breaks off is resumed: what was fetched whole is not fetched again.
+    A pull that broke off goes on where it was: what was fetched whole is not fetched again.
     """
     cache = _cache()
     made = []
