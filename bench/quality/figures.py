@@ -42,7 +42,9 @@ def area(scores: np.ndarray, labels: np.ndarray) -> Figure:
     m, n = len(positive), len(negative)
     if not m or not n:
         return Figure(math.nan, math.nan, math.nan)
-    below = np.searchsorted(negative, positive, "left").sum() + np.searchsorted(negative, positive, "right").sum()
+    below = (
+        np.searchsorted(negative, positive, "left").sum() + np.searchsorted(negative, positive, "right").sum()
+    )
     value = float(below / 2 / m / n)
     first, second = value / (2 - value), 2 * value * value / (1 + value)
     variance = value * (1 - value) + (m - 1) * (first - value**2) + (n - 1) * (second - value**2)

@@ -30,7 +30,10 @@ def scores(texts: tuple[str, ...], head: Classifier, vectors: Vectors) -> np.nda
         wanted += [pieces[at] for at in chosen]
     rows = vectors(wanted)
     return np.array(
-        [head.judge(table, rows[at : at + len(table)], number) if number else 0.0 for number, table, at in plans]
+        [
+            head.judge(table, rows[at : at + len(table)], number) if number else 0.0
+            for number, table, at in plans
+        ]
     )
 
 

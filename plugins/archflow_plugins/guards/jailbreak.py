@@ -41,8 +41,8 @@ class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Configuration of the jailbreak guard.
 
     Attributes:
-        false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. 0.01 if
-            neither is given.
+        false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. It is
+            0.01 if neither is given.
         threshold: the score in 0..1 from which a turn is denied, instead of a rate.
         message: what the client is told.
         windows: how many windows of a turn are embedded at most; a window is about 120 tokens and costs about 20 ms.
@@ -113,7 +113,8 @@ class JailbreakGuard(Guard):
         if config.threshold is None:
             try:
                 threshold = threshold_for(
-                    RATE if config.false_positive_rate is None else config.false_positive_rate, installed.thresholds
+                    RATE if config.false_positive_rate is None else config.false_positive_rate,
+                    installed.thresholds,
                 )
             except ValueError as error:
                 ctx.error(

@@ -59,14 +59,18 @@ class Classifier:
                 self._mix = tuple(float(value) for value in arrays["mix"])
                 self._pool = tuple(float(value) for value in arrays["pool"])
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ModelCorrupt(f"the classifier's weights cannot be read ({error}): install archflow again") from error
+            raise ModelCorrupt(
+                f"the classifier's weights cannot be read ({error}): install archflow again"
+            ) from error
         if (
             self._table.shape != (BUCKETS,)
             or self._first.ndim != 3
             or self._second.shape != self._first_bias.shape
             or (len(self._mix), len(self._pool)) != (3, 4)
         ):
-            raise ModelCorrupt("the classifier's weights have other shapes than expected: install archflow again")
+            raise ModelCorrupt(
+                "the classifier's weights have other shapes than expected: install archflow again"
+            )
         self.dimension: int = self._first.shape[1]
 
     def ngrams(self, texts: Sequence[str]) -> NDArray[Any]:
@@ -83,9 +87,12 @@ class Classifier:
         """What each embedding says, as logits: the mean of the networks."""
         import numpy as np
 
-        hidden = np.maximum(np.einsum("nd,mdh->mnh", embeddings, self._first) + self._first_bias[:, None, :], 0)
+        hidden = np.maximum(
+            np.einsum("nd,mdh->mnh", embeddings, self._first) + self._first_bias[:, None, :], 0
+        )
         outputs: NDArray[Any] = np.einsum("mnh,mh->mn", hidden, self._second) + self._second_bias[:, None]
-        return outputs.mean(0)
+        means: NDArray[Any] = outputs.mean(0)
+        return means
 
     def windows(self, ngrams: NDArray[Any], network: NDArray[Any]) -> NDArray[Any]:
         """Both, mixed: one logit for each window."""
