@@ -243,6 +243,7 @@ class LanguageModel:
             self, self.prompt([Turn("user", "hi")]), Sampling(max_tokens=2), lambda _: None
         )
         self.generate(generation)
+        _ = (self.words.ordered, self.words.by_bytes, self.words.longest)
 
     def generate(self, generation: Generation) -> None:
         """Run one generation to its end. Blocks until then."""

@@ -39,14 +39,16 @@ CHARACTERS_AT_ONCE = 8192
 TEXTS_WAITING = 4096
 """Texts that may wait for their vectors before more are refused."""
 GENERATIONS_AT_ONCE = 8
+TOKENS_AT_ONCE = 8192
+"""Of the generations of a batch together."""
 GENERATIONS_WAITING = 64
 """Generations that may wait for their turn before more are refused."""
 SLICE = 0.5
 """Seconds that a batch runs on while others wait to join it."""
 REMEMBERED = 8192
 """Vectors that are remembered, about 12 MiB of them."""
-LONG = 16_384
-"""Characters above which a text's digest is not worth the event loop's time."""
+LONG = 65_536
+"""Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
 SWITCH = 0.001
 """Seconds for which a thread of Python may keep the event loop waiting."""
 
@@ -184,7 +186,8 @@ class EmbeddingLane(Lane[_Texts]):
         Raises:
             Overloaded: too many texts wait already.
         """
-        keys = [text_key(one) if len(one) <= LONG else None for one in texts]
+        small = sum(map(len, texts)) <= LONG
+        keys = [text_key(one) if small else None for one in texts]
         vectors = [None if key is None else self._remembered.get(key) for key in keys]
         missing = [place for place, vector in enumerate(vectors) if vector is None]
         if missing:
@@ -382,7 +385,7 @@ class GenerationLane(Lane[Stream]):
             return batch
         kind, length = _kind(first), _length(first)
         for other in list(self._queue):
-            if len(batch) >= GENERATIONS_AT_ONCE:
+            if len(batch) >= GENERATIONS_AT_ONCE or (len(batch) + 1) * length > TOKENS_AT_ONCE:
                 break
             near = abs(_length(other) - length) <= max(16, length // 8)
             if near and other.generation.sampling.seed is None and _kind(other) == kind:

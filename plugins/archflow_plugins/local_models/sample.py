@@ -97,7 +97,7 @@ class Chooser:
         return next((token for token in favourites(logits, FAVOURITES) if fits(token)), None)
 
     def _drawn(self, logits: NDArray[Any], fits: Callable[[int], bool]) -> int | None:
-        odds = _softmax(logits / self._temperature)
+        odds: NDArray[Any] = _softmax(logits / self._temperature)
         if self._top_p < 1:
             odds = _nucleus(odds, self._top_p)
         for _ in range(DRAWS):
@@ -133,16 +133,17 @@ def favourites(logits: NDArray[Any], count: int) -> list[int]:
     import numpy as np
 
     count = min(count, len(logits))
-    best = np.argpartition(logits, len(logits) - count)[len(logits) - count :]
-    order = np.lexsort((best, -logits[best]))
-    return [int(one) for one in best[order]]
+    best = np.sort(np.argpartition(logits, len(logits) - count)[len(logits) - count :])
+    found: list[int] = best[np.argsort(-logits[best], kind="stable")].tolist()
+    return found
 
 
 def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     odds: NDArray[Any] = np.exp(logits - logits.max(), dtype=np.float64)
-    return odds / odds.sum()
+    odds /= odds.sum()
+    return odds
 
 
 def _nucleus(odds: NDArray[Any], top_p: float) -> NDArray[Any]:
@@ -152,7 +153,8 @@ def _nucleus(odds: NDArray[Any], top_p: float) -> NDArray[Any]:
     count = min(1024, len(odds))
     while True:
         best = np.argpartition(odds, len(odds) - count)[len(odds) - count :]
-        best = best[np.lexsort((best, -odds[best]))]
+        best.sort()
+        best = best[np.argsort(-odds[best], kind="stable")]
         sums = np.cumsum(odds[best])
         if sums[-1] >= top_p or count == len(odds):
             break

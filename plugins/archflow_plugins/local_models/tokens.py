@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -62,8 +63,7 @@ class Vocabulary:
                 (folder / "vocabulary.json").read_bytes(), type=list[str]
             )
             config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, Any])
-            self._template = Tokenizer.from_file(str(path))
-            self._text = Tokenizer.from_file(str(path))
+            self._tokenizer: Any = Tokenizer.from_file(str(path))
         except FileNotFoundError as error:
             raise ArchflowError(
                 f"the model folder {folder} lacks {Path(error.filename).name}: pull or convert the model again"
@@ -72,18 +72,21 @@ class Vocabulary:
             raise ArchflowError(
                 f"the tokenizer of the model in {folder} cannot be read: {error}: pull or convert the model again"
             ) from error
-        self._text.encode_special_tokens = True
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         self._ids = {name: number for number, name in enumerate(self.names)}
         special = {one.id for one in told.added_tokens if one.special}
         plain = {one.id for one in told.added_tokens if not one.special}
         spell = _byte_level if b"ByteLevel" in bytes(told.decoder) else _sentence_piece
         self.bytes: list[bytes] = [
-            b"" if number in special or self._template.id_to_token(number) is None
+            b"" if number in special or self._tokenizer.id_to_token(number) is None
             else name.encode("utf-8", "replace") if number in plain
             else spell(name)
             for number, name in enumerate(self.names)
         ]  # fmt: skip
-        self._control = special
+        control = sorted((self.names[one] for one in special if one < len(self.names)), key=len, reverse=True)
+        self._control = re.compile("(" + "|".join(map(re.escape, control)) + ")") if control else None
         ends = [self._ids[name] for name in _end_names(config) if name in self._ids]
         self.end = frozenset(ends)
         self.alphabet = functools.reduce(
@@ -98,11 +101,20 @@ class Vocabulary:
 
         Blocks: for milliseconds where a text is long, so it belongs in a thread.
         """
-        return self._known(self._text.encode(clean(text), add_special_tokens=False).ids)
+        # `encode` would keep Python's lock for as long as the text is; `encode_batch` lets it go
+        found = self._tokenizer.encode_batch([clean(text)], add_special_tokens=False)[0].ids
+        count = len(self.names)
+        return found if not found or max(found) < count else [one for one in found if one < count]
 
     def encode_template(self, text: str) -> list[int]:
         """The tokens of a template's own words, control tokens included."""
-        return self._known(self._template.encode(text, add_special_tokens=False).ids)
+        found: list[int] = []
+        for part in self._control.split(text) if self._control is not None else [text]:
+            if part in self._ids and self._control is not None and self._control.fullmatch(part):
+                found.append(self._ids[part])
+            elif part:
+                found += self.encode(part)
+        return found
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """Tokens that stand for exactly these bytes, as the tokenizer would choose them where it can."""
@@ -157,12 +169,13 @@ class Vocabulary:
     @functools.cached_property
     def ordered(self) -> tuple[list[bytes], list[int]]:
         """The tokens that stand for something, sorted by their bytes: bytes and ids."""
-        pairs = sorted((data, number) for number, data in enumerate(self.bytes) if data)
-        return [data for data, _ in pairs], [number for _, number in pairs]
-
-    def _known(self, ids: list[int]) -> list[int]:
-        count = len(self.names)
-        return [one for one in ids if one < count]
+        by_first: list[list[tuple[bytes, int]]] = [[] for _ in range(256)]
+        for number, data in enumerate(self.bytes):
+            if data:
+                by_first[data[0]].append((data, number))
+        for some in by_first:  # a part at a time: sorting keeps Python's lock
+            some.sort()
+        return [one[0] for some in by_first for one in some], [one[1] for some in by_first for one in some]
 
 
 class Growing:
