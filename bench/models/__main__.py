@@ -38,8 +38,24 @@ from archflow_plugins.local_models.generate import Generation, LanguageModel
 from archflow_plugins.local_models.host import Host
 from archflow_plugins.local_models.sample import Sampling
 
-WORDS = tuple(
-    "the gateway answers a question about the weather in a town near the sea and says how long it took".split()
+WORDS = (
+    *(
+        "the",
+        "gateway",
+        "answers",
+        "a",
+        "question",
+        "about",
+        "the",
+        "weather",
+        "in",
+        "a",
+        "town",
+        "near",
+        "the",
+        "sea",
+    ),
+    *("and", "says", "how", "long", "it", "took"),
 )
 SLOTS = {
     "city": {"type": "string", "maxLength": 20},

@@ -1,7 +1,8 @@
 """Texts to vectors: a sentence encoder in this process.
 
 Texts are sorted by length and run in groups of about the same, so that little is spent on padding. A vector is the
-mean of its tokens' last states, scaled to length 1, so the inner product of two is their cosine.
+mean of its tokens' last states, or the first one's where the model was trained so, scaled to length 1: the inner
+product of two is their cosine.
 
 Rule: everything here blocks and belongs in a thread; `host` sees to that.
 Rule: imports ctranslate2, numpy and tokenizers when a model is opened, not before.
@@ -55,6 +56,7 @@ class Embedder:
         entry = model.entry
         self.name = entry.name
         self.limit = entry.limits.max_tokens or 512
+        self._pooling = entry.pooling or "mean"
         try:
             self._tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
             self._encoder: Any = ctranslate2.Encoder(
@@ -154,11 +156,14 @@ class Embedder:
         import numpy as np
 
         states = self._states(texts)
-        lengths = np.array([len(one) for one in texts], dtype=np.int64)
-        there = (np.arange(states.shape[1])[None, :] < lengths[:, None]).astype(np.float32)
-        means = np.einsum("nld,nl->nd", states, there) / lengths[:, None].astype(np.float32)
-        norms = np.linalg.norm(means, axis=1, keepdims=True)
-        vectors: NDArray[Any] = (means / np.maximum(norms, 1e-12)).astype(np.float32)
+        if self._pooling == "mean":
+            lengths = np.array([len(one) for one in texts], dtype=np.int64)
+            there = (np.arange(states.shape[1])[None, :] < lengths[:, None]).astype(np.float32)
+            pooled = np.einsum("nld,nl->nd", states, there) / lengths[:, None].astype(np.float32)
+        else:
+            pooled = states[:, 0]
+        norms = np.linalg.norm(pooled, axis=1, keepdims=True)
+        vectors: NDArray[Any] = (pooled / np.maximum(norms, 1e-12)).astype(np.float32)
         return vectors
 
 

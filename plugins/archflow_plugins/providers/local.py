@@ -376,7 +376,6 @@ def _usage(generation: Generation) -> dict[str, int]:
 def _refuse_settings(config: ProviderConfig, ctx: CompileContext) -> None:
     """What other providers are told and a model in this process has no use for."""
     settings = {
-        "base_url": config.base_url,
         "access_key": config.access_key,
         "headers": config.headers,
         "http_host": config.http_host,

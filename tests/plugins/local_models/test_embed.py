@@ -46,6 +46,13 @@ def test_the_mean_leaves_padding_out():
     assert embedder().encode(["hello world"])[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-4)
 
 
+def test_the_first_token_where_the_model_was_trained_so(monkeypatch):
+    monkeypatch.setattr(embedder(), "_pooling", "cls")
+    tokens = embedder().tokenize(["hello world"])[0]
+    first = np.asarray(embedder()._encoder.forward_batch([tokens]).last_hidden_state)[0, 0]
+    assert embedder().encode(["hello world"])[0] == pytest.approx(first / np.linalg.norm(first), abs=1e-4)
+
+
 def test_long_texts_are_cut_or_windowed():
     long = " ".join(["hello"] * 100)
     tokens = embedder().tokenize([long])[0]
