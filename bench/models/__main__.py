@@ -276,6 +276,9 @@ async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row
             unit = "texts/s" if each == 1 else "tokens/s"
             rows.append(Row("host", f"{what}, {at_once} at once", total * each / took, unit))
             rows += loop_rows(f"{what}, {at_once} at once", lateness)
+    turn = iter(range(10**9))
+    _, lateness = await timed(lambda: embed() if next(turn) % 2 else answer(), 128, 64)
+    rows += loop_rows("texts and answers mixed, 64 at once", lateness)
     _, lateness = await timed(lambda: trio.sleep(0.05), 60, 1)
     rows += loop_rows("idle", lateness)
     embeds.release()
