@@ -98,7 +98,7 @@ def _yanis() -> Iterator[Set]:
         "test",
         [text for text in texts if share(text) >= 0.7],
         1,
-        "7 languages",
+        "several languages",
     )
 
 
@@ -242,12 +242,13 @@ def _home_assistant() -> Iterator[Set]:
     texts = []
     for language, number in (
         ("en", 500),
-        ("de", 100),
-        ("fr", 100),
-        ("es", 100),
-        ("it", 100),
-        ("nl", 60),
-        ("pt", 60),
+        ("de", 200),
+        ("fr", 200),
+        ("es", 200),
+        ("it", 200),
+        ("nl", 100),
+        ("pt", 150),
+        ("ro", 150),
     ):
         data = json.loads(read("home-assistant-intents", f"home_assistant_intents/data/{language}.json"))
         forms = [s for i in data["intents"].values() for block in i["data"] for s in block["sentences"]]
