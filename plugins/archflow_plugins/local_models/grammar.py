@@ -255,7 +255,7 @@ class Members(Rule):
         return (self._opening, self._between, self._closing, *(part for part, _ in self._members))
 
     def expand(self, state: State) -> Iterable[tuple[Frame, ...]]:
-        at, some = state  # type: ignore[misc]
+        at, some = _member_state(state)
         if at < 0:
             return (((self._opening, 0), (self, (0, False))),)
         found: list[tuple[Frame, ...]] = []
@@ -271,14 +271,14 @@ class Members(Rule):
         return found
 
     def left(self, state: State) -> float:
-        at, some = state  # type: ignore[misc]
+        at, some = _member_state(state)
         required = [part.least for part, needed in self._members[max(at, 0) :] if needed]
         commas = len(required) - (0 if some else 1) if required else 0
         opening = self._opening.least if at < 0 else 0
         return opening + sum(required) + commas * self._between.least + self._closing.least
 
     def finish(self, state: State) -> bytes:
-        at, some = state  # type: ignore[misc]
+        at, some = _member_state(state)
         parts = [self._opening.finish(0)] if at < 0 else []
         for part, needed in self._members[max(at, 0) :]:
             if needed:
@@ -287,6 +287,11 @@ class Members(Rule):
                 parts.append(part.finish(part.start()))
                 some = True
         return b"".join(parts) + self._closing.finish(0)
+
+
+def _member_state(state: State) -> tuple[int, bool]:
+    found: tuple[int, bool] = state  # type: ignore[assignment]
+    return found
 
 
 class Place:
@@ -370,8 +375,8 @@ class Grammar:
         for stack in stacks:
             if not stack:
                 continue
-            (part, state), rest = stack  # type: ignore[misc]
-            after = part.step(state, byte)  # type: ignore[union-attr]
+            (part, state), rest = stack
+            after = part.step(state, byte)  # type: ignore[attr-defined]
             if after is not None:
                 found.update(_reached(part, after, rest))  # type: ignore[arg-type]
         return self._place(frozenset(found)) if found else None
@@ -429,7 +434,7 @@ def _open(stack: Stack) -> Iterable[Stack]:
         if not one:
             yield one
             continue
-        (part, state), rest = one  # type: ignore[misc]
+        (part, state), rest = one
         if isinstance(part, Terminal):
             if part.left(state) < NEVER and any(True for _ in part.allowed(state)):
                 yield one
@@ -448,7 +453,7 @@ def _open(stack: Stack) -> Iterable[Stack]:
 def _stack_left(stack: Stack) -> float:
     left = 0.0
     while stack:
-        frame, stack = stack  # type: ignore[misc]
+        frame, stack = stack
         left += _left(frame)
     return left
 
@@ -456,6 +461,6 @@ def _stack_left(stack: Stack) -> float:
 def _stack_finish(stack: Stack) -> bytes:
     found: list[bytes] = []
     while stack:
-        (part, state), stack = stack  # type: ignore[misc]
-        found.append(part.finish(state))  # type: ignore[union-attr]
+        (part, state), stack = stack
+        found.append(part.finish(state))
     return b"".join(found)

@@ -46,10 +46,10 @@ _PLAIN = frozenset(range(0x20, 0x7F)) - {QUOTE, BACKSLASH}
 
 
 class _In(NamedTuple):
-    """Within a string, or before it: `where` says at what; `count` characters are complete."""
+    """Within a string, or before it: `where` says at what; `length` characters are complete."""
 
     where: str
-    count: int = 0
+    length: int = 0
     low: int = 0
     high: int = 0
     more: int = 0
@@ -78,9 +78,9 @@ class StringValue(Terminal):
                 return (QUOTE,)
             case "in":
                 found: set[int] = set()
-                if at.count >= self._low:
+                if at.length >= self._low:
                     found.add(QUOTE)
-                if self._high is None or at.count < self._high:
+                if self._high is None or at.length < self._high:
                     found |= _PLAIN | {BACKSLASH} | self._leads
                 return found
             case "escape":
@@ -105,22 +105,22 @@ class StringValue(Terminal):
                 if byte == QUOTE:
                     return _In("after")
                 if byte == BACKSLASH:
-                    return _In("escape", at.count)
+                    return _In("escape", at.length)
                 lead = _lead(byte)
                 if lead is None:
                     return self._one_more(at)
-                return _In("tail", at.count, *lead[0], lead[1])
+                return _In("tail", at.length, *lead[0], lead[1])
             case "escape":
-                return _In("hex", at.count, 0, 0, 3) if byte == 0x75 else self._one_more(at)
+                return _In("hex", at.length, 0, 0, 3) if byte == 0x75 else self._one_more(at)
             case "hex":
                 if at.more == 0:
                     return self._one_more(at)
-                return _In("hex", at.count, int(chr(byte), 16) if at.more == 3 else 0, 0, at.more - 1)
+                return _In("hex", at.length, int(chr(byte), 16) if at.more == 3 else 0, 0, at.more - 1)
             case _:
-                return self._one_more(at) if at.more == 0 else _In("tail", at.count, *_TAIL, at.more - 1)
+                return self._one_more(at) if at.more == 0 else _In("tail", at.length, *_TAIL, at.more - 1)
 
     def _one_more(self, at: _In) -> _In:
-        count = at.count + 1
+        count = at.length + 1
         return _In("in", min(count, self._low) if self._high is None else count)
 
     def done(self, state: State) -> bool:
@@ -134,7 +134,7 @@ class StringValue(Terminal):
         if at.where == "after":
             return 0
         part = {"before": 1, "in": 0, "escape": 1, "hex": at.more + 1, "tail": at.more + 1}[at.where]
-        count = at.count + (at.where in {"escape", "hex", "tail"})
+        count = at.length + (at.where in {"escape", "hex", "tail"})
         return part + max(0, self._low - count) + 1
 
     def finish(self, state: State) -> bytes:
@@ -148,7 +148,7 @@ class StringValue(Terminal):
             "hex": b"0" * (at.more + 1),
             "tail": bytes([at.low]) + b"\x80" * at.more,
         }[at.where]
-        count = at.count + (at.where in {"escape", "hex", "tail"})
+        count = at.length + (at.where in {"escape", "hex", "tail"})
         return part + b"x" * max(0, self._low - count) + b'"'
 
 
@@ -156,7 +156,7 @@ class _Matching(NamedTuple):
     """Within a string by pattern: the automaton's states, complete characters, and bytes of one that is not."""
 
     states: frozenset[int] | None
-    count: int = 0
+    length: int = 0
     held: bytes = b""
     closed: bool = False
 
@@ -227,7 +227,7 @@ class PatternValue(Terminal):
     def _after(self, at: _Matching, code: int) -> _Matching | None:
         assert at.states is not None  # noqa: S101 - asked by _find_steps
         after = self._automaton.step(at.states, code)
-        count = 0 if self._high is None else at.count + 1
+        count = 0 if self._high is None else at.length + 1
         left = math.inf if self._high is None else self._high - count
         missing = self._automaton.missing(after)
         return _Matching(after, count) if after and missing < math.inf and missing <= left else None
@@ -402,8 +402,7 @@ class NumberValue(Terminal):
         if (not (before + after).isdigit() and (before or after)) or b"." in after:
             return None
         if (
-            (before.startswith(b"0")
-            and len(before) > 1)
+            (before.startswith(b"0") and len(before) > 1)
             or (point and not before)
             or len(before) > self._digits
         ):
