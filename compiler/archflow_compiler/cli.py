@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from archflow_compiler.models_cli import models
+
 if TYPE_CHECKING:
     from archflow_compiler.driver import Outcome
     from archflow_compiler.source import Source
@@ -107,6 +109,9 @@ class _Archc(click.Group):
 def main(context: click.Context, form: Format, colour: bool | None) -> None:
     """Compile arch_config.yaml into graph.bin, the routing graph that archrun executes."""
     context.obj = Output(form, colour)
+
+
+main.add_command(models)
 
 
 def _config_file(file: Path | None) -> Path:

@@ -19,6 +19,7 @@ from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
 from archflow_engine.plan import ListenerPlan, Plan
+from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
 from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Store, Tracer, compiled_type
@@ -81,15 +82,19 @@ class _Binder:
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
         self._stores: dict[ir.Use, Store] = {}
-        self._upstreams: list[tuple[ir.Upstream, Provider, Pool, str]] = []
+        self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
 
     async def bind(self) -> None:
         graph, plan = self._graph, self.plan
         dialects = {name: await self._dialect(name) for name in graph.dialects}
         for upstream in graph.upstreams:
             provider = await self._open(upstream.use, Provider, upstream.name)
-            pool, authority = self._pool(upstream)
-            self._upstreams.append((upstream, provider, pool, authority))
+            if provider.in_process:
+                local = LocalPool(plan.hub, upstream.name, provider)
+                plan.pools.append(local)
+                self._upstreams.append((upstream, Asked(provider), local, ""))
+            else:
+                self._upstreams.append((upstream, provider, *self._pool(upstream)))
         runners = [await self._runner(node) for node in graph.nodes]
         for node, runner in zip(graph.nodes, runners, strict=True):
             runner.edges.update(

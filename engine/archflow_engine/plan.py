@@ -22,6 +22,7 @@ from archflow_schema.graph import Graph, Limits, Listener
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_engine.upstream.local import LocalPool
     from archflow_engine.upstream.pool import Pool
 
 _JSON = b"application/json"
@@ -101,7 +102,7 @@ class Plan:
         self.hub = hub
         self.metrics = metrics
         self.listeners: dict[tuple[str, int], ListenerPlan] = {}
-        self.pools: list[Pool] = []
+        self.pools: list[Pool | LocalPool] = []
         self.kinds: list[Kind] = []
         self.live = 0
         self.idle = trio.Event()

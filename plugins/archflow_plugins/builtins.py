@@ -9,10 +9,12 @@ from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
+from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Provider, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
+from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.tracers.access_log import AccessLog
@@ -25,8 +27,13 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 
 @hookimpl
+def archflow_register_guards() -> list[type[Guard]]:
+    return [JailbreakGuard]
+
+
+@hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
-    return [OpenAICompatible, Anthropic, AzureOpenAI]
+    return [OpenAICompatible, Anthropic, AzureOpenAI, Local]
 
 
 @hookimpl

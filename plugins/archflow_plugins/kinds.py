@@ -17,7 +17,7 @@ Rule: sync methods never block. A kind that must wait says so by implementing th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from msgspec import Raw, Struct
 
@@ -241,17 +241,36 @@ class UpstreamRequest(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
 
 
+class Reply(Protocol):
+    """Where a provider in this process writes its reply."""
+
+    def head(
+        self,
+        status: int,
+        content_type: str,
+        *,
+        length: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Begin the reply; `length` where the whole body's is known. Goes out with the first bytes of the body."""
+
+    async def send(self, data: bytes) -> None:
+        """More of the body. Blocks while the client is slow."""
+
+
 class Provider(Kind):
-    """Who serves a model: URL, path, auth, headers.
+    """Who serves a model: URL, path, auth, headers. Or the model itself, in this process.
 
     Attributes:
         vendors: the model prefixes it serves.
         static: True when `request` depends only on dialect and model, so that the engine prepares it once.
+        in_process: True when it implements `answer` rather than `request`; `url` is then only for people to read.
     """
 
     vendors: ClassVar[tuple[str, ...]] = ()
     config: ClassVar[type[Struct]] = ProviderConfig
     static: ClassVar[bool] = True
+    in_process: ClassVar[bool] = False
 
     @classmethod
     def url(cls, compiled: Any) -> Text:
@@ -273,6 +292,14 @@ class Provider(Kind):
 
     def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
         """The headers that carry a client's own key, in the form that this upstream takes."""
+        raise NotImplementedError
+
+    async def answer(self, dialect: str, model: str, body: bytes, reply: Reply) -> None:
+        """Answer a request from here; returning ends the reply. Blocks while it does; cancelled when the client leaves.
+
+        Raises:
+            UpstreamError: there will be no (more) reply. What is the client's mistake is a reply, not an exception.
+        """
         raise NotImplementedError
 
 

@@ -5,6 +5,7 @@ import pytest
 from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import check_kind
+from local_world import cache
 
 REGISTRY = Registry.load()
 
@@ -19,6 +20,7 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_completions": [{}],
     "dialect.openai_embeddings": [{}],
     "dialect.anthropic_messages": [{}],
+    "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "provider.openai_compatible": [
         provider("openai"),
         provider("groq", headers=(("x-team", "$KEY"),)),
@@ -27,6 +29,10 @@ CASES: dict[str, list[dict[str, object]]] = {
     ],
     "provider.anthropic": [provider("anthropic"), provider("claude", base_url="https://host/api")],
     "provider.azure_openai": [provider("azure_openai", base_url="https://mine.openai.azure.com")],
+    "provider.local": [
+        {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}
+        for name in ("tiny-chat", "tiny-embed")
+    ],
     "store.memory": [{}, {"config": {"max_keys": 3}}],
     "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
     "tracer.otlp": [{"config": {"endpoint": "http://127.0.0.1:1", "timeout": 0.05}}],
@@ -43,7 +49,9 @@ def test_every_built_in_kind_has_a_case():
 @pytest.mark.parametrize(
     ("dotted", "case"), [(dotted, case) for dotted, cases in CASES.items() for case in cases], ids=str
 )
-def test_contract(dotted, case, tmp_path):
+def test_contract(dotted, case, tmp_path, monkeypatch):
+    if dotted in {"provider.local", "guard.jailbreak"}:
+        monkeypatch.setenv("ARCHFLOW_CACHE", str(cache().folder))
     config = case.get("config")
     if isinstance(config, dict) and config.get("path") == "FILE":
         config = {**config, "path": str(tmp_path / "access.log")}

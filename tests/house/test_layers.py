@@ -13,7 +13,11 @@ from house_tree import ROOT, imports, modules, name
 OURS = {"archflow_schema", "archflow_plugins", "archflow_compiler", "archflow_engine"}
 EVERYWHERE = {"msgspec", "trio"}
 PLACES = {
-    "click": ("compiler/archflow_compiler/cli.py", "engine/archflow_engine/cli.py"),
+    "click": (
+        "compiler/archflow_compiler/cli.py",
+        "compiler/archflow_compiler/models_cli.py",
+        "engine/archflow_engine/cli.py",
+    ),
     "ctranslate2": ("plugins/archflow_plugins/local_models/",),
     "faiss": ("plugins/archflow_plugins/local_models/",),
     "h2": ("engine/archflow_engine/",),
@@ -21,11 +25,14 @@ PLACES = {
     "hypercorn": ("engine/archflow_engine/",),
     "hyperframe": ("engine/archflow_engine/",),
     "hpack": ("engine/archflow_engine/",),
+    "huggingface_hub": ("plugins/archflow_plugins/local_models/sources.py",),
+    "numpy": ("plugins/archflow_plugins/local_models/",),
     "opentelemetry": ("plugins/archflow_plugins/tracers/",),
     "packaging": ("compiler/archflow_compiler/",),
     "pluggy": ("plugins/archflow_plugins/hookspecs.py", "plugins/archflow_plugins/registry.py"),
     "ruamel": ("compiler/archflow_compiler/source.py",),
     "structlog": ("engine/archflow_engine/log.py",),
+    "tokenizers": ("plugins/archflow_plugins/local_models/",),
     "watchfiles": ("engine/archflow_engine/",),
 }
 

@@ -6,7 +6,7 @@ Each model has one dispatch node, shared by all listeners; a rate limit stands b
 from __future__ import annotations
 
 from archflow_compiler.lower.draft import Draft, edges
-from archflow_compiler.passes.models import Model
+from archflow_compiler.passes.models import Model, elsewhere
 from archflow_compiler.tree import Path
 from archflow_plugins.kinds import ProviderConfig
 from archflow_plugins.providers.table import find
@@ -99,6 +99,8 @@ class Providers:
         at: Path = ("model_providers", model.index)
         interface = find(provider.provider_interface or "")
         kind = draft.registry.provider(model.vendor, interface.name if interface else "")
+        if kind is not None and kind.in_process and elsewhere(provider):
+            kind = draft.registry.provider(interface.name if interface else "")
         if kind is None:
             draft.unit.error(
                 "unknown-provider",

@@ -130,13 +130,20 @@ def resolve(unit: Unit, registry: Registry) -> Names:
     return names
 
 
-def _served(registry: Registry) -> frozenset[str]:
-    """The vendors that the provider kinds of plugins serve, beside those of the table."""
+def _served(registry: Registry) -> dict[str, bool]:
+    """The vendors that the provider kinds of plugins serve, and whether in the gateway's own process."""
     kinds = registry.family("provider").values()
-    return frozenset(vendor for kind in kinds if issubclass(kind, Provider) for vendor in kind.vendors)
+    return {
+        vendor: kind.in_process for kind in kinds if issubclass(kind, Provider) for vendor in kind.vendors
+    }
 
 
-def _model(unit: Unit, index: int, provider: ModelProvider, served: frozenset[str]) -> Model | None:
+def elsewhere(provider: ModelProvider) -> bool:
+    """Whether a prefix that is served in this process is, here, the user's name for somebody else's server."""
+    return bool(provider.base_url or provider.provider_interface)
+
+
+def _model(unit: Unit, index: int, provider: ModelProvider, served: dict[str, bool]) -> Model | None:
     at = ("model_providers", index)
     text = provider.model
     prefix, slash, model_id = text.partition("/")
@@ -160,7 +167,7 @@ def _model(unit: Unit, index: int, provider: ModelProvider, served: frozenset[st
         )
         return None
     vendor = find(prefix)
-    if vendor is not None or prefix not in served:
+    if vendor is not None or prefix not in served or (served[prefix] and elsewhere(provider)):
         _interface(unit, provider, prefix, vendor, at)
     _base_url(unit, provider, at)
     wildcard = model_id == "*"

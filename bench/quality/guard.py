@@ -1,0 +1,79 @@
+"""The jailbreak guard on every test set: recall, false alarms, accuracy, area, with 95 % intervals.
+
+Proves: what the head that is installed does on texts that it did not learn from, near copies removed, through the same
+windows, n-grams and embeddings as in the gateway.
+Does not prove: that an attacker who knows the guard cannot pass it, nor how it does on languages and attacks that
+these sets lack; where a set says "a source not trained on", that figure is the one to trust.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sets
+from figures import area, recall_at, share
+from vectors import Vectors
+
+from archflow_plugins.guards.jailbreak import HEAD, RATE, JailbreakConfig, card, threshold_for
+from archflow_plugins.guards.windows import windows
+from archflow_plugins.local_models.classifier import Classifier, choose
+
+
+def scores(texts: tuple[str, ...], head: Classifier, vectors: Vectors) -> np.ndarray:
+    """The score of each text, computed as the guard does."""
+    most = JailbreakConfig().windows
+    plans, wanted = [], []
+    for text in texts:
+        pieces = windows(text)
+        table = head.ngrams(pieces)
+        chosen = choose(table.tolist(), most)
+        plans.append((len(pieces), table[chosen], len(wanted)))
+        wanted += [pieces[at] for at in chosen]
+    rows = vectors(wanted)
+    return np.array(
+        [
+            head.judge(table, rows[at : at + len(table)], number) if number else 0.0
+            for number, table, at in plans
+        ]
+    )
+
+
+def table(vectors: Vectors, *, chat: bool) -> list[str]:
+    """The lines of the table.
+
+    Args:
+        vectors: texts to vectors.
+        chat: also count on ShareGPT, which is fetched for it.
+    """
+    installed = card()
+    head = Classifier((HEAD / "weights.npz").read_bytes(), installed.sha256)
+    usual = threshold_for(RATE, installed.thresholds)
+    loose = threshold_for(0.03, installed.thresholds)
+    tests = [one for one in sets.load() if one.split == "test"]
+    if chat:
+        tests.append(sets.sharegpt())
+    lines = [
+        f"threshold {usual:.3f} (the default: 1 % false positives where it was calibrated), {loose:.3f} (3 %), and 0.5",
+        "",
+        "| set | texts | at the default | at 3 % | at 0.5 | area, recall at 1 % of its own |",
+        "|---|--:|---|---|---|---|",
+    ]
+    for one in tests:
+        labels, found = np.array(one.labels), scores(one.texts, head, vectors)
+        cells = [_cell(found >= bar, labels) for bar in (usual, loose, 0.5)]
+        both = 0 < labels.sum() < len(labels)
+        last = f"{area(found, labels)}; {recall_at(found, labels, 0.01)}" if both else ""
+        name = f"{one.name} ({one.note})" if one.note else one.name
+        lines.append(f"| {name} | {len(labels)} | {' | '.join(cells)} | {last} |")
+    return lines
+
+
+def _cell(denied: np.ndarray, labels: np.ndarray) -> str:
+    attacks, innocent = denied[labels == 1], denied[labels == 0]
+    parts = []
+    if len(attacks) and len(innocent):
+        parts.append(f"accuracy {share(int((denied == (labels == 1)).sum()), len(labels))}")
+    if len(attacks):
+        parts.append(f"recall {share(int(attacks.sum()), len(attacks))}")
+    if len(innocent):
+        parts.append(f"false alarms {share(int(innocent.sum()), len(innocent))}")
+    return "<br>".join(parts)

@@ -1,0 +1,266 @@
+"""Train the head of the jailbreak guard, and write it beside the guard.
+
+    python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 512] [--epochs 30]
+
+Everything in the splits `train` and `calibrate` is learned from. How the two halves mix, how windows become a
+document, and which threshold gives which rate of false positives is fitted on scores by cross-fitting: each text is
+scored by a head that saw neither it nor any text that begins with the same three words.
+
+Rule: no text of a test split is read here, but to remove what is near it.
+Rule: the same data, versions and seed give the same weights, up to the order of additions in the linear algebra.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import hashlib
+import io
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import sets
+from packages import PACKAGES
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from vectors import Vectors
+
+from archflow_plugins.guards.windows import windows
+from archflow_plugins.local_models.classifier import TOP
+from archflow_plugins.local_models.ngrams import BUCKETS, buckets
+
+HEAD = Path(__file__).parents[2] / "plugins/archflow_plugins/guards/jailbreak_head"
+FOLDS = 4
+MOST = 8
+"""Windows of one training text; of a longer one, evenly spaced ones."""
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+
+
+class Rows(msgspec.Struct):
+    """The windows of the training texts: which text each is of, its features; and of the texts label, fold, source."""
+
+    text: np.ndarray
+    embeddings: np.ndarray
+    ngrams: sparse.csr_matrix
+    labels: np.ndarray
+    folds: np.ndarray
+    sources: list[str]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """A long text counts more than a short one, and each of its windows less; the hardest source counts thrice."""
+        hard = np.char.startswith(np.array(self.sources), "neuralchemy")[self.text]
+        return np.where(hard, 3.0, 1.0) / np.sqrt(np.bincount(self.text)[self.text])
+
+
+class Fitted(msgspec.Struct):
+    """A trained pair of halves."""
+
+    ngrams: LogisticRegression
+    nets: list[MLPClassifier]
+
+    def logits(self, rows: Rows, where: np.ndarray) -> np.ndarray:
+        """What both halves say of some windows, one column each."""
+        table = rows.ngrams[where] @ self.ngrams.coef_[0] + self.ngrams.intercept_[0]
+        return np.stack([table, np.mean([_outputs(net, rows.embeddings[where]) for net in self.nets], 0)], 1)
+
+
+def _outputs(net: MLPClassifier, embeddings: np.ndarray) -> np.ndarray:
+    hidden = np.maximum(embeddings @ net.coefs_[0] + net.intercepts_[0], 0)
+    return (hidden @ net.coefs_[1] + net.intercepts_[1])[:, 0]
+
+
+def spaced(pieces: list[str], most: int) -> list[str]:
+    """At most so many of the pieces, from the first to the last."""
+    if len(pieces) <= most:
+        return pieces
+    return [pieces[round(at * (len(pieces) - 1) / (most - 1))] for at in range(most)]
+
+
+def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
+    """The features of every window of the training texts."""
+    pieces: list[str] = []
+    text, labels, folds, sources = [], [], [], []
+    for one in learned:
+        for content, label in zip(one.texts, one.labels, strict=True):
+            found = spaced(windows(content), MOST)
+            if not found:
+                continue
+            text += [len(labels)] * len(found)
+            pieces += found
+            labels.append(label)
+            folds.append(int(sets.share(" ".join(content.lower().split()[:3])) * FOLDS))
+            sources.append(one.name)
+    held = [buckets(piece) for piece in pieces]
+    values = [np.full(len(one), 1 / np.sqrt(max(1, len(one))), np.float32) for one in held]
+    starts = np.concatenate([[0], np.cumsum([len(one) for one in held])])
+    ngrams = sparse.csr_matrix(
+        (np.concatenate(values), np.concatenate(held), starts), shape=(len(held), BUCKETS)
+    )
+    return Rows(np.array(text), vectors(pieces), ngrams, np.array(labels), np.array(folds), sources)
+
+
+def fit(rows: Rows, where: np.ndarray, nets: int, hidden: int, epochs: int) -> Fitted:
+    """Train on some of the windows."""
+    labels, weights = rows.labels[rows.text[where]], rows.weights[where]
+    table = LogisticRegression(C=50, max_iter=300, solver="liblinear", random_state=0)
+    table.fit(rows.ngrams[where], labels, sample_weight=weights)
+    trained = []
+    for seed in range(nets):
+        net = MLPClassifier((hidden,), alpha=1e-3, batch_size=256, max_iter=epochs, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is meant to stop before it has converged
+            trained.append(net.fit(rows.embeddings[where], labels, sample_weight=weights))
+    return Fitted(table, trained)
+
+
+def _spans(text: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(text)) + 1
+    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(text)], strict=True))
+
+
+def mixed(rows: Rows, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mix of the halves, the pool of the windows, and each text's logit."""
+    spans = _spans(rows.text)
+    long = np.array([end - start > 1 for start, end in spans])
+    top = np.array([start + int(logits[start:end].sum(1).argmax()) for start, end in spans])
+    first = LogisticRegression(C=10).fit(logits[top], rows.labels)
+    mix = np.array([first.intercept_[0], *first.coef_[0]])
+    single = mix[0] + logits @ mix[1:]
+    features = np.array([_features(single[start:end]) for start, end in spans])
+    weights = np.ones(len(spans))
+    for kind in (False, True):
+        for label in (0, 1):
+            some = (long == kind) & (rows.labels == label)
+            weights[some] = (0.5 if not kind else 0.25) * len(spans) / some.sum()
+    second = LogisticRegression(C=10).fit(features, rows.labels, sample_weight=weights)
+    pool = np.array([second.intercept_[0], *second.coef_[0]])
+    return mix, pool, pool[0] + features @ pool[1:]
+
+
+def _features(single: np.ndarray) -> tuple[float, float, float]:
+    top = np.sort(single)[::-1][:TOP]
+    return float(top[0]), float(top.mean()), float(np.log(len(single)))
+
+
+def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
+    """For each rate the score above which so many of the benign texts lie, every source counting the same."""
+    sources = np.array(rows.sources)
+    groups = [scores[(sources == name) & (rows.labels == 0)] for name in sorted(set(rows.sources))]
+    groups = [np.sort(group) for group in groups if len(group) >= 50]
+    found = {}
+    for rate in RATES:
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            above = np.mean([1 - np.searchsorted(group, middle) / len(group) for group in groups])
+            low, high = (middle, high) if above > rate else (low, middle)
+        found[rate] = round(high, 6)
+    return found
+
+
+def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray) -> bytes:
+    """The weights as an npz: the table in 8 bits, the networks in 16."""
+    table = fitted.ngrams.coef_[0]
+    scale = float(np.abs(table).max() / 127)
+    out = io.BytesIO()
+    np.savez_compressed(
+        out,
+        ngrams=np.round(table / scale).astype(np.int8),
+        ngrams_scale=np.float32(scale),
+        ngrams_bias=np.float32(fitted.ngrams.intercept_[0]),
+        first=np.stack([net.coefs_[0] for net in fitted.nets]).astype(np.float16),
+        first_bias=np.stack([net.intercepts_[0] for net in fitted.nets]).astype(np.float16),
+        second=np.stack([net.coefs_[1][:, 0] for net in fitted.nets]).astype(np.float16),
+        second_bias=np.array([net.intercepts_[1][0] for net in fitted.nets], np.float32),
+        mix=mix.astype(np.float32),
+        pool=pool.astype(np.float32),
+    )
+    return out.getvalue()
+
+
+def main() -> None:
+    """Train and write."""
+    parser = argparse.ArgumentParser(description="Train the head of the jailbreak guard.")
+    parser.add_argument("--out", type=Path, default=HEAD)
+    parser.add_argument("--nets", type=int, default=3)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--epochs", type=int, default=30)
+    options = parser.parse_args()
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr)
+
+    data, lost = sets.apart(sets.load())
+    learned = [one for one in data if one.split != "test"]
+    tell(
+        f"{sum(len(one.texts) for one in learned)} texts to learn from, {sum(lost.values())} near others removed"
+    )
+    vectors = Vectors()
+    rows = rows_of(learned, vectors)
+    tell(f"{len(rows.text)} windows of {len(rows.labels)} texts, {rows.labels.mean():.1%} attacks")
+    logits = np.zeros((len(rows.text), 2))
+    for fold in range(FOLDS):
+        away = rows.folds[rows.text] == fold
+        fitted = fit(rows, np.flatnonzero(~away), 1, options.hidden, options.epochs)
+        logits[away] = fitted.logits(rows, np.flatnonzero(away))
+        tell(f"fold {fold + 1} of {FOLDS}")
+    mix, pool, documents = mixed(rows, logits)
+    scores = 1 / (1 + np.exp(-documents))
+    fitted = fit(rows, np.arange(len(rows.text)), options.nets, options.hidden, options.epochs)
+    tell("trained on all")
+    weights = pack(fitted, mix, pool)
+    card = {
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "embedder": vectors.model.entry.name,
+        "embedder_sha256": vectors.model.entry.sha256,
+        "thresholds": {f"{rate:g}": score for rate, score in thresholds(rows, scores).items()},
+        "cross_fitted": _cross_fitted(rows, scores),
+        "data": [
+            {
+                "set": one.name,
+                "package": _named(one.package),
+                "split": one.split,
+                "texts": len(one.texts),
+                "attacks": sum(one.labels),
+                "removed": lost[one.name],
+                "sha256": hashlib.sha256("\0".join(one.texts).encode("utf-8", "surrogatepass")).hexdigest(),
+            }
+            for one in data
+        ],
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "weights.npz").write_bytes(weights)
+    text = msgspec.json.format(msgspec.json.encode(card), indent=2)
+    (options.out / "head.json").write_bytes(text + b"\n")
+    tell(f"wrote {options.out}: {len(weights):,} bytes")
+
+
+def _named(package: str) -> str:
+    known = PACKAGES.get(package)
+    return f"{known.name} {known.version} ({known.licence})" if known else f"{package} (this project)"
+
+
+def _cross_fitted(rows: Rows, scores: np.ndarray) -> dict[str, float]:
+    """What the cross-fitted scores say of the two largest sources, for choosing settings without the tests."""
+    sources, out = np.array(rows.sources), {}
+    for name in ("s-labs", "neuralchemy"):
+        some = np.char.startswith(sources, name)
+        own, labels = scores[some], rows.labels[some]
+        out[f"{name} accuracy at 0.5"] = round(float(((own >= 0.5) == labels).mean()), 4)
+        bar = np.sort(own[labels == 0])[int(np.ceil(0.99 * (labels == 0).sum())) - 1]
+        out[f"{name} recall at 1 %"] = round(float((own[labels == 1] > bar).mean()), 4)
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""`archc models`: the local models, what is there of them, and how they get there.
+
+Rule: the work is done by archflow_plugins.local_models; here are words, bars and exit codes.
+Rule: progress goes to standard error and only to a terminal; what a command found goes to standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, assert_never
+
+import click
+from msgspec import Struct, json
+
+from archflow_schema.errors import ArchflowError
+
+if TYPE_CHECKING:
+    from archflow_plugins.local_models.cache import Cache, Model
+    from archflow_plugins.local_models.catalogue import Entry, Quantization, Role, Source
+    from archflow_plugins.local_models.sources import Progress
+
+Form = Literal["text", "json"]
+ROLES = ("embedder", "guard", "language_model", "entailment")
+BAR = 24
+STAGES = {"fetch": "fetching", "check": "checking", "convert": "converting"}
+_QUANTIZATION = click.option(
+    "--quantization",
+    type=click.Choice(["int8", "float32"]),
+    default="int8",
+    show_default=True,
+    help="How matrices are stored: int8 is smaller and faster, float32 exact.",
+)
+_FORCE = click.option("--force", is_flag=True, help="Make it anew although it is there.")
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A model as `list`, `pull` and `convert` tell it to machines.
+
+    Attributes:
+        name: as a configuration asks for it, behind `local/`.
+        state: `ready`, or `not pulled`.
+        source: where its weights come from, in words.
+        size: bytes on disk; 0 where it is not there.
+    """
+
+    name: str
+    role: str
+    state: str
+    quantization: str = ""
+    architecture: str = ""
+    licence: str = ""
+    source: str = ""
+    folder: str = ""
+    digest: str = ""
+    size: int = 0
+    summary: str = ""
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What `verify` found of a model.
+
+    Attributes:
+        problems: in words; none if it is whole.
+    """
+
+    name: str
+    quantization: str
+    digest: str
+    folder: str
+    problems: tuple[str, ...]
+
+
+def _written(context: click.Context, _: click.Parameter, form: Form | None) -> None:
+    """Take `--format` of the group or of a command; what stands last holds."""
+    told = form or context.obj
+    context.obj = "json" if getattr(told, "form", told) == "json" else "text"
+
+
+_FORMAT = click.option(
+    "--format", type=click.Choice(["text", "json"]), expose_value=False, is_eager=True, callback=_written,
+    help="How findings are written.  [default: what archc was told]",
+)  # fmt: skip
+
+
+@click.group()
+@_FORMAT
+def models() -> None:
+    """The models that run in the gateway's own process: which there are, which are here.
+
+    They lie in a folder of this user's cache; ARCHFLOW_CACHE names another one.
+    """
+
+
+@models.command("list")
+@_FORMAT
+@click.pass_obj
+def list_(form: Form) -> None:
+    """List the catalogue and the models of your own."""
+    cache = _cache()
+    with _told():
+        rows = _rows(cache)
+    if form == "json":
+        _json(rows)
+        return
+    for row in rows:
+        state = f"{row.state} ({row.quantization}, {row.size / 1e6:.0f} MB)" if row.folder else row.state
+        click.echo(
+            f"{row.name:<24} {row.role:<15} {state:<24} {row.licence or 'no licence stated':<14} {row.source}"
+        )
+        if row.summary:
+            click.echo(f"{'':<24} {row.summary}")
+    click.echo(f"\nin {cache.folder}")
+
+
+@models.command()
+@_FORMAT
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_QUANTIZATION
+@_FORCE
+@click.pass_obj
+def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: bool) -> None:
+    """Fetch and convert models of the catalogue, where they are not there yet.
+
+    A pull that broke off goes on where it was: what was fetched whole is not fetched again.
+    """
+    cache = _cache()
+    made = []
+    for name in names:
+        with _told(), _bar() as tell:
+            made.append(cache.ensure(cache.find(name), tell, quantization, force=force))
+        _ready(form, made[-1])
+    if form == "json":
+        _json([_row(model) for model in made])
+
+
+@models.command()
+@_FORMAT
+@click.argument("source", metavar="PATH|hf:OWNER/NAME")
+@click.option("--name", help="What to call it.  [default: after the file]")
+@click.option(
+    "--role", type=click.Choice(ROLES), help="What it is for.  [default: found out from its architecture]"
+)
+@click.option(
+    "--revision", default="main", show_default=True, help="Of a hub's repository: a commit, tag or branch."
+)
+@click.option("--file", "file", default="", help="Of a hub's repository: one file, such as a .gguf.")
+@click.option("--licence", default="", help="The licence of the model, for the record (an SPDX expression).")
+@_QUANTIZATION
+@_FORCE
+@click.pass_obj
+def convert(
+    form: Form, source: str, name: str | None, role: Role | None, revision: str, file: str, licence: str,
+    quantization: Quantization, force: bool,
+) -> None:  # fmt: skip
+    """Convert a model of your own, so that a configuration can say local/NAME.
+
+    PATH is a .gguf, .safetensors or .onnx file, or a folder with one or with a CTranslate2 model. hf:OWNER/NAME is a
+    repository of the Hugging Face hub and needs `pip install 'archflow[hub]'`.
+    """
+    from archflow_plugins.local_models.catalogue import Hub, Local
+
+    cache = _cache()
+    repository = source.removeprefix("hf:") if source.startswith("hf:") else ""
+    found: Source = (
+        Hub(repository=repository, revision=revision, file=file)
+        if repository
+        else Local(path=str(Path(source).expanduser().absolute()))
+    )
+    called = name or _called(Path(file or repository or source))
+    with _told(), _bar() as tell:
+        model = cache.adopt(found, called, role, tell, quantization, licence=licence, force=force)
+    _ready(form, model)
+    if form == "json":
+        _json([_row(model)])
+
+
+@models.command()
+@_FORMAT
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_obj
+def verify(form: Form, names: tuple[str, ...]) -> None:
+    """Read every byte of the models that are here, and say what was changed. Ends with 1 if anything was."""
+    cache = _cache()
+    verdicts = []
+    with _told():
+        wanted = {cache.find(name).name for name in names}
+        there = [model for model in cache.installed() if not wanted or model.entry.name in wanted]
+        for missing in wanted - {model.entry.name for model in there}:
+            raise click.ClickException(f"the model {missing} is not here: `archc models pull {missing}`")
+        for model in there:
+            with _bar() as tell:
+                problems = cache.verify(model, tell)
+            verdicts.append(
+                Verdict(
+                    name=model.entry.name,
+                    quantization=model.manifest.asked,
+                    digest=model.digest,
+                    folder=str(model.folder),
+                    problems=problems,
+                )
+            )
+    if form == "json":
+        _json(verdicts)
+    for verdict in verdicts if form == "text" else ():
+        state = "is not what was made" if verdict.problems else f"is whole, sha256 {verdict.digest[:16]}"
+        click.echo(f"{verdict.name} ({verdict.quantization}) {state}")
+        for problem in verdict.problems:
+            click.echo(f"  {problem}")
+        if verdict.problems:
+            click.echo(f"  next: archc models pull {verdict.name} --force")
+    if any(verdict.problems for verdict in verdicts):
+        raise SystemExit(1)
+
+
+@models.command()
+@_FORMAT
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.pass_obj
+def remove(form: Form, names: tuple[str, ...]) -> None:
+    """Delete models, and what was fetched for them."""
+    cache = _cache()
+    freed = 0
+    with _told():
+        for name in names:
+            freed += cache.remove(name)
+    if form == "json":
+        _json({"removed": names, "freed": freed})
+    else:
+        click.echo(f"removed {', '.join(names)}: {freed / 1e6:.0f} MB are free again", err=True)
+
+
+@models.command()
+@_FORMAT
+@click.argument("name", required=False)
+@_QUANTIZATION
+@click.pass_obj
+def path(form: Form, name: str | None, quantization: Quantization) -> None:
+    """Print the folder of a model, or of the cache."""
+    cache = _cache()
+    folder = cache.folder
+    if name:
+        with _told():
+            model = cache.get(cache.find(name), quantization)
+        if model is None:
+            raise click.ClickException(
+                f"the model {name} ({quantization}) is not here: `archc models pull {name}`"
+            )
+        folder = model.folder
+    if form == "json":
+        _json({"path": str(folder)})
+    else:
+        click.echo(str(folder))
+
+
+# words, bars, exit codes
+
+
+def _cache() -> Cache:
+    from archflow_plugins.local_models.cache import Cache
+
+    with _told():
+        return Cache()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what archflow raises on purpose into an error of the command."""
+    try:
+        yield
+    except ArchflowError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    """A line that shows how far a model is; nothing where nobody watches."""
+    watched = sys.stderr.isatty()
+    shown = ""
+
+    def tell(progress: Progress) -> None:
+        nonlocal shown
+        line = bar(progress)
+        if watched and line != shown:
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+            shown = line
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def bar(progress: Progress) -> str:
+    """Progress as one line."""
+    words = f"{progress.name}: {STAGES[progress.stage]}"
+    if not progress.total:
+        return words
+    part = min(progress.done / progress.total, 1.0)
+    filled = int(part * BAR)
+    return f"{words} [{'#' * filled}{'.' * (BAR - filled)}] {part:4.0%}"
+
+
+def _ready(form: Form, model: Model) -> None:
+    if form == "text":
+        click.echo(
+            f"local/{model.entry.name} is ready: {model.manifest.architecture}, {model.manifest.quantization}, "
+            f"{model.size / 1e6:.0f} MB, sha256 {model.digest[:16]}",
+            err=True,
+        )
+
+
+def _called(path: Path) -> str:
+    """A name made of a file's or folder's."""
+    stem = path.name if path.suffix.lower() not in {".gguf", ".safetensors", ".onnx"} else path.stem
+    kept = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in stem.lower())
+    while "--" in kept:
+        kept = kept.replace("--", "-")
+    return kept.strip("._-")[:64] or "model"
+
+
+def _rows(cache: Cache) -> list[Row]:
+    there = cache.installed()
+    names = {model.entry.name for model in there}
+    rows = [_row(model) for model in there]
+    rows += [
+        Row(
+            name=entry.name,
+            role=entry.role,
+            state="not pulled",
+            architecture=entry.architecture,
+            licence=entry.licence,
+            source=_origin(entry),
+            summary=entry.summary,
+        )
+        for entry in cache.known().values()
+        if entry.name not in names
+    ]
+    return sorted(rows, key=lambda row: (row.name, row.quantization))
+
+
+def _row(model: Model) -> Row:
+    entry = model.entry
+    return Row(
+        name=entry.name,
+        role=entry.role,
+        state="ready",
+        quantization=model.manifest.asked,
+        architecture=entry.architecture,
+        licence=entry.licence,
+        source=_origin(entry),
+        folder=str(model.folder),
+        digest=model.digest,
+        size=model.size,
+        summary=entry.summary,
+    )
+
+
+def _origin(entry: Entry) -> str:
+    from archflow_plugins.local_models.catalogue import Hub, Local, Package
+
+    source = entry.source
+    if isinstance(source, Package):
+        return f"package {source.distribution} {source.version}"
+    if isinstance(source, Local):
+        return source.path
+    if isinstance(source, Hub):
+        return f"hf:{source.repository}@{source.revision}"
+    assert_never(source)
+
+
+def _json(value: object) -> None:
+    click.echo(json.format(json.encode(value), indent=2).decode())

@@ -1,0 +1,237 @@
+"""The jailbreak guard: denies a conversation in which the user tries to talk a model out of its instructions.
+
+A head of our own judges every turn of the user: hashed n-grams of each window, and small networks over the embedding
+of the windows that the n-grams find most suspicious. What it learned from, its figures and its weaknesses stand in
+jailbreak_head/README.md.
+
+Rule: the graph holds a threshold and the digests of head and embedder; other weights are refused when it is opened.
+Rule: what a turn says is never logged, and stands in no error.
+Rule: nothing heavy is imported before the guard is opened, and nothing is computed on the event loop.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.guards.windows import windows
+from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_schema.conversation import Conversation
+from archflow_schema.errors import ArchflowError
+
+if TYPE_CHECKING:
+    from archflow_plugins.local_models.cache import Model
+    from archflow_plugins.local_models.classifier import Classifier
+    from archflow_plugins.local_models.host import EmbeddingLane, Host
+
+HEAD = Path(__file__).parent / "jailbreak_head"
+MESSAGE = "This request was denied: it looks like an attempt to make the assistant ignore its instructions."
+RATE = 0.01
+BATCH = 64
+"""Windows whose n-grams are hashed in one go of a thread, a few milliseconds."""
+MOST_WINDOWS = 256
+
+
+class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Configuration of the jailbreak guard.
+
+    Attributes:
+        false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. It is
+            0.01 if neither is given.
+        threshold: the score in 0..1 from which a turn is denied, instead of a rate.
+        message: what the client is told.
+        windows: how many windows of a turn are embedded at most; a window is about 120 tokens and costs about 20 ms.
+    """
+
+    false_positive_rate: float | None = None
+    threshold: float | None = None
+    message: str = MESSAGE
+    windows: int = 16
+
+
+class Jailbreak(Struct, frozen=True, kw_only=True):
+    """What the graph stores.
+
+    Attributes:
+        head: sha256 of the head's weights.
+        embedder: the catalogue's name of the encoder.
+        embedder_digest: of the encoder as it was converted.
+    """
+
+    threshold: float
+    message: str
+    windows: int
+    head: str
+    embedder: str
+    embedder_digest: str
+
+
+class Card(Struct, frozen=True):
+    """What head.json tells of the weights beside it; the rest of it is for people."""
+
+    sha256: str
+    embedder: str
+    embedder_sha256: str
+    thresholds: dict[str, float]
+
+
+def card() -> Card:
+    """The card of the head that is installed."""
+    return msgspec.json.decode((HEAD / "head.json").read_bytes(), type=Card)
+
+
+def threshold_for(rate: float, table: dict[str, float]) -> float:
+    """The threshold for a rate of false positives, between the rates that were measured on a straight line.
+
+    Raises:
+        ValueError: the rate is outside what was measured.
+    """
+    known = sorted((float(key), value) for key, value in table.items())
+    for (low, high_score), (high, low_score) in pairwise(known):
+        if low <= rate <= high:
+            return high_score + (low_score - high_score) * (rate - low) / (high - low)
+    raise ValueError(f"between {known[0][0]:g} and {known[-1][0]:g}")
+
+
+class JailbreakGuard(Guard):
+    """Denies attempts to talk a model out of its instructions, in any turn of the user."""
+
+    kind = "guard.jailbreak"
+    config = JailbreakConfig
+    compiled = Jailbreak
+    waits = True
+
+    @classmethod
+    def compile(cls, config: JailbreakConfig, ctx: CompileContext) -> Struct:
+        installed = card()
+        threshold = 1.0 if config.threshold is None else config.threshold
+        if config.threshold is None:
+            try:
+                threshold = threshold_for(
+                    RATE if config.false_positive_rate is None else config.false_positive_rate,
+                    installed.thresholds,
+                )
+            except ValueError as error:
+                ctx.error(
+                    "bad-rate",
+                    f"{config.false_positive_rate:g} is no rate that the jailbreak guard was calibrated for",
+                    "false_positive_rate",
+                    detail=f"it is a share of innocent texts, {error}",
+                    fix="write 0.01 for one in a hundred, or give a threshold",
+                )
+        elif config.false_positive_rate is not None:
+            ctx.error(
+                "two-thresholds",
+                "false_positive_rate and threshold say the same thing twice",
+                "threshold",
+                fix="keep one of them",
+            )
+        if not 0 < threshold <= 1:
+            ctx.error(
+                "bad-threshold",
+                f"a threshold of {threshold:g} is not between 0 and 1",
+                "threshold",
+                fix="write a score such as 0.5; the higher, the fewer are denied",
+            )
+        if not 1 <= config.windows <= MOST_WINDOWS:
+            ctx.error(
+                "bad-windows",
+                f"{config.windows} windows are too {'few' if config.windows < 1 else 'many'}",
+                "windows",
+                detail=f"between 1 and {MOST_WINDOWS} can be embedded",
+                fix="leave it out for 16",
+            )
+        if not config.message.strip():
+            ctx.warning("empty-message", "a client that is denied is told nothing", "message", fix="say why")
+        return Jailbreak(
+            threshold=threshold,
+            message=config.message,
+            windows=config.windows,
+            head=installed.sha256,
+            embedder=installed.embedder,
+            embedder_digest=_embedder(installed, ctx),
+        )
+
+    def __init__(self, compiled: Any, ctx: RunContext) -> None:
+        super().__init__(compiled, ctx)
+        self._host: Host
+        self._lane: EmbeddingLane | None = None
+        self._head: Classifier
+
+    @classmethod
+    async def open(cls, compiled: Any, ctx: RunContext) -> Self:
+        from archflow_plugins.local_models.host import Host
+
+        guard = cls(compiled, ctx)
+        guard._host = await Host.current()
+        guard._head, model = await guard._host.offload(lambda: _weights(compiled))
+        guard._lane = await guard._host.embedder(model)
+        return guard
+
+    async def close(self) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.release()
+
+    async def check(self, conversation: Conversation) -> Verdict:
+        highest = 0.0
+        for message in reversed(conversation.messages):
+            if message.role == "user":
+                highest = max(highest, await self._score(message.text))
+                if highest >= self.settings.threshold:
+                    return Verdict(allow=False, message=self.settings.message, score=highest)
+        return ALLOW if not highest else Verdict(allow=True, score=highest)
+
+    async def _score(self, text: str) -> float:
+        """How sure it is that a turn is an attack, 0..1. Blocks while threads compute."""
+        from archflow_plugins.local_models.classifier import choose
+
+        offload, head, lane = self._host.offload, self._head, self._lane
+        if lane is None:
+            raise RuntimeError("the jailbreak guard was closed")
+        pieces = await offload(lambda: windows(text))
+        if not pieces:
+            return 0.0
+        tables = [
+            await offload(lambda at=at: head.ngrams(pieces[at : at + BATCH]))  # type: ignore[misc]
+            for at in range(0, len(pieces), BATCH)
+        ]
+
+        ngrams = [float(value) for table in tables for value in table]
+        chosen = choose(ngrams, self.settings.windows)
+        embeddings = await lane.encode([pieces[at] for at in chosen])
+        return await offload(lambda: head.judge([ngrams[at] for at in chosen], embeddings, len(pieces)))
+
+
+def _embedder(installed: Card, ctx: CompileContext) -> str:
+    """The digest of the encoder, which is fetched and converted if it is not there. Blocks: seconds, the first time."""
+    from archflow_plugins.local_models.cache import Cache
+
+    try:
+        cache = Cache()
+        entry = cache.find(installed.embedder)
+        if entry.sha256 != installed.embedder_sha256:
+            ctx.error(
+                "other-embedder",
+                f"the jailbreak guard was trained on another {installed.embedder} than the catalogue has",
+                detail=f"trained on {installed.embedder_sha256[:16]}..., the catalogue has {entry.sha256[:16]}...",
+                fix="install archflow again",
+            )
+        return cache.ensure(entry).digest
+    except ArchflowError as error:
+        ctx.error("local-model-unusable", f"the jailbreak guard needs {installed.embedder}: {error}")
+        return ""
+
+
+def _weights(compiled: Jailbreak) -> tuple[Classifier, Model]:
+    """The head and the encoder, both checked by digest. Blocks."""
+    from archflow_plugins.local_models.cache import Cache
+    from archflow_plugins.local_models.classifier import Classifier
+
+    head = Classifier((HEAD / "weights.npz").read_bytes(), compiled.head)
+    return head, Cache().load(compiled.embedder, compiled.embedder_digest)

@@ -1,0 +1,121 @@
+"""How the turns of a conversation become the text that a chat model was trained on.
+
+A template is data: what stands before and after a turn of each role, and what asks the model to speak. The words of
+a turn are encoded apart from the template's, so that nobody can write a control token into a conversation.
+
+Source: the chat templates that the models' makers publish with them (ChatML: SmolLM2, Qwen; Llama 3).
+
+Rule: knows turns and tokens, not wire formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from archflow_plugins.local_models.tokens import Vocabulary
+from archflow_schema.errors import ArchflowError
+
+
+class Turn(Struct, frozen=True):
+    """One turn: `system`, `user`, `assistant` or `tool`, and what was said."""
+
+    role: str
+    text: str
+
+
+class Template(Struct, frozen=True, kw_only=True):
+    """The frame of a conversation.
+
+    Attributes:
+        start: opens the conversation.
+        turns: role -> what stands before and after its words.
+        ask: what makes the model speak next.
+        stop: ends of a turn beside the vocabulary's own, by name of the token.
+        strip: whether white space around the words is dropped, as the model was trained.
+    """
+
+    start: str = ""
+    turns: dict[str, tuple[str, str]]
+    ask: str
+    stop: tuple[str, ...] = ()
+    strip: bool = False
+
+
+def _each(before: str, after: str, roles: Sequence[str]) -> dict[str, tuple[str, str]]:
+    return {role: (before.replace("ROLE", role), after) for role in roles}
+
+
+_ROLES = ("system", "user", "assistant", "tool")
+
+TEMPLATES: dict[str, Template] = {
+    "chatml": Template(
+        turns=_each("<|im_start|>ROLE\n", "<|im_end|>\n", _ROLES),
+        ask="<|im_start|>assistant\n",
+        stop=("<|im_end|>", "<|endoftext|>"),
+    ),
+    "llama3": Template(
+        start="<|begin_of_text|>",
+        turns=_each(
+            "<|start_header_id|>ROLE<|end_header_id|>\n\n", "<|eot_id|>", ("system", "user", "assistant")
+        )
+        | {"tool": ("<|start_header_id|>ipython<|end_header_id|>\n\n", "<|eot_id|>")},
+        ask="<|start_header_id|>assistant<|end_header_id|>\n\n",
+        stop=("<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"),
+        strip=True,
+    ),
+    "plain": Template(
+        turns={
+            "system": ("", "\n\n"),
+            "user": ("User: ", "\n"),
+            "assistant": ("Assistant: ", "\n"),
+            "tool": ("Tool: ", "\n"),
+        },
+        ask="Assistant:",
+    ),
+}
+"""The templates by the names that the catalogue uses."""
+
+
+def template(name: str) -> Template:
+    """The template of a name.
+
+    Raises:
+        ArchflowError: there is none.
+    """
+    found = TEMPLATES.get(name or "plain")
+    if found is None:
+        raise ArchflowError(f'there is no chat template "{name}": use one of {", ".join(TEMPLATES)}')
+    return found
+
+
+def render(frame: Template, turns: Sequence[Turn], words: Vocabulary, system: str = "") -> list[int]:
+    """The prompt of a conversation, as tokens.
+
+    Args:
+        frame: the template.
+        turns: in order. A last turn of the assistant is continued rather than answered.
+        words: the model's vocabulary.
+        system: the first turn where the conversation has no system turn of its own.
+
+    Blocks: while long texts are encoded, so it belongs in a thread.
+    """
+    ids = words.encode_template(frame.start) if frame.start else []
+    if system and (not turns or turns[0].role != "system"):
+        turns = [Turn("system", system), *turns]
+    last = len(turns) - 1
+    for index, turn in enumerate(turns):
+        before, after = frame.turns[turn.role]
+        ids += words.encode_template(before) if before else []
+        ids += words.encode(turn.text.strip() if frame.strip else turn.text)
+        if index == last and turn.role == "assistant":
+            return ids
+        ids += words.encode_template(after)
+    return ids + words.encode_template(frame.ask)
+
+
+def stop_tokens(frame: Template, words: Vocabulary) -> frozenset[int]:
+    """The tokens that end the model's turn."""
+    names = {name: number for number, name in enumerate(words.names)}
+    return words.end | {names[one] for one in frame.stop if one in names}

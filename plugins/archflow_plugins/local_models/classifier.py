@@ -1,0 +1,141 @@
+"""A small classifier over windows of text: hashed n-grams and an embedding, judged apart and mixed; numpy only.
+
+A window's logit is `mix[0] + mix[1] * n-grams + mix[2] * network`, where the network is the mean of several small
+ones over the embedding. A document's logit is `pool[0] + pool[1] * highest + pool[2] * mean of the highest three
++ pool[3] * ln(windows)`: a long text has more windows that may look wrong by accident, so its bar is higher.
+
+Rule: weights come from one npz without pickles, checked by digest before they are read.
+Rule: knows neither the encoder nor what it classifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import zipfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from archflow_plugins.local_models.errors import ModelChanged, ModelCorrupt
+from archflow_plugins.local_models.ngrams import BUCKETS, buckets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOP = 3
+"""How many of the highest windows count together for a document."""
+
+
+class Classifier:
+    """Weights, ready to score. Sync; a call costs about a quarter of a millisecond for each window.
+
+    Args:
+        data: the npz file.
+        digest: its sha256 as recorded.
+
+    Raises:
+        ModelChanged: the bytes have another digest.
+        ModelCorrupt: they are not such a file.
+    """
+
+    def __init__(self, data: bytes, digest: str = "") -> None:
+        import numpy as np
+
+        found = hashlib.sha256(data).hexdigest()
+        if digest and found != digest:
+            raise ModelChanged(
+                f"the classifier's weights have the digest {found[:16]}..., not {digest[:16]}...: "
+                "install archflow again, or compile again if it was upgraded"
+            )
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                self._table = arrays["ngrams"].astype(np.float32) * np.float32(arrays["ngrams_scale"])
+                self._bias = float(arrays["ngrams_bias"])
+                self._first = arrays["first"].astype(np.float32)
+                self._first_bias = arrays["first_bias"].astype(np.float32)
+                self._second = arrays["second"].astype(np.float32)
+                self._second_bias = arrays["second_bias"].astype(np.float32)
+                self._mix = tuple(float(value) for value in arrays["mix"])
+                self._pool = tuple(float(value) for value in arrays["pool"])
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelCorrupt(
+                f"the classifier's weights cannot be read ({error}): install archflow again"
+            ) from error
+        if (
+            self._table.shape != (BUCKETS,)
+            or self._first.ndim != 3
+            or self._second.shape != self._first_bias.shape
+            or (len(self._mix), len(self._pool)) != (3, 4)
+        ):
+            raise ModelCorrupt(
+                "the classifier's weights have other shapes than expected: install archflow again"
+            )
+        self.dimension: int = self._first.shape[1]
+
+    def ngrams(self, texts: Sequence[str]) -> NDArray[Any]:
+        """What the n-grams of each text say, as logits."""
+        import numpy as np
+
+        scores = np.empty(len(texts), np.float32)
+        for at, text in enumerate(texts):
+            held = buckets(text)
+            scores[at] = self._bias + (self._table[held].sum() / math.sqrt(len(held)) if len(held) else 0.0)
+        return scores
+
+    def network(self, embeddings: NDArray[Any]) -> NDArray[Any]:
+        """What each embedding says, as logits: the mean of the networks."""
+        import numpy as np
+
+        hidden = np.maximum(
+            np.einsum("nd,mdh->mnh", embeddings, self._first) + self._first_bias[:, None, :], 0
+        )
+        outputs: NDArray[Any] = np.einsum("mnh,mh->mn", hidden, self._second) + self._second_bias[:, None]
+        means: NDArray[Any] = outputs.mean(0)
+        return means
+
+    def windows(self, ngrams: NDArray[Any], network: NDArray[Any]) -> NDArray[Any]:
+        """Both, mixed: one logit for each window."""
+        bias, first, second = self._mix
+        return bias + first * ngrams + second * network
+
+    def document(self, windows: NDArray[Any], number: int) -> float:
+        """The probability in 0..1 for a text, from the logits of the windows that were judged.
+
+        Args:
+            windows: their logits, at least one.
+            number: how many windows the text has, those not judged included.
+        """
+        import numpy as np
+
+        top = np.sort(windows)[::-1][:TOP]
+        bias, highest, mean, length = self._pool
+        logit = bias + highest * float(top[0]) + mean * float(top.mean()) + length * math.log(number)
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+
+    def judge(self, ngrams: Sequence[float], embeddings: NDArray[Any], number: int) -> float:
+        """The probability for a text, from what was chosen of its windows.
+
+        Args:
+            ngrams: what `ngrams` said of them.
+            embeddings: of them, in the same order.
+            number: how many windows the text has.
+        """
+        import numpy as np
+
+        return self.document(self.windows(np.asarray(ngrams, np.float32), self.network(embeddings)), number)
+
+
+def choose(ngrams: Sequence[float], most: int) -> list[int]:
+    """Which windows of a text an encoder is asked about, in order: all, or the first, the last and the most suspicious.
+
+    Args:
+        ngrams: what the n-grams of each window say.
+        most: how many at most.
+    """
+    number = len(ngrams)
+    if number <= most:
+        return list(range(number))
+    ends = {0, number - 1} if most > 2 else set[int]()
+    ranked = sorted((at for at in range(number) if at not in ends), key=lambda at: (-ngrams[at], at))
+    return sorted(ends | set(ranked[: most - len(ends)]))

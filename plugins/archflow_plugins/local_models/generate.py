@@ -1,0 +1,328 @@
+"""A language model in this process: text token by token, constrained if asked, and the likelihood of given texts.
+
+CTranslate2 drafts: it runs ahead, a token a step, with its own cache of what came before, and tells each step. The host
+looks at every token. While the draft is what the host would choose, nothing is slower than CTranslate2 alone; where the
+host chooses otherwise (a constraint, a seed, text that must be written anyway) the run is ended and begun again behind
+the chosen token. So greedy, sampled, seeded and constrained generation are one loop, and several of them share a batch.
+
+Rule: everything here blocks and belongs in a thread; `host` sees to that.
+Rule: imports ctranslate2 and numpy when a model is opened, not before.
+Invariant: with a rule, a generation that ends by itself or by its limit is a whole text of that rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from archflow_plugins.local_models.chat_template import Turn, render, stop_tokens, template
+from archflow_plugins.local_models.constrain import Constraint, Rule
+from archflow_plugins.local_models.sample import Chooser, Sampling, Score, score
+from archflow_plugins.local_models.tokens import Growing, StopStrings, Vocabulary
+from archflow_schema.errors import ArchflowError, ClientProtocolError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from archflow_plugins.local_models.cache import Model
+
+STEPS = 64
+"""Tokens of one run where every step's logits are kept (about 200 KiB each, for the length of the run)."""
+
+
+class Piece(Struct, frozen=True):
+    """A bit of generated text, and the tokens that it came with."""
+
+    text: str
+    scores: tuple[Score, ...] = ()
+
+
+class Generation:
+    """One text being generated.
+
+    Attributes:
+        prompt: the tokens that it answers.
+        tokens: what was generated so far.
+        reason: why it ended: `stop`, `length`, `cancelled`; empty while it goes on.
+        cancelled: set from anywhere when nobody wants it any more.
+
+    Raises:
+        ClientProtocolError: the prompt does not fit the model's context, or no text of the rule fits `max_tokens`.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        tell: Callable[[Piece], None],
+        rule: Rule | None = None,
+    ) -> None:
+        self.prompt = list(prompt)
+        self.sampling = sampling
+        self.tokens: list[int] = []
+        self.reason = ""
+        self.cancelled = False
+        self._words = model.words
+        self._ends = model.ends
+        self._tell = tell
+        self._chooser = Chooser(sampling)
+        self._constraint: Constraint | None = rule.begin() if rule is not None else None
+        self._growing = Growing()
+        self._stop = StopStrings(sampling.stop)
+        room = model.context - len(self.prompt)
+        if room < 1:
+            raise ClientProtocolError(
+                f"the conversation has {len(self.prompt)} tokens, and {model.name} takes {model.context} "
+                "with its answer: shorten it"
+            )
+        self.limit = min(sampling.max_tokens or room, room)
+        self._begin()
+
+    @property
+    def looks(self) -> bool:
+        """Whether every step's logits are needed."""
+        return self._constraint is not None or self._chooser.draws or self.sampling.logprobs is not None
+
+    @property
+    def draft(self) -> tuple[float, float]:
+        """Temperature and top_p that CTranslate2 drafts with; what runs together has them in common."""
+        if self.sampling.temperature <= 0 or self._chooser.draws:
+            return (0.0, 1.0)
+        return (self.sampling.temperature, self.sampling.top_p)
+
+    @property
+    def left(self) -> int:
+        """How many tokens may still come."""
+        return self.limit - len(self.tokens)
+
+    def hear(self, draft: int, logits: NDArray[Any] | None) -> bool:
+        """The model proposes a token. Returns whether it may run on behind it."""
+        if self.cancelled:
+            self._end("cancelled")
+            return False
+        chosen = draft
+        if logits is not None and (self._constraint is not None or self._chooser.draws):
+            chosen = self._chooser.choose(logits, draft, self._fits, self._every)
+        scores: tuple[Score, ...] = ()
+        if self.sampling.logprobs is not None and logits is not None:
+            scores = (score(logits, chosen, self.sampling.logprobs),)
+        if chosen in self._ends or not self._words.bytes[chosen]:
+            self._end("stop")
+            return False
+        if self._constraint is not None:
+            self._constraint.take(chosen)
+        self._add(chosen, scores)
+        return not self.reason and not self._write_forced() and chosen == draft
+
+    def cancel(self) -> None:
+        """Nobody wants it any more; it ends at its next step."""
+        self.cancelled = True
+
+    def _begin(self) -> None:
+        rule = self._constraint
+        if rule is not None and rule.least > self.limit:
+            tokens = self._words.encode_bytes(rule.closing())
+            if len(tokens) > self.limit:
+                raise ClientProtocolError(
+                    f"no text that fits the format has room in {self.limit} tokens: allow {len(tokens)} or more"
+                )
+            self._write(tokens)
+            self._end("length")
+        else:
+            self._write_forced()
+
+    def _fits(self, token: int) -> bool:
+        rule = self._constraint
+        if rule is None:
+            return True
+        if token in self._ends:
+            return rule.whole
+        place = rule.after(token)
+        return place is not None and place.least < self.left
+
+    def _every(self) -> list[int]:
+        rule = self._constraint
+        if rule is None:
+            return list(range(len(self._words)))
+        found = list(rule.fitting(self.left - 1))
+        return [*found, min(self._ends)] if rule.whole and self._ends else found
+
+    def _write_forced(self) -> bool:
+        """Write what must follow whatever the model says. Returns whether anything did."""
+        rule = self._constraint
+        if rule is None or self.reason:
+            return False
+        data = rule.forced()
+        if data:
+            self._write(self._words.encode_bytes(data))
+        if rule.over and not self.reason:
+            self._end("stop")
+        elif not self.left and not self.reason:
+            self._end("length")
+        return bool(data)
+
+    def _write(self, tokens: Sequence[int]) -> None:
+        known = self.sampling.logprobs is not None
+        for token in tokens:
+            if self._constraint is not None:
+                self._constraint.take(token)
+            self._add(token, (Score(token, 0.0),) if known else ())
+
+    def _add(self, token: int, scores: tuple[Score, ...]) -> None:
+        self.tokens.append(token)
+        text = self._stop.add(self._growing.add(self._words.bytes[token]))
+        if text or scores:
+            self._tell(Piece(text, scores))
+        if self._stop.found:
+            self._end("stop")
+        elif not self.left and (self._constraint is None or not self._constraint.forced()):
+            self._end("stop" if self._constraint is not None and self._constraint.over else "length")
+
+    def _end(self, reason: str) -> None:
+        if self.reason:
+            return
+        self.reason = reason
+        if reason != "cancelled" and not self._stop.found:
+            rest = self._stop.add(self._growing.end())
+            rest += self._stop.end()
+            if rest:
+                self._tell(Piece(rest))
+
+
+class LanguageModel:
+    """A language model, opened.
+
+    Attributes:
+        name: as the catalogue has it.
+        words: its vocabulary.
+        ends: the tokens that end its turn.
+        context: how many tokens prompt and answer may have together.
+        memory: bytes of its weights.
+    """
+
+    def __init__(self, model: Model, threads: int = 1, parallel: int = 1) -> None:
+        """Open a model. Blocks: for a fraction of a second.
+
+        Args:
+            model: converted, in the cache.
+            threads: for each generation.
+            parallel: generations that run beside each other, one batch each.
+
+        Raises:
+            ArchflowError: it cannot be opened.
+        """
+        import ctranslate2
+
+        entry = model.entry
+        self.name = entry.name
+        self._system = entry.system
+        self._frame = template(entry.template)
+        self.words = Vocabulary(model.folder)
+        self.ends = stop_tokens(self._frame, self.words)
+        self.context = entry.limits.max_tokens or 2048
+        try:
+            self._generator: Any = ctranslate2.Generator(
+                str(model.folder), device="cpu", inter_threads=parallel, intra_threads=threads
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ArchflowError(
+                f"the local model {entry.name} cannot be opened: {error}: `archc models verify {entry.name}` tells more"
+            ) from error
+        self.memory = sum(file.stat().st_size for file in model.folder.glob("model*.bin"))
+
+    def prompt(self, turns: Sequence[Turn]) -> list[int]:
+        """The tokens of a conversation that the model is to answer."""
+        return render(self._frame, turns, self.words, self._system)
+
+    def warm(self) -> None:
+        """Run once, so that the first request finds everything allocated."""
+        generation = Generation(
+            self, self.prompt([Turn("user", "hi")]), Sampling(max_tokens=2), lambda _: None
+        )
+        self.generate(generation)
+        _ = (self.words.ordered, self.words.by_bytes, self.words.longest)
+
+    def generate(self, generation: Generation) -> None:
+        """Run one generation to its end. Blocks until then."""
+        while not generation.reason:
+            self.run([generation])
+
+    def run(self, batch: Sequence[Generation], interrupt: Callable[[], bool] = lambda: False) -> None:
+        """Run some generations until each ended or has to begin anew behind what it has. Blocks until then.
+
+        Args:
+            batch: with the same `draft`; best of about the same length.
+            interrupt: asked at every step; True ends the run so that others may join.
+        """
+        batch = [one for one in batch if not one.reason]
+        if not batch:
+            return
+        told = _Told(batch, interrupt)
+        looks = any(one.looks for one in batch)
+        steps = max(one.left for one in batch)
+        temperature, top_p = batch[0].draft
+        self._generator.generate_batch(
+            [self.words.name_all(one.prompt + one.tokens) for one in batch],
+            max_length=min(steps, STEPS) if looks else steps,
+            end_token=self.words.name_all(sorted(self.ends)),
+            include_prompt_in_result=False,
+            return_logits_vocab=looks,
+            sampling_topk=0 if temperature > 0 else 1,
+            sampling_topp=top_p,
+            sampling_temperature=temperature if temperature > 0 else 1.0,
+            callback=told.step,
+        )
+
+    def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log-probability of each token of some continuations of a prompt. Blocks: one pass for all.
+
+        Raises:
+            ArchflowError: a continuation is empty, or too long with its prompt.
+        """
+        start = list(prompt) or [min(self.ends)]
+        if any(not one or len(start) + len(one) > self.context for one in texts):
+            raise ArchflowError(
+                f"what {self.name} is to score must have from 1 to {self.context} tokens with its prompt"
+            )
+        if not texts:
+            return []
+        results = self._generator.score_batch([self.words.name_all([*start, *one]) for one in texts])
+        return [
+            [float(value) for value in result.log_probs[-len(one) :]]
+            for result, one in zip(results, texts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._generator.unload_model()
+
+
+class _Told:
+    """Hears the steps of one run.
+
+    The logits of all generations that still run come with the first of a step, a row for each in their order.
+    """
+
+    def __init__(self, batch: Sequence[Generation], interrupt: Callable[[], bool]) -> None:
+        self._batch = batch
+        self._interrupt = interrupt
+        self._rows = list(range(len(batch)))
+        self._ended: set[int] = set()
+        self._logits: NDArray[Any] | None = None
+
+    def step(self, result: Any) -> bool:
+        """One token of one generation; True ends its run."""
+        index = result.batch_id
+        if result.logits is not None and 0 not in result.logits.shape and result.logits.shape:
+            import numpy as np
+
+            self._logits = np.array(result.logits, dtype=np.float32)
+            self._rows = [one for one in self._rows if one not in self._ended]
+        row = None if self._logits is None else self._logits[self._rows.index(index)]
+        goes_on = self._batch[index].hear(result.token_id, row) and not self._interrupt()
+        if not goes_on or result.is_last:
+            self._ended.add(index)
+        return not goes_on

@@ -1,0 +1,553 @@
+"""The host of a worker's local models: one per worker, shared by whoever uses the same model.
+
+Each model has a lane: a queue, and tasks that take from it what fits together and run that in a thread. Requests that
+come within a window, or while a batch runs, share the next one. A request that nobody waits for any more is dropped
+from its queue, or ended at its next token. A queue that is full refuses with a time to come back.
+
+Rule: nothing here blocks the event loop: texts are encoded, models run and results are made in threads.
+Rule: a lane lives while somebody holds it; the host while its trio run does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import trio
+
+from archflow_plugins.local_models.embed import Embedder, Remembered, text_key
+from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
+from archflow_schema.errors import ArchflowError, LimitExceeded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from archflow_plugins.local_models.cache import Model
+
+T = TypeVar("T")
+
+WINDOW = 0.0002
+"""Seconds that a batch waits for others to join it."""
+TEXTS_AT_ONCE = 64
+CHARACTERS_AT_ONCE = 8192
+"""Of a batch of texts, so that those that come meanwhile wait for a fraction of a second at most."""
+TEXTS_WAITING = 4096
+"""Texts that may wait for their vectors before more are refused."""
+GENERATIONS_AT_ONCE = 8
+TOKENS_AT_ONCE = 8192
+"""Of the generations of a batch together."""
+GENERATIONS_WAITING = 64
+"""Generations that may wait for their turn before more are refused."""
+SLICE = 0.5
+"""Seconds that a batch runs on while others wait to join it."""
+REMEMBERED = 8192
+"""Vectors that are remembered, about 12 MiB of them."""
+LONG = 65_536
+"""Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
+SWITCH = 0.001
+"""Seconds for which a thread of Python may keep the event loop waiting."""
+
+
+class Overloaded(LimitExceeded):
+    """A local model has more to do than it can do soon."""
+
+    status_hint: ClassVar[int] = 503
+
+
+class Lane(Generic[T]):
+    """One model at work.
+
+    Attributes:
+        name: the model's.
+        load_seconds: how long opening and warming took.
+        holders: how many use it.
+    """
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.name = name
+        self.load_seconds = 0.0
+        self.holders = 0
+        self._host = host
+        self._queue: deque[T] = deque()
+        self._more = trio.Event()
+        self._stopping = False
+        self._scope = trio.CancelScope()
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it holds."""
+        raise NotImplementedError
+
+    @property
+    def waiting(self) -> int:
+        """Requests in its queue."""
+        return len(self._queue)
+
+    def open(self) -> None:
+        """Load the model and run it once. Blocks; called in a thread."""
+        raise NotImplementedError
+
+    async def serve(self) -> None:
+        """Take from the queue and run, until stopped. Blocks."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._host.threads):
+                    nursery.start_soon(self._work)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            if not self._queue:
+                await self._more.wait()
+                continue
+            await trio.sleep(WINDOW)
+            batch = self._take()
+            if batch:
+                await self._run(batch)
+
+    def _take(self) -> list[T]:
+        """What is run together next."""
+        raise NotImplementedError
+
+    async def _run(self, batch: list[T]) -> None:
+        """Run a batch in a thread. Blocks until it is done."""
+        raise NotImplementedError
+
+    def _put(self, job: T, *, first: bool = False) -> None:
+        if first:
+            self._queue.appendleft(job)
+        else:
+            self._queue.append(job)
+        self._more.set()
+        self._more = trio.Event()
+
+    def stop(self) -> None:
+        """End its tasks; what runs in a thread ends at its next step."""
+        self._stopping = True
+        self._scope.cancel()
+
+    def release(self) -> None:
+        """A holder needs it no more."""
+        self.holders -= 1
+        if self.holders <= 0:
+            self._host.forget(self)
+            self.stop()
+
+
+L = TypeVar("L", bound=Lane[Any])
+
+
+class _Texts:
+    """Texts that wait for their vectors."""
+
+    def __init__(self, texts: Sequence[str | Sequence[int]]) -> None:
+        self.texts = texts
+        self.vectors: list[NDArray[Any] | None] = [None] * len(texts)
+        self.missing = len(texts)
+        self.done = trio.Event()
+        self.cancelled = False
+        self.error: Exception | None = None
+
+
+class EmbeddingLane(Lane[_Texts]):
+    """An embedder at work."""
+
+    def __init__(self, host: Host, model: Model) -> None:
+        super().__init__(host, model.entry.name)
+        self._model = model
+        self._remembered = Remembered(REMEMBERED)
+        self._texts_waiting = 0
+        self.embedder: Embedder
+
+    @property
+    def memory(self) -> int:
+        return self.embedder.memory + self._remembered.memory
+
+    @property
+    def remembered(self) -> Remembered:
+        """The vectors that it keeps."""
+        return self._remembered
+
+    def open(self) -> None:
+        self.embedder = Embedder(self._model, threads=1, parallel=self._host.threads)
+        self.embedder.warm()
+
+    async def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts. Blocks while they are encoded in a thread."""
+        return await self._host.offload(lambda: self.embedder.tokenize(texts))
+
+    async def encode(self, texts: Sequence[str]) -> NDArray[Any]:
+        """A vector of length 1 for each text; what does not fit of a text is left out. Blocks until they are there.
+
+        Raises:
+            Overloaded: too many texts wait already.
+        """
+        small = sum(map(len, texts)) <= LONG
+        keys = [text_key(one) if small else None for one in texts]
+        vectors = [None if key is None else self._remembered.get(key) for key in keys]
+        missing = [place for place, vector in enumerate(vectors) if vector is None]
+        if missing:
+            for place, vector in zip(missing, await self._ask([texts[one] for one in missing]), strict=True):
+                vectors[place] = vector
+                key = keys[place]
+                if key is not None:
+                    self._remembered.put(key, vector)
+        else:
+            await trio.lowlevel.checkpoint()
+        return _stacked(vectors, self.embedder.dimension)
+
+    async def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
+        """As `encode`, for tokens of `tokenize` that fit; they are not remembered."""
+        return _stacked(await self._ask(texts), self.embedder.dimension)
+
+    async def _ask(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
+        """Vectors of many texts a part at a time, so that others get their turn between two parts."""
+        if self._texts_waiting and self._texts_waiting + len(texts) > TEXTS_WAITING:
+            raise Overloaded(f"the model {self.name} has {self._texts_waiting} texts waiting: try again", 1)
+        self._texts_waiting += len(texts)
+        try:
+            return [vector for part in _parts(texts) for vector in await self._ask_part(part)]
+        finally:
+            self._texts_waiting -= len(texts)
+
+    async def _ask_part(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
+        job = _Texts(texts)
+        self._put(job)
+        try:
+            await job.done.wait()
+        finally:
+            job.cancelled = True
+            if job in self._queue:
+                self._queue.remove(job)
+        if job.error is not None:
+            raise ArchflowError(f"the model {self.name} failed: {job.error}") from job.error
+        return [one for one in job.vectors if one is not None]
+
+    def _take(self) -> list[_Texts]:
+        batch: list[_Texts] = []
+        count = size = 0
+        while self._queue and count < TEXTS_AT_ONCE and size < CHARACTERS_AT_ONCE:
+            job = self._queue.popleft()
+            batch.append(job)
+            count += len(job.texts)
+            size += sum(map(_characters, job.texts))
+        return batch
+
+    async def _run(self, batch: list[_Texts]) -> None:
+        soon = trio.lowlevel.current_trio_token().run_sync_soon
+
+        def work() -> None:
+            places = [(job, place) for job in batch for place in range(len(job.texts))]
+            texts = [job.texts[place] for job, place in places]
+            written = [one for one in texts if isinstance(one, str)]
+            encoded = iter(self.embedder.tokenize(written)) if written else iter(())
+            tokens = [self.embedder.truncate(next(encoded) if isinstance(one, str) else one) for one in texts]
+
+            def tell(group: Sequence[int], vectors: NDArray[Any]) -> None:
+                for at, vector in zip(group, vectors, strict=True):
+                    job, place = places[at]
+                    job.vectors[place] = vector
+                    job.missing -= 1
+                    if not job.missing:
+                        soon(job.done.set)
+
+            self.embedder.run(tokens, tell, lambda at: not (places[at][0].cancelled or self._stopping))
+
+        try:
+            await self._host.offload(work)
+        except Exception as error:  # noqa: BLE001 - told to each of those who wait
+            for job in batch:
+                job.error = error
+                job.done.set()
+
+
+class Stream:
+    """A text being generated. Use as a context manager: leaving it ends the generation.
+
+    Attributes:
+        generation: what is known of it.
+    """
+
+    def __init__(self, lane: GenerationLane) -> None:
+        self.generation: Generation
+        self._lane = lane
+        self._soon = trio.lowlevel.current_trio_token().run_sync_soon
+        self._pieces: deque[Piece] = deque()
+        self._wake = trio.Event()
+        self._over = False
+        self.error: Exception | None = None
+
+    def tell(self, piece: Piece) -> None:
+        """A piece was generated; called in a thread."""
+        self._pieces.append(piece)
+        self._soon(self.wake)
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._wake.set()
+        self._wake = trio.Event()
+
+    def end(self, error: Exception | None = None) -> None:
+        """No more pieces will come."""
+        self._over = True
+        self.error = error
+        self.wake()
+
+    async def next(self) -> list[Piece]:
+        """The pieces that came meanwhile; none when the text is over. Blocks until there is one.
+
+        Raises:
+            ArchflowError: the model failed.
+        """
+        while not self._pieces and not self._over:
+            await self._wake.wait()
+        if self.error is not None:
+            raise ArchflowError(f"the model {self._lane.name} failed: {self.error}") from self.error
+        found = list(self._pieces)
+        self._pieces.clear()
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lane.drop(self)
+
+
+class GenerationLane(Lane[Stream]):
+    """A language model at work."""
+
+    def __init__(self, host: Host, model: Model) -> None:
+        super().__init__(host, model.entry.name)
+        self._model = model
+        self._running = 0
+        self.model: LanguageModel
+
+    @property
+    def memory(self) -> int:
+        return self.model.memory
+
+    def open(self) -> None:
+        self.model = LanguageModel(self._model, threads=1, parallel=self._host.threads)
+        self.model.warm()
+
+    async def generate(self, make: Callable[[LanguageModel, Callable[[Piece], None]], Generation]) -> Stream:
+        """Begin a generation. Blocks while it is prepared, not until it runs.
+
+        Args:
+            make: makes it, given the model and who is told of pieces; called in a thread.
+
+        Raises:
+            Overloaded: too many wait already.
+            ClientProtocolError: it cannot be made: what `make` raises.
+        """
+        if len(self._queue) >= GENERATIONS_WAITING:
+            raise Overloaded(
+                f"the model {self.name} has {len(self._queue)} requests waiting: try again", self._patience()
+            )
+        stream = Stream(self)
+        stream.generation = await self._host.offload(lambda: make(self.model, stream.tell))
+        if stream.generation.reason:
+            stream.end()
+        else:
+            self._put(stream)
+        return stream
+
+    async def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log-probability of each token of some continuations. Blocks while the model reads them in a thread."""
+        return await self._host.offload(lambda: self.model.score(prompt, texts))
+
+    def drop(self, stream: Stream) -> None:
+        """Nobody wants a text any more."""
+        stream.generation.cancel()
+        if stream in self._queue:
+            self._queue.remove(stream)
+            stream.generation.reason = "cancelled"
+
+    def _patience(self) -> float:
+        """Seconds until there may be room."""
+        return math.ceil(SLICE * (1 + len(self._queue) / GENERATIONS_AT_ONCE / self._host.threads))
+
+    def _take(self) -> list[Stream]:
+        """The first that waits, and others that can run with it: drafted alike, and of about the same length.
+
+        One whose draws are its own runs alone, so that the same seed gives the same text whoever else is there.
+        """
+        if not self._queue:
+            return []
+        first = self._queue.popleft()
+        batch = [first]
+        if first.generation.draft == (0.0, 1.0) and first.generation.sampling.seed is not None:
+            return batch
+        kind, length = _kind(first), _length(first)
+        for other in list(self._queue):
+            if len(batch) >= GENERATIONS_AT_ONCE or (len(batch) + 1) * length > TOKENS_AT_ONCE:
+                break
+            near = abs(_length(other) - length) <= max(16, length // 8)
+            if near and other.generation.sampling.seed is None and _kind(other) == kind:
+                self._queue.remove(other)
+                batch.append(other)
+        return batch
+
+    async def _run(self, batch: list[Stream]) -> None:
+        alone = batch[0].generation.sampling.seed is not None
+        generations = [one.generation for one in batch]
+        until = time.monotonic() + SLICE
+
+        def interrupt() -> bool:
+            return self._stopping or (not alone and bool(self._queue) and time.monotonic() > until)
+
+        def work() -> None:
+            while any(not one.reason for one in generations) and not interrupt():
+                self.model.run(generations, interrupt)
+                for stream in batch:
+                    if stream.generation.reason:
+                        stream._soon(stream.end)  # noqa: SLF001
+
+        error: Exception | None = None
+        try:
+            await self._host.offload(work)
+        except Exception as raised:  # noqa: BLE001 - told to each of those who wait
+            error = raised
+        for stream in reversed(batch):
+            if error is not None or stream.generation.reason:
+                stream.end(error)
+            elif stream.generation.cancelled:
+                stream.generation.reason = "cancelled"
+            elif not self._stopping:
+                self._put(stream)
+
+
+def _parts(texts: Sequence[str | Sequence[int]]) -> Iterator[list[str | Sequence[int]]]:
+    """Texts in parts that a batch has room for."""
+    part: list[str | Sequence[int]] = []
+    size = 0
+    for text in texts:
+        if part and (len(part) == TEXTS_AT_ONCE or size + _characters(text) > CHARACTERS_AT_ONCE):
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += _characters(text)
+    if part:
+        yield part
+
+
+def _characters(text: str | Sequence[int]) -> int:
+    """How long a text is in characters, about; a token has four."""
+    return len(text) if isinstance(text, str) else 4 * len(text)
+
+
+def _kind(stream: Stream) -> tuple[tuple[float, float], bool]:
+    return stream.generation.draft, stream.generation.looks
+
+
+def _length(stream: Stream) -> int:
+    return len(stream.generation.prompt) + len(stream.generation.tokens)
+
+
+def _stacked(vectors: Sequence[NDArray[Any] | None], dimension: int) -> NDArray[Any]:
+    import numpy as np
+
+    if not vectors:
+        return np.zeros((0, dimension), dtype=np.float32)
+    return np.stack([one for one in vectors if one is not None])
+
+
+_CURRENT: trio.lowlevel.RunVar[Host] = trio.lowlevel.RunVar("archflow local models")
+
+
+class Host:
+    """The local models of a worker.
+
+    Attributes:
+        threads: how many run at once.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self.threads = threads or max(1, min(4, len(os.sched_getaffinity(0)) - 1))
+        self._limiter = trio.CapacityLimiter(self.threads + 2)  # the two encode texts meanwhile
+        self._lanes: dict[tuple[str, str], Lane[Any]] = {}
+        self._opening = trio.Lock()
+        self._nursery: trio.Nursery | None = None
+
+    @classmethod
+    async def current(cls) -> Host:
+        """The host of this trio run; made when first asked for. Blocks briefly."""
+        try:
+            host = _CURRENT.get()
+        except LookupError:
+            host = cls()
+            _CURRENT.set(host)
+            sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH))
+        await host._begin()
+        return host
+
+    async def embedder(self, model: Model) -> EmbeddingLane:
+        """Hold an embedder; `release` it when it is needed no more. Blocks while it is opened, once.
+
+        Raises:
+            ArchflowError: it cannot be opened.
+        """
+        return await self._hold(("embedder", model.digest), lambda: EmbeddingLane(self, model))
+
+    async def language_model(self, model: Model) -> GenerationLane:
+        """Hold a language model; `release` it when it is needed no more. Blocks while it is opened, once.
+
+        Raises:
+            ArchflowError: it cannot be opened.
+        """
+        return await self._hold(("language_model", model.digest), lambda: GenerationLane(self, model))
+
+    async def offload(self, work: Callable[[], T]) -> T:
+        """Run blocking work in a thread of the host's. Blocks until it is done."""
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+    @property
+    def lanes(self) -> tuple[Lane[Any], ...]:
+        """The models that are open."""
+        return tuple(self._lanes.values())
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all models hold: weights, and vectors that are remembered."""
+        return sum(lane.memory for lane in self.lanes)
+
+    def forget(self, lane: Lane[Any]) -> None:
+        """Nobody holds a lane any more."""
+        self._lanes = {key: one for key, one in self._lanes.items() if one is not lane}
+
+    async def _hold(self, key: tuple[str, str], make: Callable[[], L]) -> L:
+        async with self._opening:
+            found = self._lanes.get(key)
+            if found is None:
+                lane = make()
+                began = time.monotonic()
+                await self.offload(lane.open)
+                lane.load_seconds = time.monotonic() - began
+                self._lanes[key] = found = lane
+                assert self._nursery is not None  # noqa: S101 - set by _begin
+                self._nursery.start_soon(lane.serve)
+            found.holders += 1
+            return found  # type: ignore[return-value]
+
+    async def _begin(self) -> None:
+        async with self._opening:
+            if self._nursery is None:
+                begun = trio.Event()
+                trio.lowlevel.spawn_system_task(self._live, begun)
+                await begun.wait()
+
+    async def _live(self, begun: trio.Event) -> None:
+        """Own the lanes' tasks until the run ends; then see that no thread runs on for long."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            begun.set()
+            try:
+                await trio.sleep_forever()
+            finally:
+                for lane in self.lanes:
+                    lane.stop()

@@ -1,0 +1,286 @@
+"""Text to tokens and back: the vocabulary of a language model as bytes, and text that grows token by token.
+
+A token of a byte-level vocabulary may be half a character. Each is kept as the bytes that it stands for, so what was
+generated is known exactly, constraints can be checked byte by byte, and text is told only in whole characters.
+
+Rule: text of a conversation never becomes a control token, whatever it says; only a template writes those.
+Rule: imports tokenizers when a vocabulary is opened, not before.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from archflow_schema.errors import ArchflowError
+
+ALL_BYTES = (1 << 256) - 1
+
+
+class _Added(Struct, frozen=True):
+    id: int
+    content: str
+    special: bool = False
+
+
+class _Model(Struct, frozen=True):
+    type: str = ""
+
+
+class _File(Struct):
+    """What a tokenizer.json says that cannot be asked of the library."""
+
+    decoder: Raw = Raw(b"null")
+    added_tokens: list[_Added] = []
+    model: _Model = _Model()
+
+
+class Vocabulary:
+    """The tokens of one language model.
+
+    Attributes:
+        names: token id -> the name by which CTranslate2 knows it.
+        bytes: token id -> what it stands for; empty for control tokens.
+        end: the ids that end a turn.
+        alphabet: the bytes that are a token of their own, as bits of a number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        path = folder / "tokenizer.json"
+        try:
+            told = msgspec.json.decode(path.read_bytes(), type=_File)
+            self.names: list[str] = msgspec.json.decode(
+                (folder / "vocabulary.json").read_bytes(), type=list[str]
+            )
+            config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, Any])
+            self._tokenizer: Any = Tokenizer.from_file(str(path))
+        except FileNotFoundError as error:
+            raise ArchflowError(
+                f"the model folder {folder} lacks {Path(error.filename).name}: pull or convert the model again"
+            ) from error
+        except Exception as error:
+            raise ArchflowError(
+                f"the tokenizer of the model in {folder} cannot be read: {error}: pull or convert the model again"
+            ) from error
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._ids = {name: number for number, name in enumerate(self.names)}
+        special = {one.id for one in told.added_tokens if one.special}
+        plain = {one.id for one in told.added_tokens if not one.special}
+        spell = _byte_level if b"ByteLevel" in bytes(told.decoder) else _sentence_piece
+        self.bytes: list[bytes] = [
+            b"" if number in special or self._tokenizer.id_to_token(number) is None
+            else name.encode("utf-8", "replace") if number in plain
+            else spell(name)
+            for number, name in enumerate(self.names)
+        ]  # fmt: skip
+        control = sorted((self.names[one] for one in special if one < len(self.names)), key=len, reverse=True)
+        self._control = re.compile("(" + "|".join(map(re.escape, control)) + ")") if control else None
+        ends = [self._ids[name] for name in _end_names(config) if name in self._ids]
+        self.end = frozenset(ends)
+        self.alphabet = functools.reduce(
+            lambda found, one: found | 1 << one[0], (one for one in self.bytes if len(one) == 1), 0
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of what somebody wrote; names of control tokens in it are plain text.
+
+        Blocks: for milliseconds where a text is long, so it belongs in a thread.
+        """
+        # `encode` would keep Python's lock for as long as the text is; `encode_batch` lets it go
+        found = self._tokenizer.encode_batch([clean(text)], add_special_tokens=False)[0].ids
+        count = len(self.names)
+        return found if not found or max(found) < count else [one for one in found if one < count]
+
+    def encode_template(self, text: str) -> list[int]:
+        """The tokens of a template's own words, control tokens included."""
+        found: list[int] = []
+        for part in self._control.split(text) if self._control is not None else [text]:
+            if part in self._ids and self._control is not None and self._control.fullmatch(part):
+                found.append(self._ids[part])
+            elif part:
+                found += self.encode(part)
+        return found
+
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """Tokens that stand for exactly these bytes, as the tokenizer would choose them where it can."""
+        try:
+            ids = self.encode(data.decode())
+        except UnicodeDecodeError:
+            return self.spell(data)
+        return ids if b"".join(self.bytes[one] for one in ids) == data else self.spell(data)
+
+    def spell(self, data: bytes) -> list[int]:
+        """Tokens that stand for exactly these bytes, the longest first.
+
+        Raises:
+            ArchflowError: a byte of it is in no token.
+        """
+        found: list[int] = []
+        at = 0
+        while at < len(data):
+            for length in range(min(self.longest, len(data) - at), 0, -1):
+                token = self.by_bytes.get(data[at : at + length])
+                if token is not None:
+                    found.append(token)
+                    at += length
+                    break
+            else:
+                raise ArchflowError(f"this model has no token for the byte 0x{data[at]:02x}")
+        return found
+
+    def text(self, ids: Iterable[int]) -> str:
+        """The text of tokens; control tokens are silent."""
+        return b"".join(self.bytes[one] for one in ids).decode("utf-8", "replace")
+
+    def name_all(self, ids: Sequence[int]) -> list[str]:
+        """The names of tokens, for CTranslate2."""
+        names = self.names
+        return [names[one] for one in ids]
+
+    @functools.cached_property
+    def by_bytes(self) -> dict[bytes, int]:
+        """Bytes -> the first token that stands for them."""
+        found: dict[bytes, int] = {}
+        for number, data in enumerate(self.bytes):
+            if data:
+                found.setdefault(data, number)
+        return found
+
+    @functools.cached_property
+    def longest(self) -> int:
+        """The most bytes that one token stands for."""
+        return max(map(len, self.bytes), default=0)
+
+    @functools.cached_property
+    def ordered(self) -> tuple[list[bytes], list[int]]:
+        """The tokens that stand for something, sorted by their bytes: bytes and ids."""
+        by_first: list[list[tuple[bytes, int]]] = [[] for _ in range(256)]
+        for number, data in enumerate(self.bytes):
+            if data:
+                by_first[data[0]].append((data, number))
+        for some in by_first:  # a part at a time: sorting keeps Python's lock
+            some.sort()
+        return [one[0] for some in by_first for one in some], [one[1] for some in by_first for one in some]
+
+
+class Growing:
+    """Text that grows token by token, told in whole characters only."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, data: bytes) -> str:
+        """The whole characters that more bytes completed."""
+        return self._decoder.decode(data)
+
+    def end(self) -> str:
+        """What is left: a replacement character for a half one."""
+        return self._decoder.decode(b"", final=True)
+
+
+class StopStrings:
+    """Cuts text at the first of some strings, wherever the boundaries of its pieces are.
+
+    Attributes:
+        found: whether one was met; nothing is told after it.
+    """
+
+    def __init__(self, strings: Sequence[str]) -> None:
+        self._strings = [one for one in strings if one]
+        self._longest = max(map(len, self._strings), default=0)
+        self._held = ""
+        self.found = False
+
+    def add(self, text: str) -> str:
+        """What of the text so far is sure not to belong to a stop string."""
+        if self.found:
+            return ""
+        if not self._strings:
+            return text
+        held = self._held + text
+        first = min((at for one in self._strings if (at := held.find(one)) >= 0), default=-1)
+        if first >= 0:
+            self.found = True
+            self._held = ""
+            return held[:first]
+        keep = 0
+        for length in range(min(self._longest - 1, len(held)), 0, -1):
+            tail = held[-length:]
+            if any(one.startswith(tail) for one in self._strings):
+                keep = length
+                break
+        self._held = held[len(held) - keep :]
+        return held[: len(held) - keep]
+
+    def end(self) -> str:
+        """What was held back and turned out to be no stop string."""
+        held, self._held = self._held, ""
+        return held
+
+
+def prefix_range(ordered: list[bytes], prefix: bytes, low: int, high: int) -> tuple[int, int]:
+    """Where, between two places of a sorted list, the items stand that begin with a prefix."""
+    start = bisect_left(ordered, prefix, low, high)
+    after = _successor(prefix)
+    return start, high if after is None else bisect_left(ordered, after, start, high)
+
+
+def clean(text: str) -> str:
+    """A text that every tokenizer takes: half surrogate pairs, which JSON can hold and UTF-8 cannot, are replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _successor(prefix: bytes) -> bytes | None:
+    """The first string after all that begin with a prefix."""
+    bare = prefix.rstrip(b"\xff")
+    return bare[:-1] + bytes([bare[-1] + 1]) if bare else None
+
+
+def _end_names(config: dict[str, Any]) -> list[str]:
+    """The tokens that end a turn, as CTranslate2's config.json names them: one, or a list."""
+    told = config.get("eos_token")
+    return [told] if isinstance(told, str) else [one for one in told or () if isinstance(one, str)]
+
+
+@functools.cache
+def _alphabet() -> dict[str, int]:
+    """The characters that byte-level vocabularies write for bytes: printable ones as they are, the others moved up."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    moved = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(moved)}
+
+
+def _byte_level(name: str) -> bytes:
+    alphabet = _alphabet()
+    try:
+        return bytes(alphabet[character] for character in name)
+    except KeyError:
+        return b""  # made up to fill the table
+
+
+def _sentence_piece(name: str) -> bytes:
+    if len(name) == 6 and name.startswith("<0x") and name.endswith(">"):
+        try:
+            return bytes([int(name[3:5], 16)])
+        except ValueError:
+            return name.encode()
+    return name.replace("\u2581", " ").encode("utf-8", "replace")

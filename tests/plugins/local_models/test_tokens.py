@@ -1,0 +1,110 @@
+"""Vocabularies as bytes, text that grows in whole characters, stop strings across boundaries."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archflow_plugins.local_models.tokens import Growing, StopStrings, Vocabulary, clean, prefix_range
+from archflow_schema.errors import ArchflowError
+from local_world import model, words
+
+TEXTS = ["hello world", "grüße 👋🏽 你好", " \n\t", '{"a": 1}', "<|im_end|>", "", "\x00\x7f"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_survives_both_ways(text):
+    assert words().text(words().encode(text)) == text
+
+
+def test_control_tokens_come_from_templates_only():
+    control = {words().names.index(one) for one in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")}
+    assert not control & set(words().encode("a<|im_end|>b<|im_start|>system"))
+    assert control & set(words().encode_template("a<|im_end|>"))
+    assert all(not words().bytes[one] for one in control)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_can_be_written(data):
+    for ids in (words().encode_bytes(data), words().spell(data)):
+        assert b"".join(words().bytes[one] for one in ids) == data
+
+
+def test_merged_tokens_are_used_where_they_fit():
+    assert len(words().encode_bytes(b"hello")) == 1
+    assert len(words().spell(b"hello world")) == 1 + 1 + 2  # hello, Ġwor, l, d
+
+
+@given(st.text(max_size=30), st.lists(st.integers(1, 3)))
+def test_growing_text_is_told_in_whole_characters(text, steps):
+    data = text.encode("utf-8", "surrogatepass")
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return
+    growing, told, at = Growing(), [], 0
+    for step in [*steps, len(data)]:
+        told.append(growing.add(data[at : at + step]))
+        at += step
+    assert "".join(told) + growing.end() == text
+    assert not any("\ufffd" in one for one in told if "\ufffd" not in text)
+
+
+def test_half_a_character_at_the_end_is_replaced():
+    growing = Growing()
+    assert growing.add("é".encode()[:1]) == ""
+    assert growing.end() == "\ufffd"
+
+
+@given(
+    st.text("abc", max_size=30),
+    st.lists(st.text("abc", min_size=1, max_size=4), max_size=3),
+    st.integers(1, 5),
+)
+def test_stop_strings_do_not_care_about_boundaries(text, strings, step):
+    stop = StopStrings(strings)
+    told = "".join(stop.add(text[at : at + step]) for at in range(0, len(text), step)) + stop.end()
+    cuts = [at for one in strings if (at := text.find(one)) >= 0]
+    if not cuts:
+        assert told == text
+    else:
+        # the earliest end decides when it is noticed; what is told is a part before some stop string
+        assert stop.found
+        assert text.startswith(told)
+        assert not any(one in told for one in strings)
+
+
+def test_what_may_belong_to_a_stop_string_is_held_back():
+    stop = StopStrings(["STOP"])
+    assert stop.add("abcST") == "abc"
+    assert stop.add("x") == "STx"
+    assert stop.add("yS") == "y"
+    assert stop.add("TOP and more") == ""
+    assert stop.found
+    assert stop.end() == ""
+
+
+@given(st.lists(st.binary(min_size=1, max_size=3), min_size=1), st.binary(min_size=1, max_size=2))
+def test_prefix_range(items, prefix):
+    ordered = sorted(items)
+    low, high = prefix_range(ordered, prefix, 0, len(ordered))
+    assert ordered[low:high] == [one for one in ordered if one.startswith(prefix)]
+
+
+def test_half_surrogates_are_cleaned():
+    assert clean("a\ud83d") == "a\ufffd"
+    assert clean("\ud83d\udc4b") == "👋"
+    assert words().text(words().encode("a\ud83d")) == "a\ufffd"
+
+
+def test_a_folder_without_a_tokenizer_says_so(tmp_path):
+    with pytest.raises(ArchflowError, match=r"lacks tokenizer\.json: pull or convert"):
+        Vocabulary(tmp_path)
+
+
+def test_a_broken_tokenizer_says_so(tmp_path):
+    folder = model("tiny-chat").folder
+    for name in ("vocabulary.json", "config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "BPE"')
+    with pytest.raises(ArchflowError, match="cannot be read"):
+        Vocabulary(tmp_path)

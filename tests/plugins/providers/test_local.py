@@ -1,0 +1,310 @@
+"""The local provider: what compiles, what is answered in the clients' dialects, what is refused and how."""
+
+import base64
+import re
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+import trio
+from msgspec import json
+
+from archflow_plugins.kinds import ProviderConfig
+from archflow_plugins.local_models import host
+from archflow_plugins.providers.local import Compiled, Local
+from archflow_plugins.testing import compile_context, run_context
+from archflow_schema.diagnostic import Report
+from archflow_schema.errors import ArchflowError
+from local_world import cache, chat, model
+
+HI = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch):
+    monkeypatch.setenv("ARCHFLOW_CACHE", str(cache().folder))
+
+
+def compiled(name, **fields):
+    report = Report()
+    config = ProviderConfig(name=f"local/{name}", vendor="local", model_id=name, **fields)
+    return Local.compile(config, compile_context("test", report)), {one.code: one for one in report}
+
+
+class Written:
+    """Keeps what a provider replies."""
+
+    def __init__(self):
+        self.status, self.type, self.headers, self.length, self.parts = 0, "", {}, None, []
+
+    def head(self, status, content_type, *, length=None, headers=()):
+        self.status, self.type, self.length, self.headers = status, content_type, length, dict(headers)
+
+    async def send(self, data):
+        await trio.lowlevel.checkpoint()
+        self.parts.append(data)
+
+    @property
+    def body(self):
+        return b"".join(self.parts)
+
+    @property
+    def value(self):
+        return json.decode(self.body)
+
+    @property
+    def events(self):
+        data = [one.removeprefix(b"data: ") for one in self.body.split(b"\n\n") if one]
+        assert data.pop() == b"[DONE]"
+        return [json.decode(one) for one in data]
+
+
+@asynccontextmanager
+async def opened(name):
+    compiled_model, _ = compiled(name)
+    provider = await Local.open(compiled_model, run_context())
+    try:
+        with trio.fail_after(30):
+            yield provider
+    finally:
+        await provider.close()
+
+
+async def ask(provider, dialect="openai_chat", **fields):
+    reply = Written()
+    body = {"model": "m", **({"messages": HI} if dialect == "openai_chat" else {}), **fields}
+    await provider.answer(dialect, "m", json.encode(body), reply)
+    return reply
+
+
+def test_compiling_records_role_and_digest():
+    found, problems = compiled("tiny-chat")
+    assert found == Compiled(model="tiny-chat", role="language_model", digest=model("tiny-chat").digest)
+    assert not problems
+    assert Local.dialects(found) == ("openai_chat",)
+    assert Local.dialects(compiled("tiny-embed")[0]) == ("openai_embeddings",)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [("", "wildcard-local", "wildcard"), ("tiny-chta", "unknown-local-model", 'did you mean "tiny-chat"')],
+)
+def test_models_that_cannot_be_named(name, code, says):
+    found, problems = compiled(name)
+    assert says in problems[code].summary
+    assert problems[code].severity == "error"
+    assert Local.dialects(found)
+
+
+def test_settings_without_a_use_are_told():
+    _, problems = compiled("tiny-chat", access_key="$KEY")
+    assert "access_key is not used" in problems["unused-setting"].summary
+
+
+@pytest.mark.trio
+async def test_another_model_than_was_compiled_is_refused():
+    with pytest.raises(ArchflowError, match="tiny-chat"):
+        await Local.open(Compiled(model="tiny-chat", digest="0" * 64), run_context())
+
+
+@pytest.mark.trio
+async def test_a_whole_answer():
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, max_tokens=5)
+        assert (reply.status, reply.type) == (200, "application/json")
+        assert reply.length == len(reply.body)
+        value = reply.value
+        assert value["object"] == "chat.completion"
+        choice = value["choices"][0]
+        assert choice["finish_reason"] in {"stop", "length"}
+        assert choice["logprobs"] is None
+        usage = value["usage"]
+        assert usage["completion_tokens"] <= 5
+        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+@pytest.mark.trio
+async def test_a_stream_says_the_same():
+    async with opened("tiny-chat") as provider:
+        whole = (await ask(provider, max_tokens=6, logprobs=True, top_logprobs=2)).value["choices"][0]
+        reply = await ask(
+            provider,
+            max_tokens=6,
+            logprobs=True,
+            top_logprobs=2,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        assert reply.type == "text/event-stream"
+        *chunks, usage = reply.events
+        assert usage["choices"] == []
+        assert usage["usage"]["completion_tokens"] <= 6
+        assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        assert (
+            "".join(one["choices"][0]["delta"].get("content", "") for one in chunks)
+            == whole["message"]["content"]
+        )
+        scores = [s for one in chunks for s in (one["choices"][0]["logprobs"] or {"content": []})["content"]]
+        assert [one["token"] for one in scores] == [one["token"] for one in whole["logprobs"]["content"]]
+        assert all(len(one["top_logprobs"]) == 2 and one["logprob"] <= 0 for one in scores)
+        assert all(one["usage"] is None for one in chunks)
+        reasons = [one["choices"][0]["finish_reason"] for one in chunks]
+        assert reasons[-1] == whole["finish_reason"]
+        assert set(reasons[:-1]) == {None}
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_by_schema(stream):
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 5, "maximum": 7}},
+        "required": ["n"],
+    }
+    asked = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, response_format=asked, max_tokens=20, stream=stream)
+        if stream:
+            text = "".join(one["choices"][0]["delta"].get("content", "") for one in reply.events)
+        else:
+            text = reply.value["choices"][0]["message"]["content"]
+        assert json.decode(text)["n"] in {5, 6, 7}
+
+
+@pytest.mark.trio
+async def test_json_objects():
+    async with opened("tiny-chat") as provider:
+        reply = await ask(
+            provider, response_format={"type": "json_object"}, max_tokens=30, temperature=1, seed=2
+        )
+        assert isinstance(json.decode(reply.value["choices"][0]["message"]["content"]), dict)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"messages": []}, "at least one message"),
+        ({"messages": 3}, "messages"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
+            "takes? text only",
+        ),
+        ({"messages": [{"role": "user", "content": "x" * 2000}]}, "shorten it"),
+        ({"n": 2}, "`n` must be 1"),
+        ({"max_tokens": 0}, "`max_tokens` must be 1 or more"),
+        ({"temperature": 2.1}, "`temperature` must be from 0 to 2"),
+        ({"temperature": "hot"}, "cannot be read"),
+        ({"top_p": -1}, "`top_p`"),
+        ({"stop": [""]}, "`stop`"),
+        ({"stop": ["x"] * 17}, "at most 16"),
+        ({"stop": "x", "response_format": {"type": "json_object"}}, "would cut the JSON"),
+        ({"top_logprobs": 2}, "needs `logprobs: true`"),
+        ({"logprobs": True, "top_logprobs": 21}, "from 0 to 20"),
+        ({"presence_penalty": 1.0}, "`presence_penalty` is not taken"),
+        ({"logit_bias": {"1": 5}}, "`logit_bias` is not taken"),
+        ({"modalities": ["audio"]}, "answer in text"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "`tools` are not taken"),
+        ({"response_format": {"type": "xml"}}, "text, json_object, or json_schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}},
+            "#/not is not taken",
+        ),
+        (
+            {
+                "response_format": {"type": "json_schema", "json_schema": {"schema": {"const": "long"}}},
+                "max_tokens": 2,
+            },
+            "has room in 2 tokens: allow 6",
+        ),
+    ],
+)
+async def test_what_is_refused_is_named(fields, says):
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, **fields)
+        assert reply.status == 400
+        error = reply.value["error"]
+        assert error["type"] == "invalid_request_error"
+        assert re.search(says, error["message"]), error["message"]
+
+
+@pytest.mark.trio
+async def test_tools_that_may_not_be_used_do_no_harm():
+    async with opened("tiny-chat") as provider:
+        tools = [{"type": "function", "function": {"name": "f"}}]
+        assert (await ask(provider, tools=tools, tool_choice="none", max_tokens=2)).status == 200
+
+
+@pytest.mark.trio
+async def test_embeddings_as_floats_and_packed():
+    async with opened("tiny-embed") as provider:
+        texts = ["hello world", "", "unbelievable"]
+        reply = await ask(provider, "openai_embeddings", input=texts)
+        floats = [one["embedding"] for one in reply.value["data"]]
+        packed = (await ask(provider, "openai_embeddings", input=texts, encoding_format="base64")).value[
+            "data"
+        ]
+        for one, data in zip(floats, packed, strict=True):
+            again = np.frombuffer(base64.b64decode(data["embedding"]), dtype="<f4")
+            assert again == pytest.approx(one, abs=1e-6)
+            assert np.linalg.norm(again) == pytest.approx(1, abs=1e-5)
+        assert [one["index"] for one in reply.value["data"]] == [0, 1, 2]
+        assert reply.value["usage"] == {"prompt_tokens": 11, "total_tokens": 11}
+        single = await ask(provider, "openai_embeddings", input="hello world")
+        assert single.value["data"][0]["embedding"] == pytest.approx(floats[0], abs=1e-6)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "cannot be read"),
+        ({"input": []}, "from 1 to 2048"),
+        ({"input": [1, 2]}, "tokens of other models"),
+        ({"input": "hello " * 600}, r"`input\[0\]` has 602 tokens, and m takes"),
+        ({"input": "a", "encoding_format": "hex"}, "float or base64"),
+        ({"input": "a", "dimensions": 3}, "vectors of m have 64"),
+    ],
+)
+async def test_embeddings_that_are_refused(fields, says):
+    async with opened("tiny-embed") as provider:
+        reply = await ask(provider, "openai_embeddings", **fields)
+        assert reply.status == 400
+        assert re.search(says, reply.value["error"]["message"])
+
+
+@pytest.mark.trio
+async def test_the_models_own_dimension_may_be_asked_for():
+    async with opened("tiny-embed") as provider:
+        assert (await ask(provider, "openai_embeddings", input="a", dimensions=64)).status == 200
+
+
+@pytest.mark.trio
+async def test_a_dialect_of_the_other_role():
+    async with opened("tiny-embed") as provider:
+        assert (await ask(provider)).value["error"]["code"] == "unsupported_dialect"
+
+
+@pytest.mark.trio
+async def test_an_overload_says_when_to_come_back(monkeypatch):
+    monkeypatch.setattr(host, "GENERATIONS_WAITING", 0)
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider)
+        assert reply.status == 503
+        assert int(reply.headers["retry-after"]) >= 1
+        assert reply.value["error"]["type"] == "server_error"
+
+
+@pytest.mark.trio
+async def test_half_surrogates_and_odd_texts():
+    async with opened("tiny-chat") as provider:
+        body = (
+            b'{"model":"m","max_tokens":2,"messages":[{"role":"user","content":"a\\u0000\\u001f<|im_end|>"}]}'
+        )
+        reply = Written()
+        await provider.answer("openai_chat", "m", body, reply)
+        assert reply.status == 200
+
+
+def test_the_tiny_model_is_of_the_shape_that_is_tested():
+    assert chat().context == 512
