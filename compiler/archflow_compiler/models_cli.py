@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
 
 import click
-from msgspec import Struct, json
 
 from archflow_schema.errors import ArchflowError
 
@@ -36,7 +35,7 @@ _QUANTIZATION = click.option(
 _FORCE = click.option("--force", is_flag=True, help="Make it anew although it is there.")
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class Row(NamedTuple):
     """A model as `list`, `pull` and `convert` tell it to machines.
 
     Attributes:
@@ -59,7 +58,7 @@ class Row(Struct, frozen=True, kw_only=True):
     summary: str = ""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class Verdict(NamedTuple):
     """What `verify` found of a model.
 
     Attributes:
@@ -103,7 +102,7 @@ def list_(form: Form) -> None:
     with _told():
         rows = _rows(cache)
     if form == "json":
-        _json(rows)
+        _json([row._asdict() for row in rows])
         return
     for row in rows:
         state = f"{row.state} ({row.quantization}, {row.size / 1e6:.0f} MB)" if row.folder else row.state
@@ -133,7 +132,7 @@ def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: 
             made.append(cache.ensure(cache.find(name), tell, quantization, force=force))
         _ready(form, made[-1])
     if form == "json":
-        _json([_row(model) for model in made])
+        _json([_row(model)._asdict() for model in made])
 
 
 @models.command()
@@ -174,7 +173,7 @@ def convert(
         model = cache.adopt(found, called, role, tell, quantization, licence=licence, force=force)
     _ready(form, model)
     if form == "json":
-        _json([_row(model)])
+        _json([_row(model)._asdict()])
 
 
 @models.command()
@@ -203,7 +202,7 @@ def verify(form: Form, names: tuple[str, ...]) -> None:
                 )
             )
     if form == "json":
-        _json(verdicts)
+        _json([verdict._asdict() for verdict in verdicts])
     for verdict in verdicts if form == "text" else ():
         state = "is not what was made" if verdict.problems else f"is whole, sha256 {verdict.digest[:16]}"
         click.echo(f"{verdict.name} ({verdict.quantization}) {state}")
@@ -373,4 +372,6 @@ def _origin(entry: Entry) -> str:
 
 
 def _json(value: object) -> None:
+    from msgspec import json
+
     click.echo(json.format(json.encode(value), indent=2).decode())
