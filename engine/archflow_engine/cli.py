@@ -67,6 +67,7 @@ ADMIN = "127.0.0.1:9901"
 @click.option(
     "--control", type=int, default=None, hidden=True, help="File descriptor of the supervisor's line."
 )
+@click.option("--home", type=click.Path(path_type=Path), default=None, hidden=True, help="What GRAPH copies.")
 @click.version_option(metadata.version("archflow"), prog_name="archrun")
 def command(
     graph: Path | None,
@@ -78,6 +79,7 @@ def command(
     log_format: str | None,
     log_level: str,
     control: int | None,
+    home: Path | None,
 ) -> None:
     """Run GRAPH: a graph.bin, or an arch_config.yaml that is compiled in memory.
 
@@ -98,6 +100,7 @@ def command(
         log_format=log_format or ("console" if sys.stderr.isatty() else "json"),
         log_level=log_level,
         control=control,
+        home=home,
     )
     raise SystemExit(_told(run, options))
 

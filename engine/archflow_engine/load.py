@@ -4,7 +4,8 @@ A YAML configuration is compiled first, by running `archc` as a process of its o
 only at the bytes of graph.bin.
 
 Secrets come from the process environment, then from `.env` beside the graph, and from `graph.secrets` for keys that
-stood literally in the YAML.
+stood literally in the YAML. Relative paths in a graph (certificates, CA bundles) begin at the folder of the file that
+archrun was given.
 
 Rule: every missing name is told at once, before anything is opened.
 """
@@ -21,10 +22,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from archflow_schema import artifact
-from archflow_schema.errors import ArchflowError, SecretsMissing
-from archflow_schema.graph import Graph
+from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing
+from archflow_schema.graph import Graph, Tls
 from archflow_schema.text import Env, Secret
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
@@ -67,8 +69,13 @@ def is_configuration(path: Path) -> bool:
     return path.suffix.lower() in _YAML
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Program:
+def load(path: Path, environment: Mapping[str, str], home: Path | None = None) -> Program:
     """Read a graph.bin, or compile a configuration in memory. Blocks on the disk, and while `archc` runs.
+
+    Args:
+        path: the file.
+        environment: the values of variables; those of `.env` beside the file give way to them.
+        home: the file that the user named, if `path` is a copy of it: errors name it, and paths begin beside it.
 
     Raises:
         ConfigurationRefused: the configuration has errors.
@@ -76,11 +83,12 @@ def load(path: Path, environment: Mapping[str, str]) -> Program:
         SecretsMissing: names are not set.
         ArchflowError: the file cannot be read.
     """
+    home = home or path
     if is_configuration(path):
         data, secrets, warnings = _compile(path)
     else:
         data, secrets, warnings = _read(path), *_read_secrets(path.with_suffix(".secrets"))
-    return program(data, {**read_env_file(path.parent / ".env"), **environment}, secrets, str(path), warnings)
+    return program(data, {**read_env_file(home.parent / ".env"), **environment}, secrets, str(home), warnings)
 
 
 def program(
@@ -92,23 +100,51 @@ def program(
 ) -> Program:
     """A Program from bytes and values.
 
+    Args:
+        data: of a graph.bin.
+        environment: the values of variables.
+        secrets: the values of entries of the side file.
+        name: of the file, for errors; its folder is where relative paths begin.
+        warnings: what is doubtful about how its secrets are kept.
+
     Raises:
         ArtifactError: the bytes are not a graph.bin that this version can run.
         SecretsMissing: names are not set.
     """
-    graph = artifact.load(data)
+    try:
+        graph = artifact.load(data)
+    except ArtifactError as error:
+        raise type(error)(f"{name}: {error}") from error
     missing = [f"${name}" for name in graph.environment if name not in environment]
     missing += [f"graph.secrets:{key}" for key in graph.secrets if key not in secrets]
     if missing:
         raise SecretsMissing(tuple(missing), name)
     found = Program(
-        graph,
+        _placed(graph, Path(name).parent),
         artifact.digest(data),
         {name: environment[name] for name in graph.environment},
         {key: secrets[key] for key in graph.secrets},
     )
     found.warnings = warnings or []
     return found
+
+
+def _placed(graph: Graph, folder: Path) -> Graph:
+    """The graph with its relative paths taken from a folder; absolute ones stay."""
+    return structs.replace(
+        graph,
+        listeners=tuple(
+            structs.replace(
+                one, tls=Tls(str(folder / one.tls.certificate), str(folder / one.tls.private_key))
+            )
+            if one.tls is not None
+            else one
+            for one in graph.listeners
+        ),
+        upstreams=tuple(
+            structs.replace(one, ca=str(folder / one.ca)) if one.ca else one for one in graph.upstreams
+        ),
+    )
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Options(Struct, frozen=True, kw_only=True):
     log_format: str
     log_level: str
     control: int | None
+    home: Path | None
+    """The file that the supervisor was given, for a worker, whose `graph` is a private copy."""
 
 
 def run(options: Options) -> None:
@@ -111,12 +113,12 @@ async def _worker(options: Options, say: Log) -> None:
     line = Line(trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=options.control))))
     gateway = Gateway(say, policy=options.plugins, shared=True)
     try:
-        program = load.load(options.graph, load.environment())
+        program = load.load(options.graph, load.environment(), options.home)
         async with trio.open_nursery() as nursery:
             await nursery.start(lambda *, task_status: gateway.run(program, task_status=task_status))
             _settle_memory()
             await line.send(Serving(program.digest))
-            nursery.start_soon(_obey, line, gateway)
+            nursery.start_soon(_obey, line, gateway, options.home)
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
                     break
@@ -126,7 +128,7 @@ async def _worker(options: Options, say: Log) -> None:
         await line.send(Refused("; ".join(str(error) for error in _leaves(group))))
 
 
-async def _obey(line: Line, gateway: Gateway) -> None:
+async def _obey(line: Line, gateway: Gateway, home: Path | None) -> None:
     """Answer the supervisor; when it is gone, so are we, kindly."""
     while True:
         question = await line.question()
@@ -137,7 +139,7 @@ async def _obey(line: Line, gateway: Gateway) -> None:
             await line.send(Numbers.of(gateway.snapshot()))
             continue
         try:
-            program = await trio.to_thread.run_sync(load.load, Path(question.path), load.environment())
+            program = await trio.to_thread.run_sync(load.load, Path(question.path), load.environment(), home)
             await gateway.swap(program)
         except ArchflowError as error:
             await line.send(Refused(str(error)))

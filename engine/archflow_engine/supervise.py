@@ -184,7 +184,7 @@ class Supervisor:
             _copy(self._path, graph)
             if self._path.with_suffix(".secrets").exists():
                 _copy(self._path.with_suffix(".secrets"), graph.with_suffix(".secrets"))
-        program = load.load(graph, self._environment())
+        program = load.load(graph, self._environment(), self._path)
         self._generation, self._graph = number, graph
         return program
 
@@ -230,6 +230,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         try:
             command = [sys.executable, "-m", "archflow_engine", str(self._graph), *self._options]
+            command += ["--home", str(self._path)]
             worker.process = await trio.lowlevel.open_process(
                 [*command, "--control", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),

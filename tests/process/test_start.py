@@ -51,6 +51,15 @@ def test_missing_variables_are_all_named_before_a_port_is_bound(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["graph", "configuration"])
+def test_workers_do_not_hide_which_file_lacks_a_variable(tmp_path: Path, kind: str) -> None:
+    config = written(tmp_path, model_config(free_port(), 9))
+    named = config if kind == "configuration" else compiled(config)
+    done = archrun(named, "--workers", "2", environment={})
+    assert done.returncode == 1
+    assert f"{named} lacks $TEST_KEY" in done.stderr
+
+
 def test_variables_may_stand_in_a_file_beside_the_graph(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     port = free_port()
     graph = compiled(written(tmp_path, model_config(port, upstream.port).replace("$TEST_KEY", "$FILE_KEY")))
