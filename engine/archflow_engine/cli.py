@@ -107,16 +107,19 @@ def command(
 
 def _told(run: Callable[[Options], None], options: Options) -> int:
     """Run; what archflow raises on purpose is told in its own words, without a traceback."""
+    from archflow_engine import log
     from archflow_engine.load import ConfigurationRefused
     from archflow_schema.errors import ArchflowError
 
     try:
         run(options)
-    except ConfigurationRefused as error:
-        click.echo(str(error), err=True)
-        return 1
     except ArchflowError as error:
-        click.echo(f"archrun: {error}", err=True)
+        if options.log_format == "json":
+            log.configure("json", options.log_level)("cannot_run", "error", detail=str(error))
+        else:
+            click.echo(
+                str(error) if isinstance(error, ConfigurationRefused) else f"archrun: {error}", err=True
+            )
         return 1
     return 0
 

@@ -18,13 +18,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from archflow_schema import artifact
+from archflow_schema.diagnostic import Diagnostic
 from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing
 from archflow_schema.graph import Graph, Tls
 from archflow_schema.text import Env, Secret
@@ -35,8 +36,18 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 _YAML = {".yaml", ".yml"}
 
 
+Log = Callable[..., None]
+_LEVELS = {"error": "error", "warning": "warning", "note": "info"}
+
+
 class ConfigurationRefused(ArchflowError):
-    """`archc` found errors; the text is its rendered report."""
+    """`archc` found errors; the text is its rendered report, or names them when the report went to a log."""
+
+
+class _Findings(Struct):
+    """What `archc --format json` prints."""
+
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Program:
@@ -69,13 +80,16 @@ def is_configuration(path: Path) -> bool:
     return path.suffix.lower() in _YAML
 
 
-def load(path: Path, environment: Mapping[str, str], home: Path | None = None) -> Program:
+def load(
+    path: Path, environment: Mapping[str, str], home: Path | None = None, log: Log | None = None
+) -> Program:
     """Read a graph.bin, or compile a configuration in memory. Blocks on the disk, and while `archc` runs.
 
     Args:
         path: the file.
         environment: the values of variables; those of `.env` beside the file give way to them.
         home: the file that the user named, if `path` is a copy of it: errors name it, and paths begin beside it.
+        log: what `archc` finds becomes its lines; without one it is shown on stderr, as `archc` does.
 
     Raises:
         ConfigurationRefused: the configuration has errors.
@@ -85,7 +99,7 @@ def load(path: Path, environment: Mapping[str, str], home: Path | None = None) -
     """
     home = home or path
     if is_configuration(path):
-        data, secrets, warnings = _compile(path)
+        data, secrets, warnings = _compile(path, log)
     else:
         data, secrets, warnings = _read(path), *_read_secrets(path.with_suffix(".secrets"))
     return program(data, {**read_env_file(home.parent / ".env"), **environment}, secrets, str(home), warnings)
@@ -170,33 +184,53 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
-def compile_to(path: Path, folder: Path) -> Path:
+def compile_to(path: Path, folder: Path, log: Log | None = None) -> Path:
     """Compile a configuration into `folder`; returns the path of the graph.bin. Blocks while `archc` runs.
+
+    Args:
+        path: the configuration.
+        folder: a private one.
+        log: as for `load`.
 
     Raises:
         ConfigurationRefused: it has errors.
     """
     graph = folder / "graph.bin"
-    colour = ["--color"] if sys.stderr.isatty() else []
+    form = ["--format", "json"] if log is not None else ["--color"] if sys.stderr.isatty() else []
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "archflow_compiler", *colour, "compile", str(path), "-o", str(graph)],
+        [sys.executable, "-m", "archflow_compiler", *form, "compile", "--quiet", str(path), "-o", str(graph)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
+    said = done.stderr.decode(errors="replace").strip()
+    if log is not None and done.stdout:
+        said = _logged(msgspec.json.decode(done.stdout, type=_Findings), log) or said
     if done.returncode:
-        said = (done.stderr + done.stdout).decode(errors="replace").strip()
         raise ConfigurationRefused(said or f"archc ended with status {done.returncode} on {path}")
-    if done.stderr:
-        sys.stderr.write(done.stderr.decode(errors="replace"))
+    if said and log is None:
+        sys.stderr.write(f"{said}\n")
     return graph
 
 
-def _compile(path: Path) -> tuple[bytes, dict[str, str], list[str]]:
+def _logged(found: _Findings, log: Log) -> str:
+    """Log findings, one line each; returns the errors among them in a few words."""
+    errors = []
+    for one in found.diagnostics:
+        at = one.range
+        place = {} if at is None else {"file": at.file, "line": at.line, "column": at.column}
+        more = {name: text for name, text in (("detail", one.detail), ("fix", one.fix)) if text}
+        log("configuration", _LEVELS[one.severity], code=one.code, summary=one.summary, **place, **more)
+        if one.severity == "error":
+            errors.append(one.summary if at is None else f"{at.file}:{at.line}:{at.column}: {one.summary}")
+    return "; ".join(errors)
+
+
+def _compile(path: Path, log: Log | None) -> tuple[bytes, dict[str, str], list[str]]:
     if not path.is_file():
         raise ArchflowError(f"there is no file {path}")
     with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
-        graph = compile_to(path, Path(folder))
+        graph = compile_to(path, Path(folder), log)
         return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
 
 

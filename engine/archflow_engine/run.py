@@ -68,7 +68,8 @@ def run(options: Options) -> None:
 async def _alone(options: Options, say: Log) -> None:
     """One worker in this process."""
     seen = _content(options.graph)
-    program = load.load(options.graph, load.environment())
+    findings = _findings(options, say)
+    program = load.load(options.graph, load.environment(), log=findings)
     gateway = Gateway(say, policy=options.plugins)
     admin = Admin(
         snapshot=_ready_made(gateway.snapshot),
@@ -79,7 +80,10 @@ async def _alone(options: Options, say: Log) -> None:
     )
 
     async def reload() -> None:
-        await gateway.swap(await trio.to_thread.run_sync(load.load, options.graph, load.environment()))
+        environment = load.environment()
+        await gateway.swap(
+            await trio.to_thread.run_sync(load.load, options.graph, environment, None, findings)
+        )
 
     await _serve(
         options, seen, say, admin, start=lambda status: gateway.run(program, task_status=status), reload=reload,
@@ -92,7 +96,9 @@ async def _supervisor(options: Options, say: Log) -> None:
     passed = ["--plugins", options.plugins, "--drain", str(options.drain)]
     passed += ["--log-format", options.log_format, "--log-level", options.log_level]
     seen = _content(options.graph)
-    supervisor = Supervisor(options.graph, options.workers, passed, options.drain, say)
+    supervisor = Supervisor(
+        options.graph, options.workers, passed, options.drain, say, _findings(options, say)
+    )
     supervisor.prepare()
     admin = Admin(
         snapshot=supervisor.snapshot,
@@ -248,6 +254,11 @@ def _settle_memory() -> None:
     """What lives now lives on: take it out of every later garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+def _findings(options: Options, say: Log) -> Log | None:
+    """Where what `archc` finds goes: into a log that machines read, or as it is to people."""
+    return say if options.log_format == "json" else None
 
 
 def _ready_made(value: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:

@@ -67,10 +67,17 @@ class Supervisor:
 
     Args:
         options: command-line options that every worker gets.
+        findings: where those of `archc` go, as for `load.load`.
     """
 
     def __init__(
-        self, path: Path, count: int, options: list[str], drain: float, log: Callable[..., None]
+        self,
+        path: Path,
+        count: int,
+        options: list[str],
+        drain: float,
+        log: Callable[..., None],
+        findings: Callable[..., None] | None = None,
     ) -> None:
         self.program: Program | None = None
         self.draining = False
@@ -78,6 +85,7 @@ class Supervisor:
         self._options = options
         self._drain = drain
         self._log = log
+        self._findings = findings
         self._workers = [Worker(number) for number in range(count)]
         self._folder = tempfile.TemporaryDirectory(prefix="archrun-")
         self._generation = 0
@@ -175,7 +183,7 @@ class Supervisor:
         number = self._generation + 1
         graph = folder / f"{number}.bin"
         if load.is_configuration(self._path):
-            compiled = load.compile_to(self._path, folder)
+            compiled = load.compile_to(self._path, folder, self._findings)
             compiled.rename(graph)
             source = compiled.with_suffix(".secrets")
             if source.exists():
