@@ -6,6 +6,7 @@ Rule: this is the only place that handles signals.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -87,7 +88,7 @@ async def _alone(options: Options, say: Log) -> None:
 
     await _serve(
         options, seen, say, admin, start=lambda status: gateway.run(program, task_status=status), reload=reload,
-        stop=lambda: gateway.drain(options.drain),
+        stop=lambda: gateway.drain(options.drain), give_up=gateway.flush,
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ async def _supervisor(options: Options, say: Log) -> None:
     )
     await _serve(
         options, seen, say, admin, start=lambda status: supervisor.run(task_status=status), reload=supervisor.swap,
-        stop=supervisor.stop,
+        stop=supervisor.stop, give_up=supervisor.give_up,
     )  # fmt: skip
 
 
@@ -128,8 +129,9 @@ async def _worker(options: Options, say: Log) -> None:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
                     break
-            await gateway.drain(options.drain)
-            nursery.cancel_scope.cancel()
+                nursery.start_soon(_hurry, signals, gateway.flush)
+                await gateway.drain(options.drain)
+                nursery.cancel_scope.cancel()
     except* ArchflowError as group:
         await line.send(Refused("; ".join(str(error) for error in _leaves(group))))
 
@@ -162,8 +164,20 @@ async def _serve(
     start: Callable[[Any], Awaitable[None]],
     reload: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
+    give_up: Callable[[], None],
 ) -> None:
-    """What both ways of running share: the admin endpoint, signals and watching. `seen` is the content that runs."""
+    """What both ways of running share: the admin endpoint, signals and watching.
+
+    Args:
+        options: the command line.
+        seen: the content that runs.
+        say: the log.
+        admin: the endpoint.
+        start: serves until `stop`.
+        reload: swaps the graph in.
+        stop: drains.
+        give_up: the last thing to do before the process ends without draining.
+    """
     sockets = _admin_sockets(options, say)
     refused: list[ArchflowError] = []
 
@@ -196,7 +210,7 @@ async def _serve(
                     nursery.start_soon(swap)
                     continue
                 say("draining", signal=signal.Signals(number).name, seconds=options.drain)
-                nursery.start_soon(_hurry, signals)
+                nursery.start_soon(_hurry, signals, give_up)
                 await stop()
                 say("stopped")
                 nursery.cancel_scope.cancel()
@@ -205,11 +219,12 @@ async def _serve(
         raise refused[0]
 
 
-async def _hurry(signals: Any) -> None:
-    """A second SIGTERM or SIGINT while draining: go now."""
+async def _hurry(signals: Any, give_up: Callable[[], None]) -> None:
+    """A second SIGTERM or SIGINT while draining: go now, without unwinding tasks that may wait for others."""
     async for number in signals:
         if number != signal.SIGHUP:
-            raise SystemExit(1)
+            give_up()
+            os._exit(1)
 
 
 def _content(path: Path) -> bytes:

@@ -156,6 +156,13 @@ class Supervisor:
             if process.returncode is None:
                 process.kill()
 
+    def give_up(self) -> None:
+        """End every worker now, whatever it does, and leave nothing behind."""
+        for worker in self._workers:
+            if worker.process is not None and worker.process.returncode is None:
+                worker.process.kill()
+        self._folder.cleanup()
+
     async def snapshot(self) -> Snapshot:
         """The numbers of all workers together. Blocks for those that are slow to answer."""
         found: list[Snapshot] = []
