@@ -165,10 +165,13 @@ def _finish(output: Output, outcome: Outcome, strict: bool) -> bool:
     type=click.Path(path_type=Path),
     help="Side file for literal keys.  [default: beside the graph]",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Do not say what was written.")
 @_STRICT
 @_FORM
 @click.pass_obj
-def compile_(output: Output, file: Path | None, target: str, secrets: Path | None, strict: bool) -> None:
+def compile_(
+    output: Output, file: Path | None, target: str, secrets: Path | None, quiet: bool, strict: bool
+) -> None:
     """Compile FILE (by default arch_config.yaml or config.yaml here) into graph.bin.
 
     Keys that stand literally in FILE go to a side file that only its owner can read, graph.secrets.
@@ -190,7 +193,7 @@ def compile_(output: Output, file: Path | None, target: str, secrets: Path | Non
         )
     with _writing(target):
         made = write.write(outcome.data, outcome.secrets, target, secrets)
-    if target != "-":
+    if target != "-" and not quiet:
         output.done(made)
 
 

@@ -67,6 +67,7 @@ ADMIN = "127.0.0.1:9901"
 @click.option(
     "--control", type=int, default=None, hidden=True, help="File descriptor of the supervisor's line."
 )
+@click.option("--home", type=click.Path(path_type=Path), default=None, hidden=True, help="What GRAPH copies.")
 @click.version_option(metadata.version("archflow"), prog_name="archrun")
 def command(
     graph: Path | None,
@@ -78,6 +79,7 @@ def command(
     log_format: str | None,
     log_level: str,
     control: int | None,
+    home: Path | None,
 ) -> None:
     """Run GRAPH: a graph.bin, or an arch_config.yaml that is compiled in memory.
 
@@ -98,22 +100,26 @@ def command(
         log_format=log_format or ("console" if sys.stderr.isatty() else "json"),
         log_level=log_level,
         control=control,
+        home=home,
     )
     raise SystemExit(_told(run, options))
 
 
 def _told(run: Callable[[Options], None], options: Options) -> int:
     """Run; what archflow raises on purpose is told in its own words, without a traceback."""
+    from archflow_engine import log
     from archflow_engine.load import ConfigurationRefused
     from archflow_schema.errors import ArchflowError
 
     try:
         run(options)
-    except ConfigurationRefused as error:
-        click.echo(str(error), err=True)
-        return 1
     except ArchflowError as error:
-        click.echo(f"archrun: {error}", err=True)
+        if options.log_format == "json":
+            log.configure("json", options.log_level)("cannot_run", "error", detail=str(error))
+        else:
+            click.echo(
+                str(error) if isinstance(error, ConfigurationRefused) else f"archrun: {error}", err=True
+            )
         return 1
     return 0
 

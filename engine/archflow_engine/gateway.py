@@ -187,11 +187,15 @@ class Gateway:
             gauges += self.plan.gauges()
         return self.metrics.snapshot(gauges)
 
+    def flush(self) -> None:
+        """Let the tracers write what they batched."""
+        for plan in self._plans:
+            plan.flush()
+
     async def _flush(self) -> None:
         while True:
             await trio.sleep(FLUSH)
-            for plan in self._plans:
-                plan.flush()
+            self.flush()
 
     def _offload(self, work: Callable[[], object]) -> Awaitable[object]:
         return trio.to_thread.run_sync(work, limiter=self._threads)

@@ -4,7 +4,8 @@ A YAML configuration is compiled first, by running `archc` as a process of its o
 only at the bytes of graph.bin.
 
 Secrets come from the process environment, then from `.env` beside the graph, and from `graph.secrets` for keys that
-stood literally in the YAML.
+stood literally in the YAML. Relative paths in a graph (certificates, CA bundles) begin at the folder of the file that
+archrun was given.
 
 Rule: every missing name is told at once, before anything is opened.
 """
@@ -17,14 +18,16 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, structs
 
 from archflow_schema import artifact
-from archflow_schema.errors import ArchflowError, SecretsMissing
-from archflow_schema.graph import Graph
+from archflow_schema.diagnostic import Diagnostic
+from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing
+from archflow_schema.graph import Graph, Tls
 from archflow_schema.text import Env, Secret
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
@@ -33,8 +36,18 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 _YAML = {".yaml", ".yml"}
 
 
+Log = Callable[..., None]
+_LEVELS = {"error": "error", "warning": "warning", "note": "info"}
+
+
 class ConfigurationRefused(ArchflowError):
-    """`archc` found errors; the text is its rendered report."""
+    """`archc` found errors; the text is its rendered report, or names them when the report went to a log."""
+
+
+class _Findings(Struct):
+    """What `archc --format json` prints."""
+
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Program:
@@ -67,8 +80,16 @@ def is_configuration(path: Path) -> bool:
     return path.suffix.lower() in _YAML
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Program:
+def load(
+    path: Path, environment: Mapping[str, str], home: Path | None = None, log: Log | None = None
+) -> Program:
     """Read a graph.bin, or compile a configuration in memory. Blocks on the disk, and while `archc` runs.
+
+    Args:
+        path: the file.
+        environment: the values of variables; those of `.env` beside the file give way to them.
+        home: the file that the user named, if `path` is a copy of it: errors name it, and paths begin beside it.
+        log: what `archc` finds becomes its lines; without one it is shown on stderr, as `archc` does.
 
     Raises:
         ConfigurationRefused: the configuration has errors.
@@ -76,11 +97,12 @@ def load(path: Path, environment: Mapping[str, str]) -> Program:
         SecretsMissing: names are not set.
         ArchflowError: the file cannot be read.
     """
+    home = home or path
     if is_configuration(path):
-        data, secrets, warnings = _compile(path)
+        data, secrets, warnings = _compile(path, log)
     else:
         data, secrets, warnings = _read(path), *_read_secrets(path.with_suffix(".secrets"))
-    return program(data, {**read_env_file(path.parent / ".env"), **environment}, secrets, str(path), warnings)
+    return program(data, {**read_env_file(home.parent / ".env"), **environment}, secrets, str(home), warnings)
 
 
 def program(
@@ -92,23 +114,51 @@ def program(
 ) -> Program:
     """A Program from bytes and values.
 
+    Args:
+        data: of a graph.bin.
+        environment: the values of variables.
+        secrets: the values of entries of the side file.
+        name: of the file, for errors; its folder is where relative paths begin.
+        warnings: what is doubtful about how its secrets are kept.
+
     Raises:
         ArtifactError: the bytes are not a graph.bin that this version can run.
         SecretsMissing: names are not set.
     """
-    graph = artifact.load(data)
+    try:
+        graph = artifact.load(data)
+    except ArtifactError as error:
+        raise type(error)(f"{name}: {error}") from error
     missing = [f"${name}" for name in graph.environment if name not in environment]
     missing += [f"graph.secrets:{key}" for key in graph.secrets if key not in secrets]
     if missing:
         raise SecretsMissing(tuple(missing), name)
     found = Program(
-        graph,
+        _placed(graph, Path(name).parent),
         artifact.digest(data),
         {name: environment[name] for name in graph.environment},
         {key: secrets[key] for key in graph.secrets},
     )
     found.warnings = warnings or []
     return found
+
+
+def _placed(graph: Graph, folder: Path) -> Graph:
+    """The graph with its relative paths taken from a folder; absolute ones stay."""
+    return structs.replace(
+        graph,
+        listeners=tuple(
+            structs.replace(
+                one, tls=Tls(str(folder / one.tls.certificate), str(folder / one.tls.private_key))
+            )
+            if one.tls is not None
+            else one
+            for one in graph.listeners
+        ),
+        upstreams=tuple(
+            structs.replace(one, ca=str(folder / one.ca)) if one.ca else one for one in graph.upstreams
+        ),
+    )
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -134,33 +184,53 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
-def compile_to(path: Path, folder: Path) -> Path:
+def compile_to(path: Path, folder: Path, log: Log | None = None) -> Path:
     """Compile a configuration into `folder`; returns the path of the graph.bin. Blocks while `archc` runs.
+
+    Args:
+        path: the configuration.
+        folder: a private one.
+        log: as for `load`.
 
     Raises:
         ConfigurationRefused: it has errors.
     """
     graph = folder / "graph.bin"
-    colour = ["--color"] if sys.stderr.isatty() else []
+    form = ["--format", "json"] if log is not None else ["--color"] if sys.stderr.isatty() else []
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "archflow_compiler", *colour, "compile", str(path), "-o", str(graph)],
+        [sys.executable, "-m", "archflow_compiler", *form, "compile", "--quiet", str(path), "-o", str(graph)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
+    said = done.stderr.decode(errors="replace").strip()
+    if log is not None and done.stdout:
+        said = _logged(msgspec.json.decode(done.stdout, type=_Findings), log) or said
     if done.returncode:
-        said = (done.stderr + done.stdout).decode(errors="replace").strip()
         raise ConfigurationRefused(said or f"archc ended with status {done.returncode} on {path}")
-    if done.stderr:
-        sys.stderr.write(done.stderr.decode(errors="replace"))
+    if said and log is None:
+        sys.stderr.write(f"{said}\n")
     return graph
 
 
-def _compile(path: Path) -> tuple[bytes, dict[str, str], list[str]]:
+def _logged(found: _Findings, log: Log) -> str:
+    """Log findings, one line each; returns the errors among them in a few words."""
+    errors = []
+    for one in found.diagnostics:
+        at = one.range
+        place = {} if at is None else {"file": at.file, "line": at.line, "column": at.column}
+        more = {name: text for name, text in (("detail", one.detail), ("fix", one.fix)) if text}
+        log("configuration", _LEVELS[one.severity], code=one.code, summary=one.summary, **place, **more)
+        if one.severity == "error":
+            errors.append(one.summary if at is None else f"{at.file}:{at.line}:{at.column}: {one.summary}")
+    return "; ".join(errors)
+
+
+def _compile(path: Path, log: Log | None) -> tuple[bytes, dict[str, str], list[str]]:
     if not path.is_file():
         raise ArchflowError(f"there is no file {path}")
     with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
-        graph = compile_to(path, Path(folder))
+        graph = compile_to(path, Path(folder), log)
         return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
 
 

@@ -6,6 +6,7 @@ Rule: this is the only place that handles signals.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -46,6 +47,8 @@ class Options(Struct, frozen=True, kw_only=True):
     log_format: str
     log_level: str
     control: int | None
+    home: Path | None
+    """The file that the supervisor was given, for a worker, whose `graph` is a private copy."""
 
 
 def run(options: Options) -> None:
@@ -66,7 +69,8 @@ def run(options: Options) -> None:
 async def _alone(options: Options, say: Log) -> None:
     """One worker in this process."""
     seen = _content(options.graph)
-    program = load.load(options.graph, load.environment())
+    findings = _findings(options, say)
+    program = load.load(options.graph, load.environment(), log=findings)
     gateway = Gateway(say, policy=options.plugins)
     admin = Admin(
         snapshot=_ready_made(gateway.snapshot),
@@ -77,11 +81,14 @@ async def _alone(options: Options, say: Log) -> None:
     )
 
     async def reload() -> None:
-        await gateway.swap(await trio.to_thread.run_sync(load.load, options.graph, load.environment()))
+        environment = load.environment()
+        await gateway.swap(
+            await trio.to_thread.run_sync(load.load, options.graph, environment, None, findings)
+        )
 
     await _serve(
         options, seen, say, admin, start=lambda status: gateway.run(program, task_status=status), reload=reload,
-        stop=lambda: gateway.drain(options.drain),
+        stop=lambda: gateway.drain(options.drain), give_up=gateway.flush,
     )  # fmt: skip
 
 
@@ -90,7 +97,9 @@ async def _supervisor(options: Options, say: Log) -> None:
     passed = ["--plugins", options.plugins, "--drain", str(options.drain)]
     passed += ["--log-format", options.log_format, "--log-level", options.log_level]
     seen = _content(options.graph)
-    supervisor = Supervisor(options.graph, options.workers, passed, options.drain, say)
+    supervisor = Supervisor(
+        options.graph, options.workers, passed, options.drain, say, _findings(options, say)
+    )
     supervisor.prepare()
     admin = Admin(
         snapshot=supervisor.snapshot,
@@ -101,7 +110,7 @@ async def _supervisor(options: Options, say: Log) -> None:
     )
     await _serve(
         options, seen, say, admin, start=lambda status: supervisor.run(task_status=status), reload=supervisor.swap,
-        stop=supervisor.stop,
+        stop=supervisor.stop, give_up=supervisor.give_up,
     )  # fmt: skip
 
 
@@ -111,22 +120,23 @@ async def _worker(options: Options, say: Log) -> None:
     line = Line(trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=options.control))))
     gateway = Gateway(say, policy=options.plugins, shared=True)
     try:
-        program = load.load(options.graph, load.environment())
+        program = load.load(options.graph, load.environment(), options.home)
         async with trio.open_nursery() as nursery:
             await nursery.start(lambda *, task_status: gateway.run(program, task_status=task_status))
             _settle_memory()
             await line.send(Serving(program.digest))
-            nursery.start_soon(_obey, line, gateway)
+            nursery.start_soon(_obey, line, gateway, options.home)
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
                     break
-            await gateway.drain(options.drain)
-            nursery.cancel_scope.cancel()
+                nursery.start_soon(_hurry, signals, gateway.flush)
+                await gateway.drain(options.drain)
+                nursery.cancel_scope.cancel()
     except* ArchflowError as group:
         await line.send(Refused("; ".join(str(error) for error in _leaves(group))))
 
 
-async def _obey(line: Line, gateway: Gateway) -> None:
+async def _obey(line: Line, gateway: Gateway, home: Path | None) -> None:
     """Answer the supervisor; when it is gone, so are we, kindly."""
     while True:
         question = await line.question()
@@ -137,7 +147,7 @@ async def _obey(line: Line, gateway: Gateway) -> None:
             await line.send(Numbers.of(gateway.snapshot()))
             continue
         try:
-            program = await trio.to_thread.run_sync(load.load, Path(question.path), load.environment())
+            program = await trio.to_thread.run_sync(load.load, Path(question.path), load.environment(), home)
             await gateway.swap(program)
         except ArchflowError as error:
             await line.send(Refused(str(error)))
@@ -154,8 +164,20 @@ async def _serve(
     start: Callable[[Any], Awaitable[None]],
     reload: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
+    give_up: Callable[[], None],
 ) -> None:
-    """What both ways of running share: the admin endpoint, signals and watching. `seen` is the content that runs."""
+    """What both ways of running share: the admin endpoint, signals and watching.
+
+    Args:
+        options: the command line.
+        seen: the content that runs.
+        say: the log.
+        admin: the endpoint.
+        start: serves until `stop`.
+        reload: swaps the graph in.
+        stop: drains.
+        give_up: the last thing to do before the process ends without draining.
+    """
     sockets = _admin_sockets(options, say)
     refused: list[ArchflowError] = []
 
@@ -188,7 +210,7 @@ async def _serve(
                     nursery.start_soon(swap)
                     continue
                 say("draining", signal=signal.Signals(number).name, seconds=options.drain)
-                nursery.start_soon(_hurry, signals)
+                nursery.start_soon(_hurry, signals, give_up)
                 await stop()
                 say("stopped")
                 nursery.cancel_scope.cancel()
@@ -197,11 +219,12 @@ async def _serve(
         raise refused[0]
 
 
-async def _hurry(signals: Any) -> None:
-    """A second SIGTERM or SIGINT while draining: go now."""
+async def _hurry(signals: Any, give_up: Callable[[], None]) -> None:
+    """A second SIGTERM or SIGINT while draining: go now, without unwinding tasks that may wait for others."""
     async for number in signals:
         if number != signal.SIGHUP:
-            raise SystemExit(1)
+            give_up()
+            os._exit(1)
 
 
 def _content(path: Path) -> bytes:
@@ -246,6 +269,11 @@ def _settle_memory() -> None:
     """What lives now lives on: take it out of every later garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+def _findings(options: Options, say: Log) -> Log | None:
+    """Where what `archc` finds goes: into a log that machines read, or as it is to people."""
+    return say if options.log_format == "json" else None
 
 
 def _ready_made(value: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:

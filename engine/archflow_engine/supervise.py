@@ -67,10 +67,17 @@ class Supervisor:
 
     Args:
         options: command-line options that every worker gets.
+        findings: where those of `archc` go, as for `load.load`.
     """
 
     def __init__(
-        self, path: Path, count: int, options: list[str], drain: float, log: Callable[..., None]
+        self,
+        path: Path,
+        count: int,
+        options: list[str],
+        drain: float,
+        log: Callable[..., None],
+        findings: Callable[..., None] | None = None,
     ) -> None:
         self.program: Program | None = None
         self.draining = False
@@ -78,6 +85,7 @@ class Supervisor:
         self._options = options
         self._drain = drain
         self._log = log
+        self._findings = findings
         self._workers = [Worker(number) for number in range(count)]
         self._folder = tempfile.TemporaryDirectory(prefix="archrun-")
         self._generation = 0
@@ -148,6 +156,13 @@ class Supervisor:
             if process.returncode is None:
                 process.kill()
 
+    def give_up(self) -> None:
+        """End every worker now, whatever it does, and leave nothing behind."""
+        for worker in self._workers:
+            if worker.process is not None and worker.process.returncode is None:
+                worker.process.kill()
+        self._folder.cleanup()
+
     async def snapshot(self) -> Snapshot:
         """The numbers of all workers together. Blocks for those that are slow to answer."""
         found: list[Snapshot] = []
@@ -175,7 +190,7 @@ class Supervisor:
         number = self._generation + 1
         graph = folder / f"{number}.bin"
         if load.is_configuration(self._path):
-            compiled = load.compile_to(self._path, folder)
+            compiled = load.compile_to(self._path, folder, self._findings)
             compiled.rename(graph)
             source = compiled.with_suffix(".secrets")
             if source.exists():
@@ -184,7 +199,7 @@ class Supervisor:
             _copy(self._path, graph)
             if self._path.with_suffix(".secrets").exists():
                 _copy(self._path.with_suffix(".secrets"), graph.with_suffix(".secrets"))
-        program = load.load(graph, self._environment())
+        program = load.load(graph, self._environment(), self._path)
         self._generation, self._graph = number, graph
         return program
 
@@ -230,6 +245,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         try:
             command = [sys.executable, "-m", "archflow_engine", str(self._graph), *self._options]
+            command += ["--home", str(self._path)]
             worker.process = await trio.lowlevel.open_process(
                 [*command, "--control", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),

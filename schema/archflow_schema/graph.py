@@ -140,7 +140,7 @@ class Upstream(Struct, frozen=True, array_like=True):
         dialects: what it speaks, by dialect name.
         http: `1.1`, or `2` (by prior knowledge over http, by ALPN over https).
         connect, first_byte, between_chunks: timeouts in seconds.
-        ca: path of a CA bundle; empty means the system's.
+        ca: path of a CA bundle, taken as those of `Tls`; empty means the system's.
         pool: idle connections to keep per worker.
         passthrough_auth: the client's own key is sent on.
     """
@@ -162,7 +162,10 @@ class Upstream(Struct, frozen=True, array_like=True):
 
 
 class Tls(Struct, frozen=True, array_like=True):
-    """Paths of PEM files for a listener that speaks TLS 1.2 and 1.3, with ALPN `h2` and `http/1.1`."""
+    """Paths of PEM files for a listener that speaks TLS 1.2 and 1.3, with ALPN `h2` and `http/1.1`.
+
+    Relative ones begin at the folder of the graph.bin, or of the configuration when archrun compiles it.
+    """
 
     certificate: str
     private_key: str

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from archflow_engine import load
 from archflow_schema import artifact
 from archflow_schema.errors import ArchflowError, NotAnArtifact, SecretsMissing
-from archflow_schema.graph import Graph
+from archflow_schema.graph import Graph, Listener, Tls, Upstream, Use
 from archflow_schema.text import Env, Secret
 
 ENV = """\
@@ -125,8 +126,30 @@ def test_a_side_file_that_is_none(tmp_path: Path) -> None:
 def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
     path = tmp_path / "graph.bin"
     path.write_bytes(b"model: x")
-    with pytest.raises(NotAnArtifact):
+    with pytest.raises(NotAnArtifact) as refused:
         load.load(path, {})
+    assert str(refused.value).startswith(f"{path}: this is not a graph.bin")
+
+
+def test_relative_paths_begin_beside_the_graph(tmp_path: Path) -> None:
+    listener = Listener("egress", "model", "127.0.0.1", 0, 60.0, (), Tls("tls/cert.pem", "/etc/key.pem"))
+    upstream = Upstream("one", "openai", Use("provider.openai"), ("https://one",), ca="ca.pem")
+    path = write(tmp_path, Graph("a.yaml", (listener,), (), (upstream, structs.replace(upstream, ca=""))))
+    graph = load.load(path, {}).graph
+    assert graph.listeners[0].tls == Tls(f"{tmp_path}/tls/cert.pem", "/etc/key.pem")
+    assert [one.ca for one in graph.upstreams] == [f"{tmp_path}/ca.pem", ""]
+
+
+def test_a_copy_of_a_graph_stands_for_the_file_that_was_named(tmp_path: Path) -> None:
+    named = tmp_path / "deployed" / "graph.bin"
+    named.parent.mkdir()
+    (named.parent / ".env").write_text("ONE=1")
+    listener = Listener("egress", "model", "127.0.0.1", 0, 60.0, (), Tls("cert.pem", "key.pem"))
+    copy = write(tmp_path, structs.replace(GRAPH, listeners=(listener,)), secrets={KEY: "k"})
+    with pytest.raises(SecretsMissing, match=f"^{named} lacks \\$TWO:"):
+        load.load(copy, {}, named)
+    (found,) = load.load(copy, {"TWO": "2"}, named).graph.listeners
+    assert found.tls == Tls(f"{named.parent}/cert.pem", f"{named.parent}/key.pem")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

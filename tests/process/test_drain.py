@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 from pathlib import Path
@@ -12,9 +14,11 @@ import pytest
 from process.harness import (
     PATIENCE,
     Gateway,
+    children,
     compiled,
     eventually,
     free_port,
+    lives,
     model_config,
     refuses,
     streaming,
@@ -84,6 +88,43 @@ def test_the_drain_has_an_end(tmp_path: Path, upstream: ScriptedUpstream) -> Non
                 list(lines)
         gateway.wait()
     assert upstream.last.closed.wait(PATIENCE), "the upstream was left alone"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, upstream: ScriptedUpstream, workers: str) -> None:
+    upstream.script = gated
+    upstream.step()
+    with gateway_for(tmp_path, upstream, "--drain", "3600", "--workers", workers) as gateway:
+        under = children(gateway.process.pid)
+        with streaming(gateway) as lines:
+            next(lines)
+            gateway.signal(signal.SIGINT)
+            eventually(lambda: refuses(gateway.port), "the listener is closed", lambda: gateway.output)
+            gateway.signal(signal.SIGINT)
+            assert gateway.wait() == 1
+            eventually(lambda: not any(map(lives, under)), "its workers are gone", lambda: gateway.output)
+        assert "Exception" not in gateway.stderr
+    assert upstream.last.closed.wait(PATIENCE), "the upstream was left alone"
+
+
+def test_a_worker_heeds_a_second_signal_too(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    upstream.script = gated
+    upstream.step()
+    with gateway_for(tmp_path, upstream, "--drain", "3600", "--workers", "2") as gateway:
+        under = children(gateway.process.pid)
+        with streaming(gateway) as lines:
+            next(lines)
+
+            def told_again() -> bool:
+                left = [pid for pid in under if lives(pid)]
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGTERM)
+                return not left
+
+            eventually(told_again, "the worker with the stream ends", lambda: gateway.output)
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(lines)
 
 
 def test_not_ready_while_it_drains(tmp_path: Path, upstream: ScriptedUpstream) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from process.harness import PATIENCE, SCRIPTS, Gateway, compiled, free_port, model_config, refuses
@@ -49,6 +50,16 @@ def test_missing_variables_are_all_named_before_a_port_is_bound(tmp_path: Path) 
     assert "TEST_KEY" in done.stderr
     assert "in use" not in done.stderr, "it tried the port first"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["graph", "configuration"])
+def test_workers_do_not_hide_which_file_lacks_a_variable(tmp_path: Path, kind: str) -> None:
+    config = written(tmp_path, model_config(free_port(), 9))
+    named = config if kind == "configuration" else compiled(config)
+    done = archrun(named, "--workers", "2", environment={})
+    assert done.returncode == 1
+    assert f"{named} lacks $TEST_KEY" in done.stderr
+    assert "archrun-" not in done.stderr, "the private copy was named"
 
 
 def test_variables_may_stand_in_a_file_beside_the_graph(tmp_path: Path, upstream: ScriptedUpstream) -> None:
@@ -99,6 +110,52 @@ def test_a_configuration_with_mistakes_shows_its_diagnostics(tmp_path: Path) -> 
     assert "arch_config.yaml:6:5" in done.stderr
     assert "base_url" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+LITERAL = ("access_key: $TEST_KEY", "access_key: sk-literal-0123456789")
+"""What to replace by what for a warning of archc: of a literal key."""
+
+
+def lines(said: str) -> list[dict[str, object]]:
+    """A log of JSON lines; fails on a line that is none."""
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in said.splitlines()]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_of_json_is_json_whatever_archc_finds(
+    tmp_path: Path, upstream: ScriptedUpstream, workers: str
+) -> None:
+    port = free_port()
+    config = written(tmp_path, model_config(port, upstream.port).replace(*LITERAL))
+    with Gateway(config, port, "--log-format", "json", "--workers", workers) as gateway:
+        pass
+    (warning,) = (line for line in lines(gateway.stderr) if line["event"] == "configuration")
+    assert (warning["level"], warning["code"]) == ("warning", "literal-secret")
+    assert (warning["file"], warning["line"]) == (str(config), 7)
+    assert "archrun-" not in gateway.stderr, "a temporary path was shown"
+
+
+def test_a_log_of_json_says_why_nothing_runs(tmp_path: Path) -> None:
+    config = written(tmp_path, model_config(free_port(), 9).replace("base_url", "base_ulr"))
+    done = archrun(config, "--log-format", "json", environment={"TEST_KEY": "x"})
+    assert done.returncode == 1
+    *found, last = lines(done.stderr)
+    assert {line["event"] for line in found} == {"configuration"}
+    assert last["event"] == "cannot_run"
+    assert str(last["detail"]).startswith(f"{config}:6:5: unknown key")
+
+
+def test_people_are_shown_what_archc_shows_and_nothing_of_temporary_files(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    port = free_port()
+    config = written(tmp_path, model_config(port, upstream.port).replace(*LITERAL))
+    with Gateway(config, port, "--log-format", "console") as gateway:
+        pass
+    assert gateway.stderr.startswith("warning")
+    assert "access_key: " in gateway.stderr
+    assert "graph.bin" not in gateway.stderr
+    assert "archrun-" not in gateway.stderr
 
 
 def test_two_listeners_serve_at_once(tmp_path: Path, upstream: ScriptedUpstream) -> None:

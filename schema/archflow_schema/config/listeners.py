@@ -12,6 +12,8 @@ from archflow_schema.config.forms import Duration, Name, Port, Size
 class Tls(Struct, frozen=True):
     """Makes a listener speak TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1 by ALPN. Arch leaves this to a proxy in front.
 
+    Relative paths begin at the folder of the file that archrun is given: graph.bin, or this configuration.
+
     Attributes:
         certificate: path of the PEM file with the certificate chain.
         private_key: path of the PEM file with its key.

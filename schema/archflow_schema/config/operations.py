@@ -18,7 +18,8 @@ class Overrides(Struct, frozen=True, kw_only=True):
         use_agent_orchestrator: the prompt targets are agents behind the only endpoint.
         disable_signals: do not judge how conversations go.
         upstream_connect_timeout: until a connection to a provider is made.
-        upstream_tls_ca_path: a PEM file of the authorities that providers' certificates are checked against.
+        upstream_tls_ca_path: a PEM file of the authorities that providers' certificates are checked against;
+            a relative path begins at the folder of the file that archrun is given.
         llm_routing_model: the model that chooses by routing preferences.
         agent_orchestration_model: the model that chooses agents.
         orchestrator_model_context_length: how many tokens that model takes.
