@@ -332,6 +332,8 @@ class Exchange(Struct, eq=False):
         if not head.request_id:
             headers.append((b"x-request-id", ours))
         headers.append((b"x-arch-request-id", ours))
+        if self.reply_headers:
+            headers += self.reply_headers
         if b"origin" in self.fields and not any(name == CORS[0][0] for name, _ in headers):
             headers.append(CORS[0])
         self.client.start(head.status, headers, data, end, head.length)
