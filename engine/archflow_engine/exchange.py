@@ -374,6 +374,17 @@ class Exchange(Struct, eq=False):
             self.client.abort()
         self.finish()
 
+    def shut_down(self) -> None:
+        """The gateway ends before this does: the client is told as well as it still can be."""
+        if self._over:
+            return
+        self._stop()
+        message = "the gateway is shutting down; ask again"
+        if self._started:
+            self._cut_short("shutting_down", message)
+        else:
+            self.refuse(503, "shutting_down", message)
+
     # Time.
 
     def expired(self, now: float) -> None:
