@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from archflow_compiler.driver import Outcome
-from archflow_compiler.tree import Mapping, Node, Sequence, head
+from archflow_compiler.tree import Node, texts
 from archflow_schema.diagnostic import Diagnostic, Range
 from archflow_schema.text import Env, compile_text, references
 
@@ -49,15 +49,9 @@ def _assigned(path: Path) -> set[str]:
 def _places(tree: Node) -> dict[str, Range]:
     """Where each variable is named first."""
     found: dict[str, Range] = {}
-    stack: list[Node] = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Mapping):
-            stack += [entry.node for entry in reversed(node.entries)]
-        elif isinstance(node, Sequence):
-            stack += reversed(node.items)
-        elif isinstance(node.value, str) and "$" in node.value:
-            for part in references(compile_text(node.value)):
+    for text, place in texts(tree):
+        if "$" in text:
+            for part in references(compile_text(text)):
                 if isinstance(part, Env):
-                    found.setdefault(part.name, head(node))
+                    found.setdefault(part.name, place)
     return found

@@ -103,6 +103,19 @@ def plain(node: Node) -> object:
     return node.value
 
 
+def texts(node: Node) -> Iterator[tuple[str, Range]]:
+    """Every value that is text and where it stands, in the order of the file."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Mapping):
+            stack += [entry.node for entry in reversed(one.entries)]
+        elif isinstance(one, Sequence):
+            stack += reversed(one.items)
+        elif isinstance(one.value, str):
+            yield one.value, head(one)
+
+
 def describe(node: Node) -> str:
     """What a node is, for "found ..." in messages."""
     if isinstance(node, Mapping):

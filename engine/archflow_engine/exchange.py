@@ -332,6 +332,8 @@ class Exchange(Struct, eq=False):
         if not head.request_id:
             headers.append((b"x-request-id", ours))
         headers.append((b"x-arch-request-id", ours))
+        if self.reply_headers:
+            headers += self.reply_headers
         if b"origin" in self.fields and not any(name == CORS[0][0] for name, _ in headers):
             headers.append(CORS[0])
         self.client.start(head.status, headers, data, end, head.length)
@@ -371,6 +373,17 @@ class Exchange(Struct, eq=False):
         else:
             self.client.abort()
         self.finish()
+
+    def shut_down(self) -> None:
+        """The gateway ends before this does: the client is told as well as it still can be."""
+        if self._over:
+            return
+        self._stop()
+        message = "the gateway is shutting down; ask again"
+        if self._started:
+            self._cut_short("shutting_down", message)
+        else:
+            self.refuse(503, "shutting_down", message)
 
     # Time.
 

@@ -16,6 +16,7 @@ import trio
 
 from archflow_engine import metrics as names
 from archflow_engine.bind import bind
+from archflow_engine.exchange import Exchange
 from archflow_engine.front.serve import Front
 from archflow_engine.hub import Hub
 from archflow_engine.load import Program
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FLUSH = 1.0
 """Seconds between two writes of what tracers batched."""
+FAREWELL = 1.0
+"""Seconds that clients have, when the drain is over, to take the last words of what was cut."""
 THREADS = 4
 """Blocking calls of kinds that may run at once."""
 
@@ -154,7 +157,10 @@ class Gateway:
         await plan.close()
 
     async def drain(self, seconds: float) -> None:
-        """Stop kindly: accept nothing, finish what is under way within `seconds`, then end `run`. Blocks."""
+        """Stop kindly: accept nothing, finish what is under way within `seconds`, then end `run`. Blocks.
+
+        What is not finished by then is told so, and cut.
+        """
         self.draining = True
         fronts = [*self._fronts.values(), *self._retired]
         for front in fronts:
@@ -166,6 +172,11 @@ class Gateway:
         if scope.cancelled_caught:
             cut = sum(plan.live for plan in self._plans)
             self._log("drain_timed_out", level="warning", seconds=seconds, requests_cut=cut)
+            for timed in list(self.hub.timed):
+                if isinstance(timed, Exchange):
+                    timed.shut_down()
+            with trio.move_on_after(FAREWELL):
+                await self.hub.farewell()
             for front in fronts:
                 front.abandon()
         self._done.set()

@@ -121,12 +121,12 @@ async def _worker(options: Options, say: Log) -> None:
     gateway = Gateway(say, policy=options.plugins, shared=True)
     try:
         program = load.load(options.graph, load.environment(), options.home)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(lambda *, task_status: gateway.run(program, task_status=task_status))
-            _settle_memory()
-            await line.send(Serving(program.digest))
-            nursery.start_soon(_obey, line, gateway, options.home)
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(lambda *, task_status: gateway.run(program, task_status=task_status))
+                _settle_memory()
+                await line.send(Serving(program.digest))
+                nursery.start_soon(_obey, line, gateway, options.home)
                 async for _ in signals:
                     break
                 nursery.start_soon(_hurry, signals, gateway.flush)

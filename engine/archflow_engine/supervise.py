@@ -2,7 +2,8 @@
 
 Each worker is a process of its own that shares the ports by SO_REUSEPORT; the kernel spreads new connections. The
 supervisor loads and checks a graph first, keeps it in a private folder, hands it to the workers, restarts one that
-dies, adds their metrics up, and stops with them.
+dies, adds their metrics up, and stops with them. Counters of a dead worker stay in the sum, as it told them last, which
+was at most LISTEN seconds before its end.
 
 Rule: the supervisor serves no traffic and holds no connection of a client.
 """
@@ -25,13 +26,15 @@ from archflow_engine import load
 from archflow_engine.control import Answer, AskNumbers, Line, Numbers, Question, Refused, Serving, Swap
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.load import Program
-from archflow_engine.metrics import Snapshot, merge
+from archflow_engine.metrics import FAMILIES, Snapshot, merge
 from archflow_schema.errors import ArchflowError
 from archflow_schema.graph import Limit
 
 START = 60.0
 """Seconds that a worker may take until it serves."""
 ANSWER = 5.0
+LISTEN = 2.0
+"""Seconds between two times that workers are asked for their metrics: what a worker that dies may take with it."""
 BACK_OFF = (0.1, 5.0)
 """Seconds before a dead worker is restarted: at first, and at most."""
 STEADY = 10.0
@@ -39,27 +42,67 @@ STEADY = 10.0
 
 
 class Worker:
-    """One worker process and the line to it."""
+    """One worker process and the line to it.
+
+    Attributes:
+        told: its numbers, as it told them last.
+        gone: the counters and histograms of its processes that died.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.process: trio.Process | None = None
         self.line: Line | None = None
         self.serving = ""
+        self.told = Snapshot({}, {})
+        self.gone = Snapshot({}, {})
         self._asking = trio.Lock()
+        self._owed = 0
 
     async def ask(self, question: Question, within: float) -> Answer | None:
         """Ask and wait; None when the worker is gone or too slow. Blocks."""
-        if self.line is None:
+        line = self.line
+        if line is None or not self.serving:  # until it serves, `_start` has the line
             return None
         try:
             with trio.move_on_after(within):
                 async with self._asking:
-                    await self.line.send(question)
-                    return await self.line.answer()
+                    return await self._exchange(line, question)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         return None
+
+    async def _exchange(self, line: Line, question: Question) -> Answer | None:
+        """Ask, and skip the answers to questions that were given up."""
+        await line.send(question)
+        self._owed += 1
+        while (answer := await line.answer()) is not None:
+            self._owed -= 1
+            if not self._owed:
+                return answer
+        return None
+
+    async def listen(self) -> None:
+        """Ask for its numbers and keep them. Blocks, for ANSWER seconds at most."""
+        line = self.line
+        answer = await self.ask(AskNumbers(), ANSWER)
+        if isinstance(answer, Numbers) and self.line is line:  # else it died meanwhile, and is counted
+            self.told = answer.snapshot()
+
+    @property
+    def numbers(self) -> Snapshot:
+        """What it told last, and what its processes that died did."""
+        return merge([self.gone, self.told])
+
+    async def buried(self) -> None:
+        """Its process died: keep what it counted. Blocks while the line closes."""
+        self.gone = merge([self.gone, _lasting(self.told)])
+        self.told = Snapshot({}, {})
+        self.serving = ""
+        self._owed = 0
+        if self.line is not None:
+            line, self.line = self.line, None
+            await line.close()
 
 
 class Supervisor:
@@ -119,6 +162,9 @@ class Supervisor:
                         starting.start_soon(nursery.start, self._keep, worker)
                 if self._failure is None:
                     task_status.started()
+                    while not self._stopping():
+                        await trio.sleep(LISTEN)
+                        await self._listen()
         finally:
             self._folder.cleanup()
         if self._failure is not None:
@@ -165,17 +211,13 @@ class Supervisor:
 
     async def snapshot(self) -> Snapshot:
         """The numbers of all workers together. Blocks for those that are slow to answer."""
-        found: list[Snapshot] = []
+        await self._listen()
+        return merge(worker.numbers for worker in self._workers)
 
-        async def ask(worker: Worker) -> None:
-            answer = await worker.ask(AskNumbers(), ANSWER)
-            if isinstance(answer, Numbers):
-                found.append(answer.snapshot())
-
+    async def _listen(self) -> None:
         async with trio.open_nursery() as nursery:
             for worker in self._workers:
-                nursery.start_soon(ask, worker)
-        return merge(found)
+                nursery.start_soon(worker.listen)
 
     def ready(self) -> str:
         """An empty string when every worker serves, else why not."""
@@ -225,10 +267,7 @@ class Supervisor:
             process = worker.process
             assert process is not None  # noqa: S101 - _start made it
             status = await process.wait()
-            worker.serving = ""
-            if worker.line is not None:
-                await worker.line.close()
-                worker.line = None
+            await worker.buried()
             if self._stopping():
                 return
             if time.monotonic() - began > STEADY:
@@ -267,6 +306,13 @@ class Supervisor:
             return f"worker {worker.number} ended before it served"
         worker.process.kill()
         return f"worker {worker.number} did not serve within {START:g} s"
+
+
+def _lasting(snapshot: Snapshot) -> Snapshot:
+    """What stays true of a worker that is gone: no gauges."""
+    gauges = {family.name for family in FAMILIES if family.type == "gauge"}
+    values = {name: values for name, values in snapshot.values.items() if name not in gauges}
+    return Snapshot(values, snapshot.histograms)
 
 
 def _copy(source: Path, target: Path) -> None:

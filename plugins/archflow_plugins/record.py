@@ -59,7 +59,7 @@ class Record(Struct):
     model_sent: str = ""
     provider: str = ""
     reason: str = ""
-    """Why this model: name, alias, hint, wildcard, default."""
+    """Why this model: name, alias, hint, wildcard, default; with `, hint unknown` when a hint was passed over."""
     stream: bool = False
     status: int = 0
     error: str = ""

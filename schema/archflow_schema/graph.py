@@ -178,7 +178,7 @@ class Limits(Struct, frozen=True, array_like=True):
         head: request line and headers together.
         headers: how many of them.
         body: the request's body.
-        receive: until a request that has begun is complete.
+        receive: until a request that has begun is complete, and for a new connection to begin its first.
         idle: a kept-alive connection without a request.
         connections: open at once; 0 means no limit.
     """

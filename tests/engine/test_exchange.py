@@ -71,7 +71,8 @@ async def test_a_body_whose_model_stays_is_not_touched() -> None:
         ("m", "n", "n-upstream", "n", "hint"),
         ("m", "short", "n-upstream", "n", "hint"),
         ("m", "any/other", "other", "any/*", "hint"),
-        ("n", "nobody", "n-upstream", "n", "name"),
+        ("n", "nobody", "n-upstream", "n", "name, hint unknown"),
+        ("", "nobody", "m-upstream", "m", "default, hint unknown"),
     ],
 )
 async def test_the_model_is_found(
@@ -85,6 +86,23 @@ async def test_the_model_is_found(
         record = await play.record()
         assert (record.model_asked, record.model, record.model_sent) == (asked_for, model, sent)
         assert record.reason == reason
+
+
+@pytest.mark.parametrize(("hint", "dropped"), [("n", None), ("nobody", "x-arch-llm-provider-hint")])
+async def test_a_hint_that_is_passed_over_is_named_in_the_reply(hint: str, dropped: str | None) -> None:
+    async with playing(models={"m": 0, "n": 0}) as play:
+        client = await play.client()
+        await client.ask({"model": "m"}, headers=(f"X-Arch-LLM-Provider-Hint: {hint}",))
+        await (await play.upstream.asked()).reply({"fine": True})
+        assert (await client.reply()).header("x-arch-dropped") == dropped
+
+
+async def test_a_hint_that_is_passed_over_is_named_in_a_refusal() -> None:
+    async with playing() as play:
+        client = await play.client()
+        answer = await client.talks({"model": "other"}, headers=("X-Arch-LLM-Provider-Hint: nobody",))
+        assert (answer.status, answer.header("x-arch-dropped")) == (404, "x-arch-llm-provider-hint")
+        assert (await play.record()).reason == "hint unknown"
 
 
 async def test_a_request_that_names_no_model_gets_the_default() -> None:

@@ -241,19 +241,45 @@ async def test_a_request_that_is_half_here_is_served_while_draining() -> None:
         assert (answer.json, answer.header("connection")) == ({"fine": True}, "close")
 
 
-async def test_draining_cuts_what_takes_too_long() -> None:
+async def test_what_takes_too_long_to_drain_is_told_so() -> None:
     async with playing() as play:
-        client = await play.client()
-        await client.ask({"model": "m", "stream": True})
+        streaming, whole, waiting = await play.client(), await play.client(), await play.client()
+        await streaming.ask({"model": "m", "stream": True})
         asked = await play.upstream.asked()
         await asked.stream(EVENT)
-        answer = await client.begins()
+        stream = await streaming.begins()
+        await whole.ask()
+        other = await play.upstream.asked()
+        await other.connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+        half = await whole.begins()
+        await waiting.ask()
+        await play.upstream.asked()
         await play.gateway.drain(0.1)
-        assert (await client.rest(answer)).cut
+
+        told = await streaming.rest(stream)
+        assert not told.cut
+        assert told.body.startswith(EVENT)
+        assert b'"code":"shutting_down"' in told.body.removeprefix(EVENT)
+        assert (await whole.rest(half)).cut
+        refused = await waiting.reply()
+        assert (refused.status, refused.code) == (503, "shutting_down")
         await asked.connection.left()
         line = await play.logged("drain_timed_out")
-        assert line["requests_cut"] == 1
-        assert (await play.record()).error == "client_gone"
+        assert line["requests_cut"] == 3
+        await play.settled(lambda: len(play.records) == 3)
+        assert {record.error for record in play.records} == {"shutting_down"}
+
+
+async def test_an_http2_stream_that_takes_too_long_to_drain_is_told_so() -> None:
+    async with playing() as play:
+        client = await play.h2()
+        asking = await client.ask({"model": "m", "stream": True})
+        asked = await play.upstream.asked()
+        await asked.stream(EVENT)
+        await play.gateway.drain(0.1)
+        told = await client.whole(asking)
+        assert told.body.startswith(EVENT)
+        assert b'"code":"shutting_down"' in told.body.removeprefix(EVENT)
 
 
 async def test_draining_lets_a_slow_client_take_its_last_reply() -> None:

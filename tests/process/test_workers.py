@@ -62,6 +62,31 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, upstream: ScriptedUpstream)
         assert str(victim) in gateway.stderr, "the death was not reported"
 
 
+def counted(gateway: Gateway) -> float:
+    """The requests that all workers together answered with 200."""
+    metrics = gateway.ask_admin("/metrics").text.splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in metrics
+        if line.startswith("archflow_requests_total{") and 'status="200"' in line
+    )
+
+
+def test_what_a_dead_worker_counted_stays_counted(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    with two_workers(tmp_path, upstream) as gateway:
+        for _ in range(8):
+            assert gateway.chat().status_code == 200
+        assert counted(gateway) == 8
+        for victim in workers(gateway):
+            os.kill(victim, signal.SIGKILL)
+        eventually(
+            lambda: gateway.stderr.count("worker_serving") == 4, "both are replaced", lambda: gateway.output
+        )
+        assert counted(gateway) == 8
+        eventually(lambda: asks(gateway), "requests are answered", lambda: gateway.output)
+        assert counted(gateway) == 9
+
+
 def test_every_worker_drains(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     upstream.script = gated
     upstream.step()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from archflow_compiler.suggest import listed
-from archflow_compiler.tree import Path
+from archflow_compiler.tree import Path, texts
 from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import (
     VERSIONS,
@@ -19,6 +19,8 @@ from archflow_schema.config import (
 
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNCLOSED = re.compile(r"\$\$|(\$\{)(?![A-Za-z_][A-Za-z0-9_]*\})")
+"""A dollar sign by escape, or in group 1 a brace that begins no reference."""
 _EVERYWHERE = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared, not bound
 
 
@@ -30,6 +32,7 @@ def check(unit: Unit) -> None:
     _agents_and_filters(unit)
     _stores(unit)
     _headers(unit)
+    _unclosed(unit)
 
 
 def _version(unit: Unit) -> None:
@@ -221,3 +224,17 @@ def _headers(unit: Unit) -> None:
     for name, path in named:
         if not _TOKEN.fullmatch(name):
             unit.error("invalid-header", f'"{name}" is no name of a header', unit.places.value(*path))
+
+
+def _unclosed(unit: Unit) -> None:
+    """Text that looks as if it named a variable and does not. It may be a key, so it is not repeated."""
+    tree = unit.places.node()
+    for text, place in texts(tree) if tree is not None else ():
+        if any(found[1] for found in _UNCLOSED.finditer(text)):
+            unit.warning(
+                "unclosed-reference",
+                "`${` begins no environment reference here, so it stands for itself",
+                place,
+                detail="a reference is a name between braces and nothing else; defaults as in a shell are not known",
+                fix="write `${NAME}`, or `$${` for the two characters",
+            )

@@ -187,8 +187,7 @@ class Http1:
         if self._exchange is not None:
             self.deadline = _FOREVER
         elif reading is not None:
-            limit = self._front.limits.receive
-            reading.refusal = (408, "request_timeout", f"the request was not complete within {limit:g} s")
+            reading.refusal = (408, "request_timeout", self._front.too_slow())
             self._give_up(reading)
             self._advance()
         else:
@@ -399,6 +398,9 @@ class Http1:
         length = fields.get(b"content-length")
         if length is not None and int(length) > limits.body:
             reading.refusal = (413, "body_too_large", self._front.too_large("body"))
+        if b"transfer-encoding" in fields and _is_encoded(headers):
+            why = "transfer codings besides chunked are not understood: send the body as it is"
+            reading.refusal = (501, "unsupported_encoding", why)  # RFC 9112 section 6.1
         expects = fields.get(b"expect", b"").lower() == b"100-continue"
         reading.version = self._parser.get_http_version()
         if reading.version == "1.1":
@@ -449,6 +451,13 @@ class Http1:
         if reading.target[:1] != b"/":
             reading.target = _origin_form(reading.target)
         self._queue.append(reading)
+
+
+def _is_encoded(headers: Headers) -> bool:
+    """Whether chunks carry a body in another coding; the parser refuses what does not end in chunks."""
+    values = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    codings = [coding.strip() for value in values for coding in value.split(b",")]
+    return codings[-1] == b"chunked" and set(codings) != {b"chunked"}
 
 
 def _origin_form(target: bytes) -> bytes:

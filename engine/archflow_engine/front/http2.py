@@ -67,7 +67,8 @@ class Http2:
         )
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(16 * WINDOW)
-        self.deadline = monotonic() + self.front.limits.idle
+        limits = self.front.limits
+        self.deadline = monotonic() + min(limits.receive, limits.idle)  # for the first request to begin
         self.front.hub.timed.add(self)
         self.flush()
 
@@ -354,8 +355,7 @@ class Http2Stream:
         if now < self.deadline:
             return
         if not self._answered and not self._complete:
-            limit = self._connection.front.limits.receive
-            self.refuse((408, "request_timeout", f"the request was not complete within {limit:g} s"))
+            self.refuse((408, "request_timeout", self._connection.front.too_slow()))
         elif self._answered and self._exchange is None:
             self._unsent = memoryview(b"")
             self._connection.reset(self._number, h2.errors.ErrorCodes.CANCEL)

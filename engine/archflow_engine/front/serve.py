@@ -93,6 +93,13 @@ class Front:
             f"`limits.{what}` in its configuration sets it"
         )
 
+    def too_slow(self) -> str:
+        """An error's text for a request that does not come to its end, and where its time is set."""
+        return (
+            f"the request was not complete within {self.limits.receive:g} s, the limit of listener "
+            f"{self.plan.name}; `limits.receive` in its configuration sets it"
+        )
+
     @property
     def connections(self) -> int:
         """How many clients are connected."""

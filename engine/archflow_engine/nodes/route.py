@@ -1,6 +1,7 @@
 """Picks the model: by provider hint, by name or alias, by wildcard, or the default one.
 
-What is unknown is refused with the names that come close, or goes to the default model if the graph says so.
+What is unknown is refused with the names that come close, or goes to the default model if the graph says so. A hint
+that is unknown is passed over, as it is only a hint; the reply's `x-arch-dropped` and the record's reason say so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
 
 HINT = b"x-arch-llm-provider-hint"
+_DROPPED = (b"x-arch-dropped", HINT)
 _UNNAMED = frozenset({"", "none", "auto", "default"})
 """What a client may say instead of a model's name; Arch's own examples send "none"."""
 
@@ -30,13 +32,21 @@ class RouteNode(Runner):
         self._unknown_to_default = node.unknown == "default"
 
     def run(self, exchange: Exchange) -> Runner | None:
+        hint = exchange.fields.get(HINT)
+        if hint is None:
+            return self._by_name(exchange)
+        found = self._find(exchange, hint.decode("latin-1").strip(), "hint")
+        if found is not None:
+            return found
+        exchange.reply_headers.append(_DROPPED)
+        found = self._by_name(exchange)
+        record = exchange.record
+        record.reason = f"{record.reason}, hint unknown" if record.reason else "hint unknown"
+        return found
+
+    def _by_name(self, exchange: Exchange) -> Runner | None:
         assert exchange.head is not None  # noqa: S101 - set by begin()
         asked = exchange.head.model
-        hint = exchange.fields.get(HINT)
-        if hint is not None:
-            found = self._find(exchange, hint.decode("latin-1").strip(), "hint")
-            if found is not None:
-                return found
         found = self._find(exchange, asked, "")
         if found is not None:
             return found

@@ -30,7 +30,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         head: size of the request line and headers together.
         headers: how many headers.
         body: size of the request's body.
-        receive: time until a request that has begun is complete.
+        receive: time until a request that has begun is complete, and for a new connection to begin its first.
         idle: time that a kept-alive connection may wait for its next request.
         connections: how many may be open at once; 0 means no limit.
     """

@@ -349,6 +349,30 @@ async def test_a_body_that_says_it_is_too_large() -> None:
         assert "more than 1000 bytes of body, the limit of listener egress-127.0.0.1" in message
 
 
+@pytest.mark.parametrize(
+    "codings",
+    [("Transfer-Encoding: gzip, chunked",), ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked")],
+    ids=["a list", "two headers"],
+)
+async def test_a_body_in_a_coding_that_is_not_understood(codings: tuple[str, ...]) -> None:
+    async with playing() as play:
+        sent = request(headers=codings) + b"2\r\n{}\r\n0\r\n\r\n"
+        status, code, message = await answer_and_end(play, sent)
+        assert (status, code) == (501, "unsupported_encoding")
+        assert "besides chunked" in message
+        assert play.upstream.connections == []
+
+
+async def test_the_one_coding_that_is_understood_may_be_written_in_capitals() -> None:
+    async with playing() as play:
+        client = await play.client()
+        await client.send(
+            request(headers=("Transfer-Encoding:  Chunked ",)) + b'd\r\n{"model":"m"}\r\n0\r\n\r\n'
+        )
+        await (await play.upstream.asked()).reply({"fine": True})
+        assert (await client.reply()).status == 200
+
+
 async def test_a_chunked_body_that_becomes_too_large() -> None:
     async with playing(limits=Limits(body=1000)) as play:
         sent = request(headers=("Transfer-Encoding: chunked",)) + b"1F4\r\n" + b"x" * 500 + b"\r\n"
@@ -389,6 +413,7 @@ async def test_a_sender_that_is_too_slow() -> None:
         )
         assert (status, code) == (408, "request_timeout")
         assert "not complete within 0.1 s" in message
+        assert "`limits.receive`" in message
 
 
 async def test_a_body_that_stops_half_way() -> None:

@@ -409,8 +409,17 @@ async def test_a_sender_that_is_too_slow() -> None:
         other = await client.ask({"model": "m"})
         answer = await client.whole(asking)
         assert (answer.status, answer.code) == (408, "request_timeout")
+        assert "`limits.receive`" in answer.message
         await (await play.upstream.asked()).reply({"fine": True})
         assert (await client.whole(other)).json == {"fine": True}
+
+
+async def test_a_client_that_asks_nothing_is_sent_away() -> None:
+    async with playing(limits=Limits(receive=0.1)) as play:
+        client = await play.h2()
+        await client.closed()
+        assert client.going_away is not None
+        assert play.records == []
 
 
 async def test_a_slow_reply_is_not_a_slow_request() -> None:

@@ -1,0 +1,116 @@
+"""What a supervisor knows of its workers, without processes: questions, answers, numbers that outlive them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from archflow_engine import supervise
+from archflow_engine.control import AskNumbers, Line, Numbers, Serving, Swap
+from archflow_engine.metrics import CONNECTIONS, DURATION, REQUESTS, Snapshot
+from archflow_engine.supervise import Supervisor, Worker
+from peers import PATIENCE
+
+pytestmark = pytest.mark.trio
+
+
+def numbers(requests: float, connections: float) -> Snapshot:
+    return Snapshot(
+        {REQUESTS.name: {("a", "b", "c", "200"): requests}, CONNECTIONS.name: {("a",): connections}},
+        {DURATION.name: {("a", "c"): [requests, 0.5]}},
+    )
+
+
+def connect(worker: Worker) -> Line:
+    """A process for a worker, played by the test: its end of the line."""
+    one, two = trio.socket.socketpair()
+    worker.line = Line(trio.SocketStream(one))
+    worker.serving = "digest"
+    return Line(trio.SocketStream(two))
+
+
+async def tells(worker: Worker, line: Line, snapshot: Snapshot) -> None:
+    """The worker is asked for its numbers once, and tells these."""
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.listen)
+            assert await line.question() == AskNumbers()
+            await line.send(Numbers.of(snapshot))
+
+
+async def test_counters_outlive_the_processes_and_gauges_do_not() -> None:
+    worker = Worker(0)
+    for _ in range(2):
+        line = connect(worker)
+        await tells(worker, line, numbers(3, 7))
+        await worker.buried()
+        await line.close()
+    assert worker.numbers == Snapshot(
+        {REQUESTS.name: {("a", "b", "c", "200"): 6}}, {DURATION.name: {("a", "c"): [6, 1.0]}}
+    )
+    line = connect(worker)
+    await tells(worker, line, numbers(1, 2))
+    assert worker.numbers == Snapshot(
+        {REQUESTS.name: {("a", "b", "c", "200"): 7}, CONNECTIONS.name: {("a",): 2}},
+        {DURATION.name: {("a", "c"): [7, 1.5]}},
+    )
+    await worker.buried()
+    await line.close()
+
+
+async def test_a_worker_that_does_not_answer_counts_as_it_told_last() -> None:
+    worker = Worker(0)
+    line = connect(worker)
+    await tells(worker, line, numbers(3, 7))
+    await line.close()
+    with trio.fail_after(PATIENCE):
+        await worker.listen()
+    assert worker.numbers == numbers(3, 7)
+    await worker.buried()
+
+
+async def test_an_answer_that_came_too_late_is_not_taken_for_the_next_one() -> None:
+    worker = Worker(0)
+    line = connect(worker)
+    assert await worker.ask(AskNumbers(), 0.01) is None
+    await line.send(Numbers.of(numbers(1, 1)))
+    await line.send(Serving("new"))
+    assert await worker.ask(Swap("x"), PATIENCE) == Serving("new")
+    await worker.buried()
+    await line.close()
+
+
+async def test_who_does_not_serve_yet_is_not_asked() -> None:
+    worker = Worker(0)
+    line = connect(worker)
+    worker.serving = ""
+    assert await worker.ask(AskNumbers(), PATIENCE) is None
+    await worker.buried()
+    assert await line.question() is None
+    await line.close()
+
+
+async def test_workers_are_asked_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[Line] = []
+
+    async def keep(self: Supervisor, worker: Worker, *, task_status: trio.TaskStatus[None]) -> None:
+        lines.append(connect(worker))
+        task_status.started()
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(supervise, "LISTEN", 0.0)
+    monkeypatch.setattr(Supervisor, "_keep", keep)
+    supervisor = Supervisor(Path("graph.bin"), 2, [], 0, lambda *_, **__: None)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda *, task_status: supervisor.run(task_status=task_status))
+            for _ in range(3):
+                for line in lines:
+                    assert await line.question() == AskNumbers()
+                    await line.send(Numbers.of(numbers(1, 1)))
+            nursery.cancel_scope.cancel()
+    for line, worker in zip(lines, supervisor._workers, strict=True):
+        await worker.buried()
+        await line.close()
