@@ -179,6 +179,8 @@ class Supervisor:
         self.program = await trio.to_thread.run_sync(self._load)
         refusals: list[str] = []
         for worker in self._workers:
+            if not worker.serving:
+                continue  # it is being started, and catches up when it serves
             answer = await worker.ask(Swap(str(self._graph)), START)
             if isinstance(answer, Serving):
                 worker.serving = answer.digest
@@ -264,6 +266,7 @@ class Supervisor:
             if not started:
                 started = True
                 task_status.started()
+            await self._catch_up(worker)
             process = worker.process
             assert process is not None  # noqa: S101 - _start made it
             status = await process.wait()
@@ -275,6 +278,16 @@ class Supervisor:
             self._log("worker_died", level="error", worker=worker.number, status=status, restart_in=pause)
             await trio.sleep(pause)
             pause = min(pause * 2, longest)
+
+    async def _catch_up(self, worker: Worker) -> None:
+        """Give a worker the graph that was swapped in while it started."""
+        while worker.serving and self.program is not None and worker.serving != self.program.digest:
+            answer = await worker.ask(Swap(str(self._graph)), START)
+            if not isinstance(answer, Serving):
+                reason = answer.reason if isinstance(answer, Refused) else "it did not answer"
+                self._log("worker_behind", level="error", worker=worker.number, detail=reason)
+                return
+            worker.serving = answer.digest
 
     def _stopping(self) -> bool:
         return self.draining  # a call, because it changes while `_keep` waits

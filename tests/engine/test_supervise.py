@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -114,3 +115,30 @@ async def test_workers_are_asked_again_and_again(monkeypatch: pytest.MonkeyPatch
     for line, worker in zip(lines, supervisor._workers, strict=True):
         await worker.buried()
         await line.close()
+
+
+async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = Supervisor(Path("graph.bin"), 2, [], 1.0, lambda *_, **__: None)
+    program = SimpleNamespace(digest="new", graph=SimpleNamespace(nodes=()))
+    monkeypatch.setattr(supervisor, "_load", lambda: program)
+    serving, starting = supervisor._workers
+    line = connect(serving)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.swap)
+            assert isinstance(await line.question(), Swap)
+            await line.send(Serving("new"))
+    assert (serving.serving, starting.serving) == ("new", "")  # nobody waited for the one that starts
+
+    late = connect(starting)
+    starting.serving = "old"
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor._catch_up, starting)
+            assert isinstance(await late.question(), Swap)
+            await late.send(Serving("new"))
+    assert starting.serving == "new"
+    for worker, end in ((serving, line), (starting, late)):
+        await worker.buried()
+        await end.close()
+    supervisor.give_up()
