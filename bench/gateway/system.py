@@ -136,8 +136,9 @@ class System:
             connection.close()
 
     def log_tail(self) -> str:
-        """The end of what the system printed."""
-        return self._log.read_text(errors="replace")[-600:].strip() or "it printed nothing"
+        """The last line that the system printed: a traceback's reason, without the paths of this machine."""
+        lines = self._log.read_text(errors="replace").split("\n")
+        return next((line.strip()[-600:] for line in reversed(lines) if line.strip()), "it printed nothing")
 
     def cpu(self) -> float:
         """Seconds on a core so far, user and system, of the tree and of its children that have ended."""
