@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from archflow_engine import trace
 from archflow_engine.hub import monotonic
+from archflow_engine.plan import CORS
 from archflow_engine.upstream.call import Call, Headers, ReplyHead
 from archflow_engine.walk import walk
 from archflow_engine.watch import Watch, take
@@ -47,12 +48,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER = 256 * 1024
 """Bytes waiting for a slow client above which its upstream is no longer read."""
-CORS = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-expose-headers", b"*"),
-]
 _JSON = b"application/json"
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _QUERY = re.compile(rb"[\x21-\x7e]*")

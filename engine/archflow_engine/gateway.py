@@ -17,7 +17,7 @@ import trio
 from archflow_engine import metrics as names
 from archflow_engine.bind import bind
 from archflow_engine.exchange import Exchange
-from archflow_engine.front.serve import Front
+from archflow_engine.front.serve import Front, server_tls
 from archflow_engine.hub import Hub
 from archflow_engine.load import Program
 from archflow_engine.metrics import Metrics, Snapshot
@@ -127,8 +127,6 @@ class Gateway:
                 if address not in self._fronts:
                     opened[address] = Front(self.hub, listener, shared=self._shared)
                 elif listener.listener.tls is not None:
-                    from archflow_engine.front.serve import server_tls
-
                     server_tls(listener.listener.tls)
         except BaseException:
             for front in opened.values():

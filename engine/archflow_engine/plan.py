@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from archflow_engine.upstream.local import LocalPool
     from archflow_engine.upstream.pool import Pool
 
+CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-expose-headers", b"*"),
+]
 _JSON = b"application/json"
 
 
@@ -58,8 +64,6 @@ class ListenerPlan:
 
     def answer(self, exchange: Exchange, method: bytes) -> None:
         """Answer a request that no node serves: health, models, CORS, and everything unknown."""
-        from archflow_engine.exchange import CORS
-
         path = exchange.record.path
         known = path in self.endpoints
         lists = next((place for place in self._lists if path == place or path.startswith(place + "/")), None)

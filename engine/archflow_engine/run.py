@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hypercorn.config import Sockets
 
     from archflow_plugins.registry import Policy
-    from archflow_schema.graph import Graph
 
 Log = Callable[..., None]
 
@@ -104,7 +103,7 @@ async def _supervisor(options: Options, say: Log) -> None:
     admin = Admin(
         snapshot=supervisor.snapshot,
         graph=lambda: (
-            _describe(supervisor.program.graph, supervisor.program.digest) if supervisor.program else {}
+            describe(supervisor.program.graph, supervisor.program.digest) if supervisor.program else {}
         ),
         ready=supervisor.ready,
     )
@@ -284,11 +283,7 @@ def _ready_made(value: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
 
 
 def _described(gateway: Gateway) -> dict[str, Any]:
-    return _describe(gateway.plan.graph, gateway.plan.digest) if gateway.plan is not None else {}
-
-
-def _describe(graph: Graph, digest: str) -> dict[str, Any]:
-    return describe(graph, digest)
+    return describe(gateway.plan.graph, gateway.plan.digest) if gateway.plan is not None else {}
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
