@@ -16,13 +16,23 @@ Rule: sync methods never block. A kind that must wait says so by implementing th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 from msgspec import Raw, Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.record import Record
+from archflow_plugins.translation import (
+    Answering,
+    Dropped,
+    Encoded,
+    Place,
+    Problem,
+    Refused,
+    ReplyDecoder,
+    ReplyEncoder,
+)
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
 from archflow_schema.text import Text
@@ -145,15 +155,34 @@ class Summary(Struct, frozen=True):
 class Dialect(Kind):
     """A wire format of an LLM API, as a client speaks it and as an upstream speaks it. Sync, sans-IO.
 
+    A dialect that sets `translates` can be translated to and from every other one that does: it then has a row in
+    `places` for each of `translation.FEATURES`, and the methods under "Translation".
+
     Attributes:
-        path: where clients post it.
+        path: where clients post it; `{model}` stands for a model's name where the path holds it.
+        stream_path: where they post it for a stream, if that is another path.
         operation: `gen_ai.operation.name`: chat, text_completion, embeddings.
         models_path: where its clients list models; empty if this dialect has no such list.
+        client_header: a header that only this dialect's clients send; tells which list of models they expect.
+        own_headers: request headers that only this dialect's upstreams understand.
+        ping: bytes that keep a silent stream alive, between two events.
+        translates: whether it takes part in translation.
+        minimal: a request that says nothing but a model and one user text.
+        places: feature -> where it goes, or why it does not.
+        own: fields of its requests that no other dialect knows -> what becomes of them elsewhere.
     """
 
     path: ClassVar[str]
+    stream_path: ClassVar[str] = ""
     operation: ClassVar[str] = "chat"
     models_path: ClassVar[str] = ""
+    client_header: ClassVar[str] = ""
+    own_headers: ClassVar[frozenset[str]] = frozenset()
+    ping: ClassVar[bytes] = b": ping\n\n"
+    translates: ClassVar[bool] = False
+    minimal: ClassVar[str] = ""
+    places: ClassVar[Mapping[str, Place]] = {}
+    own: ClassVar[Mapping[str, Dropped | Refused]] = {}
 
     def decode_head(self, body: bytes) -> Head:
         """Read what routing needs.
@@ -205,6 +234,37 @@ class Dialect(Kind):
 
     def estimate(self, head: Head) -> int:
         """How many input tokens the request will cost, roughly (bytes of text / 4)."""
+        raise NotImplementedError
+
+    def answer(self, head: Head) -> bytes | None:
+        """An answer that needs no upstream, for requests whose upstream does not speak this dialect; None if none.
+
+        Raises:
+            ClientProtocolError: not a request of this dialect.
+        """
+        return None
+
+    # Translation.
+
+    def encode(self, conversation: Conversation, model: str) -> Encoded:
+        """A conversation of any dialect as a request of this one, for an upstream's model.
+
+        Raises:
+            CannotExpress: it asks for something that has no place here and that would be missed.
+            ClientProtocolError: it makes no sense here, such as a tool's result without its call.
+        """
+        raise NotImplementedError
+
+    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        """A reader for one reply with a status below 400; `stream` tells by its content type whether it is events."""
+        raise NotImplementedError
+
+    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        """A writer for one reply to a client who sent `head`: streamed if it asked for that, else whole."""
+        raise NotImplementedError
+
+    def decode_error(self, status: int, body: bytes) -> Problem:
+        """What an upstream's error says. Never raises: a body that is not understood gives its text, cut short."""
         raise NotImplementedError
 
 

@@ -284,7 +284,7 @@ def _block(raw: Raw, where: str) -> Iterator[Part]:
             result = part(_decode_tool_result, raw, where)
             inner = _content(result.content, where)
             text = "\n".join(one.text for one in inner if isinstance(one, TextPart))
-            yield ToolResultPart(result.tool_use_id, text, bool(result.is_error))
+            yield ToolResultPart(result.tool_use_id, (TextPart(text),) if text else (), bool(result.is_error))
             yield from (one for one in inner if not isinstance(one, TextPart))
         case _:
             yield OpaquePart(kind, raw)

@@ -176,7 +176,9 @@ def _message(message: _Message, where: str) -> Message:
     parts = _content(message.content, where)
     if role == "tool":
         texts = "\n".join(one.text for one in parts if isinstance(one, TextPart))
-        result = ToolResultPart(message.tool_call_id or message.name or "", texts)
+        result = ToolResultPart(
+            message.tool_call_id or message.name or "", (TextPart(texts),) if texts else ()
+        )
         parts = [result, *(one for one in parts if not isinstance(one, TextPart))]
     parts += [
         _call(raw, f"{where}.tool_calls[{index}]") for index, raw in enumerate(message.tool_calls or ())

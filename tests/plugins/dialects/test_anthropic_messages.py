@@ -94,10 +94,10 @@ def test_blocks():
     assert calls[0].kind == "thinking"
     assert calls[1] == ToolCallPart("t1", "f", '{"a":1}')
     assert results == (
-        ToolResultPart("t1", "42"),
-        ToolResultPart("t2", "a\nb", is_error=True),
+        ToolResultPart("t1", (TextPart("42"),)),
+        ToolResultPart("t2", (TextPart("a\nb"),), is_error=True),
         ImagePart("https://x"),
-        ToolResultPart("t3", ""),
+        ToolResultPart("t3"),
     )
 
 

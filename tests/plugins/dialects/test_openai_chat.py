@@ -95,9 +95,9 @@ def test_tool_calls_and_results():
     assert first.parts[:2] == (TextPart("let me see"), ToolCallPart("c1", "f", '{"a": 1}'))
     assert isinstance(first.parts[2], OpaquePart)
     assert first.parts[2].kind == "custom"
-    assert (result.role, result.parts) == ("tool", (ToolResultPart("c1", "42"),))
+    assert (result.role, result.parts) == ("tool", (ToolResultPart("c1", (TextPart("42"),)),))
     assert older.parts == (ToolCallPart("", "old", "{}"),)
-    assert (older_result.role, older_result.parts) == ("tool", (ToolResultPart("old", "7"),))
+    assert (older_result.role, older_result.parts) == ("tool", (ToolResultPart("old", (TextPart("7"),)),))
 
 
 def test_tools():

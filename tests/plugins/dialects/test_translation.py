@@ -1,0 +1,109 @@
+"""Every dialect's table, held against what the dialect does: in itself, and in every pair.
+
+Rule: nothing here knows a dialect; a new one that sets `translates` is tested by being there.
+"""
+
+import itertools
+
+import msgspec
+import pytest
+
+from archflow_plugins.builtins import archflow_register_dialects
+from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.testing import run_context
+from archflow_plugins.translation import FEATURES, CannotExpress, Dropped, Refused, Sent, leave
+from archflow_schema.conversation import Conversation
+
+DIALECTS: dict[str, Dialect] = {
+    kind.kind.removeprefix("dialect."): kind(None, run_context())
+    for kind in archflow_register_dialects()
+    if kind.translates
+}
+CASES = [
+    (name, feature)
+    for name, dialect in DIALECTS.items()
+    for feature, place in dialect.places.items()
+    if isinstance(place, Sent)
+]
+PAIRS = list(itertools.permutations(DIALECTS, 2))
+
+
+def request(dialect: Dialect, sample: str = "{}") -> bytes:
+    """The dialect's minimal request, with the fields of a sample put over it."""
+    return msgspec.json.encode({**msgspec.json.decode(dialect.minimal), **msgspec.json.decode(sample)})
+
+
+def conversation(dialect: Dialect, body: bytes) -> Conversation:
+    head = dialect.decode_head(body)
+    return dialect.decode(Head(head.model or "model-x", head.stream, head.fields, head.body))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_row_for_every_feature(name):
+    assert set(DIALECTS[name].places) == set(FEATURES)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_minimal_request_says_nothing_else(name):
+    dialect = DIALECTS[name]
+    found = conversation(dialect, request(dialect))
+    assert {feature for feature, one in FEATURES.items() if one.read(found)} <= {"text", "max_tokens"}
+    assert not found.extras
+
+
+@pytest.mark.parametrize(("name", "feature"), CASES)
+def test_a_sample_says_it_and_survives_its_own_dialect(name, feature):
+    dialect = DIALECTS[name]
+    said = conversation(dialect, request(dialect, dialect.places[feature].sample))
+    read = FEATURES[feature].read
+    assert read(said), "the sample does not use the feature"
+    encoded = dialect.encode(said, "model-x")
+    assert feature not in encoded.dropped
+    assert read(conversation(dialect, encoded.body)) == read(said)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "feature"),
+    [(source, target, feature) for source, target in PAIRS for name, feature in CASES if name == source],
+)
+def test_a_feature_goes_where_the_table_says(source, target, feature):
+    one, other = DIALECTS[source], DIALECTS[target]
+    said = conversation(one, request(one, one.places[feature].sample))
+    place = other.places[feature]
+    if isinstance(place, Refused):
+        with pytest.raises(CannotExpress) as refusal:
+            other.encode(said, "model-x")
+        assert refusal.value.feature == feature
+        return
+    encoded = other.encode(said, "model-x")
+    if isinstance(place, Dropped):
+        assert feature in encoded.dropped
+        return
+    assert feature not in encoded.dropped
+    arrived = FEATURES[feature].read(conversation(other, encoded.body))
+    assert arrived, "the feature did not arrive"
+    if place.exact and one.places[feature].exact:
+        assert arrived == FEATURES[feature].read(said)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_a_minimal_request_drops_nothing(source, target):
+    said = conversation(DIALECTS[source], request(DIALECTS[source]))
+    assert DIALECTS[target].encode(said, "model-x").dropped == ()
+    assert leave(DIALECTS[source].own, said) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, dialect in DIALECTS.items() for field in dialect.own]
+)
+def test_a_field_of_its_own_is_named_or_refused(name, field):
+    dialect = DIALECTS[name]
+    place = dialect.own[field]
+    said = conversation(
+        dialect, request(dialect, msgspec.json.encode({field: {"archflow-test": 1}}).decode())
+    )
+    if isinstance(place, Refused):
+        with pytest.raises(CannotExpress, match=field):
+            leave(dialect.own, said)
+    else:
+        assert field in leave(dialect.own, said)
