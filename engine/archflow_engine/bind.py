@@ -95,7 +95,7 @@ class _Binder:
                 self._upstreams.append((upstream, Asked(provider), local, ""))
             else:
                 self._upstreams.append((upstream, provider, *self._pool(upstream)))
-        runners = [await self._runner(node) for node in graph.nodes]
+        runners = [await self._runner(node, dialects) for node in graph.nodes]
         for node, runner in zip(graph.nodes, runners, strict=True):
             runner.edges.update(
                 {edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges}
@@ -178,7 +178,7 @@ class _Binder:
             raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
         return self._pools[origin], authority
 
-    async def _runner(self, node: ir.Node) -> Runner:
+    async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
         if isinstance(node, ir.Route):
             return RouteNode(node)
         if isinstance(node, ir.Reply):
@@ -200,7 +200,7 @@ class _Binder:
             kind=provider,
             pool=pool,
             authority=authority,
-            dialects=upstream.dialects,
+            dialects={name: dialects[name] for name in upstream.dialects if name in dialects},
             first_byte=upstream.first_byte,
             between_chunks=upstream.between_chunks,
             passthrough_auth=upstream.passthrough_auth,

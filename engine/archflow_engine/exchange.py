@@ -44,10 +44,13 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.dispatch import DispatchNode
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.plan import ListenerPlan
+    from archflow_engine.translate import Translation
     from archflow_schema.graph import Quota
 
 HIGH_WATER = 256 * 1024
 """Bytes waiting for a slow client above which its upstream is no longer read."""
+PULSE = 15.0
+"""Seconds of silence after which a client in mid-stream is told that its stream lives."""
 _JSON = b"application/json"
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _QUERY = re.compile(rb"[\x21-\x7e]*")
@@ -93,10 +96,12 @@ class Exchange(Struct, eq=False):
     reply_headers: Headers = []
     model_suffix: str = ""
     deadline: float = 0.0
+    translation: Translation | None = None
     plan: Any = None
     record: Any = None
     _began: float = 0.0
     _whole: float = 0.0
+    _silent: float = 0.0
     _conversation: Conversation | None = None
     _call: Call | None = None
     _dispatch: Any = None
@@ -125,6 +130,9 @@ class Exchange(Struct, eq=False):
         record.bytes_received = len(body)
         listener = self.listener
         endpoint = listener.endpoints.get(record.path)
+        named = None if endpoint is not None else listener.by_pattern(record.path)
+        if named is not None:
+            endpoint = named.endpoint
         if endpoint is None or method != b"POST":
             listener.answer(self, method)
             return
@@ -145,6 +153,8 @@ class Exchange(Struct, eq=False):
                 )
                 return
             head = self.dialect.decode_head(body)
+            if named is not None:
+                head = Head(named.model, named.stream, head.fields, head.body)
         except ClientProtocolError as error:
             self.refuse(400, "invalid_request", str(error))
             return
@@ -210,7 +220,7 @@ class Exchange(Struct, eq=False):
         """A slow client took what waited for it."""
         if self._held and self._call is not None:
             self._held = False
-            self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
+            self.heard()
             self._call.resume()
 
     # The nodes' side.
@@ -264,7 +274,8 @@ class Exchange(Struct, eq=False):
             provider=node.provider, upstream=node.upstream, span_id=span_id, began=now - self._began
         )
         self.record.attempts.append(attempt)
-        self.deadline = min(self._whole, now + node.first_byte)
+        self._silent = now + node.first_byte
+        self.deadline = min(self._whole, self._silent)
         node.pool.send(call)
 
     # The upstream's side.
@@ -296,11 +307,24 @@ class Exchange(Struct, eq=False):
             self._call = None  # or the two would keep each other alive until the next garbage collection
             self.finish()
         elif not self._over:
-            self.deadline = min(self._whole, monotonic() + self._dispatch.between_chunks)
+            self.heard()
             if client.waiting() > HIGH_WATER and self._call is not None:
                 self._held = True
                 self.deadline = self._whole  # the upstream is silent because it is not heard
                 self._call.pause()
+
+    def heard(self) -> None:
+        """The upstream lives: it may be silent again for as long as it may."""
+        now = monotonic()
+        self._silent = now + self._dispatch.between_chunks
+        self.deadline = min(self._whole, self._silent, now + PULSE)
+
+    def give_up(self, error: UpstreamError) -> None:
+        """What the upstream says is of no use: hear no more of it."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        self.failed(error)
 
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
         record = self.record
@@ -314,7 +338,9 @@ class Exchange(Struct, eq=False):
         self._stream = stream and head.length is None
         self._last = data
         if head.status < 400:
-            if end and not stream and not head.content_encoding:
+            if self.translation is not None:
+                pass  # it reads the reply, and tells the record
+            elif end and not stream and not head.content_encoding:
                 take(self.dialect.summarise(data), record)
             else:
                 self._watch = watch = Watch(self.dialect, stream=stream, encoding=head.content_encoding)
@@ -359,7 +385,11 @@ class Exchange(Struct, eq=False):
         self.record.error = code
         self.record.detail = message
         watch = self._watch
-        if self._stream and watch is not None and watch.plain and self.dialect is not None:
+        if self._stream and self.translation is not None:
+            event = self.translation.cut_short(code, message)
+            self.record.bytes_sent += len(event)
+            self.client.write(event, True)
+        elif self._stream and watch is not None and watch.plain and self.dialect is not None:
             event = self.dialect.encode_stream_error(code, message)
             if not self._last.endswith(_EVENT_ENDS):
                 event = b"\n\n" + event  # of its own, not the rest of the one that was cut
@@ -387,6 +417,9 @@ class Exchange(Struct, eq=False):
         if self._over:
             self.plan.hub.timed.discard(self)
             return
+        if now < self._whole and now < self._silent:
+            self._pulse(now)
+            return
         self._stop()
         timeout = self.listener.timeout
         if now >= self._whole:
@@ -399,6 +432,17 @@ class Exchange(Struct, eq=False):
             self.refuse(504, "request_timeout", str(error))
         else:
             self.failed(error)
+
+    def _pulse(self, now: float) -> None:
+        """The upstream says nothing for a while: tell a client in mid-stream that its stream lives."""
+        self.deadline = min(self._whole, self._silent, now + PULSE)
+        dialect, watch = self.dialect, self._watch
+        between = self.translation is not None or (
+            watch is not None and watch.plain and self._last.endswith(_EVENT_ENDS)
+        )
+        if self._stream and between and not self._held and dialect is not None and dialect.ping:
+            self.record.bytes_sent += len(dialect.ping)
+            self.client.write(dialect.ping, False)
 
     # Ends.
 

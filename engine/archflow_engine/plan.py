@@ -8,10 +8,13 @@ Rule: nothing in a Plan changes while it serves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import trio
+from msgspec import Struct
 
 from archflow_engine.hub import Hub
 from archflow_engine.metrics import UPSTREAM_CONNECTIONS, Family, Labels, Metrics
@@ -33,28 +36,55 @@ CORS = [
 ]
 _JSON = b"application/json"
 
+Endpoint = tuple[Dialect, str, Runner]
+"""A dialect, its name, and where the walk begins."""
+
+
+class ByPattern(Struct, frozen=True):
+    """An endpoint whose path names the model, and perhaps that the reply shall be streamed."""
+
+    endpoint: Endpoint
+    model: str
+    stream: bool
+
 
 class ListenerPlan:
     """One listener of a plan.
 
     Attributes:
-        endpoints: path -> dialect, its name, and where the walk begins.
+        endpoints: path -> endpoint.
     """
 
-    def __init__(
-        self, plan: Plan, listener: Listener, endpoints: dict[str, tuple[Dialect, str, Runner]]
-    ) -> None:
+    def __init__(self, plan: Plan, listener: Listener, endpoints: dict[str, Endpoint]) -> None:
         self.plan = plan
         self.name = listener.name
         self.timeout = listener.timeout
         self.limits: Limits = listener.limits
         self.listener = listener
-        self.endpoints = endpoints
+        self.endpoints = {path: one for path, one in endpoints.items() if "{" not in path}
+        self._served = tuple(endpoints)
+        self._patterns = tuple(
+            (_pattern(path), endpoint, stream)
+            for endpoint in endpoints.values()
+            for path, stream in ((endpoint[0].path, False), (endpoint[0].stream_path, True))
+            if "{" in path
+        )
         self._models = listener.models
-        self._lists = {
-            dialect.models_path: dialect for dialect, _, _ in endpoints.values() if dialect.models_path
-        }
-        self._voice = next((dialect for dialect, _, _ in endpoints.values()), None)
+        self._lists: dict[str, list[Dialect]] = {}
+        for dialect, _, _ in endpoints.values():
+            if dialect.models_path:
+                self._lists.setdefault(dialect.models_path, []).append(dialect)
+        self._voice = next((dialect for dialect, _, _ in self.endpoints.values()), None)
+        for endpoint in endpoints.values():
+            self.endpoints |= dict.fromkeys(endpoint[0].other_paths, endpoint)
+
+    def by_pattern(self, path: str) -> ByPattern | None:
+        """The endpoint whose path holds the model's name, percent-encoded or not."""
+        for pattern, endpoint, stream in self._patterns:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return ByPattern(endpoint, unquote(found[1]), stream)
+        return None
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         """An error for a client that has not said in which dialect it speaks: the listener's first."""
@@ -65,23 +95,34 @@ class ListenerPlan:
     def answer(self, exchange: Exchange, method: bytes) -> None:
         """Answer a request that no node serves: health, models, CORS, and everything unknown."""
         path = exchange.record.path
-        known = path in self.endpoints
+        known = path in self.endpoints or self.by_pattern(path) is not None
         lists = next((place for place in self._lists if path == place or path.startswith(place + "/")), None)
         if method == b"OPTIONS" and (known or lists or path == "/healthz"):
             exchange.answer(204, b"", b"", CORS)
-        elif method in {b"GET", b"HEAD"} and path == "/healthz":
+        elif method in {b"GET", b"HEAD"} and path in {
+            "/healthz",
+            "/",
+        }:  # some clients ask first whether we live
             exchange.answer(200, b"text/plain", b"")
         elif method in {b"GET", b"HEAD"} and lists is not None:
-            self._answer_models(exchange, self._lists[lists], path[len(lists) + 1 :])
+            self._answer_models(exchange, self._list(exchange, lists), path[len(lists) + 1 :])
         elif known or lists is not None or path == "/healthz":
             allowed = b"POST, OPTIONS" if known else b"GET, HEAD, OPTIONS"
             message = f"{path} does not take {exchange.record.method}: use {allowed.decode()}"
             exchange.refuse(405, "method_not_allowed", message, [(b"allow", allowed)])
         else:
-            places = ", ".join([*self.endpoints, *self._lists])
+            places = ", ".join([*self._served, *self._lists])
             exchange.refuse(
                 404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}"
             )
+
+    def _list(self, exchange: Exchange, path: str) -> Dialect:
+        """Whose list of models a client expects: that of the dialect whose header it sent, or else the first."""
+        dialects = self._lists[path]
+        sent = (
+            one for one in dialects if one.client_header and one.client_header.encode() in exchange.fields
+        )
+        return next(sent, next((one for one in dialects if not one.client_header), dialects[0]))
 
     def _answer_models(self, exchange: Exchange, dialect: Dialect, name: str) -> None:
         if not name:
@@ -90,6 +131,11 @@ class ListenerPlan:
             exchange.answer(200, _JSON, dialect.encode_model(name))
         else:
             exchange.refuse(404, "model_not_found", f"the model '{name[:200]}' does not exist")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    before, _, after = path.partition("{model}")
+    return re.compile(f"{re.escape(before)}(.{{1,512}}){re.escape(after)}")
 
 
 class Plan:

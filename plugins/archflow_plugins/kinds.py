@@ -161,11 +161,13 @@ class Dialect(Kind):
     Attributes:
         path: where clients post it; `{model}` stands for a model's name where the path holds it.
         stream_path: where they post it for a stream, if that is another path.
+        other_paths: where some of them post it too.
         operation: `gen_ai.operation.name`: chat, text_completion, embeddings.
         models_path: where its clients list models; empty if this dialect has no such list.
         client_header: a header that only this dialect's clients send; tells which list of models they expect.
         own_headers: request headers that only this dialect's upstreams understand.
         ping: bytes that keep a silent stream alive, between two events.
+        stream_type: how the content type of its streamed replies begins.
         translates: whether it takes part in translation.
         minimal: a request that says nothing but a model and one user text.
         places: feature -> where it goes, or why it does not.
@@ -174,11 +176,13 @@ class Dialect(Kind):
 
     path: ClassVar[str]
     stream_path: ClassVar[str] = ""
+    other_paths: ClassVar[tuple[str, ...]] = ()
     operation: ClassVar[str] = "chat"
     models_path: ClassVar[str] = ""
     client_header: ClassVar[str] = ""
     own_headers: ClassVar[frozenset[str]] = frozenset()
     ping: ClassVar[bytes] = b": ping\n\n"
+    stream_type: ClassVar[str] = "text/event-stream"
     translates: ClassVar[bool] = False
     minimal: ClassVar[str] = ""
     places: ClassVar[Mapping[str, Place]] = {}
@@ -325,12 +329,14 @@ class Provider(Kind):
         vendors: the model prefixes it serves.
         static: True when `request` depends only on dialect and model, so that the engine prepares it once.
         in_process: True when it implements `answer` rather than `request`; `url` is then only for people to read.
+        streams: `only` or `never` where its upstream has but one way to reply.
     """
 
     vendors: ClassVar[tuple[str, ...]] = ()
     config: ClassVar[type[Struct]] = ProviderConfig
     static: ClassVar[bool] = True
     in_process: ClassVar[bool] = False
+    streams: Literal["asked", "only", "never"] = "asked"
 
     @classmethod
     def url(cls, compiled: Any) -> Text:
@@ -349,6 +355,10 @@ class Provider(Kind):
             UpstreamError: it cannot be signed or addressed.
         """
         raise NotImplementedError
+
+    def adapt(self, dialect: str, body: bytes) -> bytes:
+        """A request that was translated into `dialect`, in this upstream's own words where it renames fields."""
+        return body
 
     def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
         """The headers that carry a client's own key, in the form that this upstream takes."""

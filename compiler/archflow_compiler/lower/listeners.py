@@ -130,13 +130,19 @@ def _listed(draft: Draft) -> tuple[str, ...]:
 
 
 def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint, ...]:
-    """A path for every dialect that some upstream speaks."""
-    found = []
+    """A path for every dialect that some upstream speaks, that can be translated into one, or that needs none."""
+    kinds = {
+        dotted.partition(".")[2]: kind
+        for dotted, kind in draft.registry.family("dialect").items()
+        if issubclass(kind, Dialect)
+    }
     spoken = providers.dialects()
-    for dotted, kind in draft.registry.family("dialect").items():
-        name = dotted.partition(".")[2]
-        if name in spoken and issubclass(kind, Dialect):
-            draft.kinds.add(dotted)
+    translatable = any(name in spoken and kind.translates for name, kind in kinds.items())
+    found = []
+    for name, kind in kinds.items():
+        answers = kind.answer is not Dialect.answer
+        if name in spoken or (translatable and (kind.translates or answers)):
+            draft.kinds.add(kind.kind)
             found.append(Endpoint(kind.path, name, entry))
     return tuple(sorted(found, key=lambda endpoint: endpoint.path))
 

@@ -1,20 +1,25 @@
 """Sends the request to an upstream: the model's own name spliced in, auth and trace context set, the rest as it came.
 
+An upstream that does not speak the client's dialect gets the request translated into the first one that it speaks.
 The request line, Host, auth and static headers are prepared once per model and dialect; a request adds the client's
 end-to-end headers, its trace context and its body.
 
 Rule: a client's credentials and `x-arch-*` headers never reach an upstream, unless the graph passes auth through.
+Rule: a translated request carries none of the headers that only the client's dialect knows.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from archflow_engine import trace
+from archflow_engine.translate import Asked, Translation
 from archflow_engine.upstream.call import Call, Headers
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Provider, UpstreamRequest
-from archflow_schema.errors import UpstreamError
+from archflow_plugins.kinds import Dialect, Provider, UpstreamRequest
+from archflow_schema.errors import ClientProtocolError, UpstreamError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -32,6 +37,8 @@ NOT_FORWARDED = frozenset({
     # Made anew for each attempt.
     b"x-request-id", b"traceparent", b"accept-encoding", b"content-type",
 })  # fmt: skip
+_LIBRARY = b"x-stainless-"
+"""How the headers begin in which the official clients say what they are; they are no business of another vendor."""
 _READABLE = b"gzip, deflate"
 """The content-encodings that `watch` can look into."""
 _PREPARED_AT_MOST = 4096
@@ -70,7 +77,7 @@ class DispatchNode(Runner):
         kind: Provider,
         pool: Pool | LocalPool,
         authority: str,
-        dialects: tuple[str, ...],
+        dialects: dict[str, Dialect],
         first_byte: float,
         between_chunks: float,
         passthrough_auth: bool,
@@ -84,21 +91,56 @@ class DispatchNode(Runner):
         self._model_id = model_id
         self._kind = kind
         self._authority = authority.encode("ascii")
-        self._dialects = frozenset(dialects)
+        self._dialects = dialects
+        self._target = next((item for item in dialects.items() if item[1].translates), None)
+        self._streams = kind.streams
         self._passthrough_auth = passthrough_auth
         self._prepared: dict[tuple[str, str, bool], _Prepared] = {}
 
     def run(self, exchange: Exchange) -> Runner | None:
         dialect, head, record = exchange.dialect, exchange.head, exchange.record
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
-        if record.dialect not in self._dialects:
+        name = record.dialect
+        if name not in self._dialects or (
+            self._streams != "asked" and head.stream != (self._streams == "only")
+        ):
+            return self._translated(exchange)
+        model = self._model_id or exchange.model_suffix
+        return self._send(exchange, name, model, dialect.encode_head(head, model), stream=head.stream)
+
+    def _translated(self, exchange: Exchange) -> Runner | None:
+        """Ask in a dialect that the upstream speaks, and in the only way that it replies."""
+        dialect, head, record = exchange.dialect, exchange.head, exchange.record
+        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        if self._target is None or not dialect.translates:
+            answer = dialect.answer(head)
+            if answer is not None:
+                exchange.answer(200, b"application/json", answer)
+                return None
             exchange.error = self._unsupported(record.dialect, record.model)
             return self.edges["unsupported"]
+        name, target = self._target
+        stream = head.stream if self._streams == "asked" else self._streams == "only"
         model = self._model_id or exchange.model_suffix
+        conversation = exchange.conversation
+        if stream != conversation.stream:
+            conversation = msgspec.structs.replace(conversation, stream=stream)
+        try:
+            asked = Asked(dialect, target, name, conversation, model)
+        except ClientProtocolError as error:
+            exchange.refuse(400, "unsupported_parameter", str(error))
+            return None
+        exchange.reply_headers += asked.header
+        exchange.translation = Translation(exchange, target, record.started_ns // 1_000_000_000)
+        return self._send(exchange, name, model, self._kind.adapt(name, asked.body), stream=stream)
+
+    def _send(
+        self, exchange: Exchange, dialect: str, model: str, body: bytes, *, stream: bool
+    ) -> Runner | None:
+        record = exchange.record
         record.model_sent = model
         record.provider = self.provider
-        body = dialect.encode_head(head, model)
-        key = (record.dialect, model, head.stream)
+        key = (dialect, model, stream)
         prepared = self._prepared.get(key)
         if prepared is None:
             try:
@@ -112,11 +154,11 @@ class DispatchNode(Runner):
             authority=self._authority,
             static=prepared.static,
             prefix=prepared.prefix,
-            headers=self._headers(exchange, prepared, span_id),
+            headers=self._headers(exchange, dialect, prepared, span_id),
             body=body,
-            sink=exchange,
+            sink=exchange.translation or exchange,
         )
-        if exchange.query:
+        if exchange.query and exchange.translation is None:
             separator = b"&" if b"?" in prepared.target else b"?"
             call.target = prepared.target + separator + exchange.query
             call.prefix = b""
@@ -132,7 +174,7 @@ class DispatchNode(Runner):
             self._prepared[key] = prepared
         return prepared
 
-    def _headers(self, exchange: Exchange, prepared: _Prepared, span_id: str) -> Headers:
+    def _headers(self, exchange: Exchange, dialect: str, prepared: _Prepared, span_id: str) -> Headers:
         fields, record, skip = exchange.fields, exchange.record, prepared.skip
         if b"connection" in fields:
             named = b",".join(value for name, value in exchange.headers if name == b"connection").lower()
@@ -145,7 +187,17 @@ class DispatchNode(Runner):
             for header in exchange.headers
             if header[0] not in skip and not header[0].startswith(b"x-arch-")
         ]
-        if b"accept-encoding" in fields:
+        if exchange.translation is not None and exchange.dialect is not None:
+            own = exchange.dialect.own_headers
+            headers = [
+                (header, value)
+                for header, value in headers
+                if header.decode("latin-1") not in own
+                and header != b"accept"
+                and not header.startswith(_LIBRARY)
+            ]
+            headers.append((b"accept-encoding", b"identity"))
+        elif b"accept-encoding" in fields:
             asked = fields[b"accept-encoding"]
             headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
         headers.append((b"x-request-id", record.request_id.encode()))
@@ -156,7 +208,7 @@ class DispatchNode(Runner):
             if key:
                 headers += [
                     (name.encode("ascii"), value.encode("latin-1"))
-                    for name, value in self._kind.credentials(record.dialect, key)
+                    for name, value in self._kind.credentials(dialect, key)
                 ]
         return headers
 

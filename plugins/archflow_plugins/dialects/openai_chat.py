@@ -107,6 +107,7 @@ class OpenAIChat(OpenAIDialect):
 
     kind = "dialect.openai_chat"
     path: ClassVar[str] = "/v1/chat/completions"
+    other_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/chat/completions",)
     operation: ClassVar[str] = "chat"
     models_path: ClassVar[str] = "/v1/models"
 

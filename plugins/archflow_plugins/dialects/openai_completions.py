@@ -23,6 +23,7 @@ class OpenAICompletions(OpenAIDialect):
 
     kind = "dialect.openai_completions"
     path: ClassVar[str] = "/v1/completions"
+    other_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/completions",)
     operation: ClassVar[str] = "text_completion"
 
     def decode(self, head: Head) -> Conversation:

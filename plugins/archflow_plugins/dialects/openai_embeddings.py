@@ -21,6 +21,7 @@ class OpenAIEmbeddings(OpenAIDialect):
 
     kind = "dialect.openai_embeddings"
     path: ClassVar[str] = "/v1/embeddings"
+    other_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/embeddings",)
     operation: ClassVar[str] = "embeddings"
 
     def decode(self, head: Head) -> Conversation:

@@ -1,0 +1,266 @@
+"""The upstream's side of an exchange whose client speaks another dialect than the upstream.
+
+::
+
+    upstream -> [inflate ->] decoder of the upstream's dialect -> events -> encoder of the client's -> client
+
+A Translation stands where the exchange would: it hears what the upstream says, and hands the exchange what the client
+shall get. Whether either side streams is its own affair: both turn into the same events.
+
+Rule: nothing goes to the client before there is something to say, so that a reply that cannot be read fails as one that
+never came, and may still go elsewhere.
+Invariant: the client's reply ends once: by the encoder's end, by its error event, or by a cut connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archflow_engine.inflate import Inflater
+from archflow_engine.upstream.call import Headers, ReplyHead
+from archflow_plugins.kinds import Dialect
+from archflow_plugins.translation import Answering, CannotExpress, ReplyDecoder, Sent, leave
+from archflow_schema.conversation import Conversation
+from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
+from archflow_schema.events import (
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    Started,
+    Stopped,
+    TextDelta,
+    ToolCallDelta,
+    UsageReported,
+)
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+    from archflow_plugins.record import Record
+
+ERROR_AT_MOST = 1 << 20
+"""Bytes of an upstream's error that are read."""
+NAMES_AT_MOST = 32
+"""How many of the things that were left out are named."""
+_OF_THE_BODY = frozenset({
+    b"content-type", b"content-encoding", b"content-language", b"content-location", b"content-md5",
+    b"content-digest", b"repr-digest", b"etag", b"last-modified", b"accept-ranges", b"vary",
+})  # fmt: skip
+"""Headers that describe the bytes that are replaced."""
+_DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
+_NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
+
+
+class Asked:
+    """A request put into an upstream's dialect.
+
+    Attributes:
+        body: the request.
+        dropped: what was left out, in the client's own words.
+    """
+
+    __slots__ = ("body", "dropped")
+
+    def __init__(
+        self, source: Dialect, target: Dialect, name: str, conversation: Conversation, model: str
+    ) -> None:
+        """Put it into the words of `target`, which is called `name`.
+
+        Raises:
+            ClientProtocolError: the target has no words for it, and it would be missed.
+        """
+        try:
+            behind = leave(source.own, conversation)
+            encoded = target.encode(conversation, model)
+        except CannotExpress as error:
+            raise ClientProtocolError(
+                f"'{_word(source, error.feature)}' cannot be asked of the model '{model}', whose upstream speaks "
+                f"{name}: {error.why}"
+            ) from error
+        self.body = encoded.body
+        words = [*behind, *(_word(source, feature) for feature in encoded.dropped)]
+        self.dropped = tuple(dict.fromkeys(word for word in words if _NAME.fullmatch(word)))
+
+    @property
+    def header(self) -> Headers:
+        """The reply header that names what was left out, if anything was."""
+        if not self.dropped:
+            return []
+        named = ", ".join(self.dropped[:NAMES_AT_MOST])
+        more = len(self.dropped) - NAMES_AT_MOST
+        return [(b"x-arch-dropped", (f"{named}, and {more} more" if more > 0 else named).encode("ascii"))]
+
+
+class Translation:
+    """Hears an upstream for an exchange, and says it in the words of its client."""
+
+    __slots__ = ("_decoder", "_encoder", "_error", "_exchange", "_finished", "_head", "_inflater", "_target")
+
+    def __init__(self, exchange: Exchange, target: Dialect, created: int) -> None:
+        dialect, head = exchange.dialect, exchange.head
+        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        record = exchange.record
+        self._exchange = exchange
+        self._target = target
+        answering = Answering(request_id=record.request_id, model=head.model or record.model, created=created)
+        self._encoder = dialect.reply_encoder(head, answering)
+        self._decoder: ReplyDecoder | None = None
+        self._inflater: Inflater | None = None
+        self._head: ReplyHead | None = None
+        self._error: list[bytes] | None = None
+        self._finished = False
+
+    # The upstream's side.
+
+    def sent(self, address: str, *, reused: bool) -> None:
+        """The request is on its way."""
+        self._exchange.sent(address, reused=reused)
+
+    def failed(self, error: UpstreamError) -> None:
+        """There will be no (more) reply."""
+        if self._finished and self._error is None:
+            self._hand(b"", end=True)  # it had said everything
+        else:
+            self._exchange.failed(error)
+
+    def reply(self, head: ReplyHead | None, data: bytes, end: bool) -> None:
+        """What one read of the upstream brought, put into other words and handed on in one write."""
+        exchange = self._exchange
+        if exchange.over:
+            return
+        out: list[bytes] = []
+        try:
+            if head is not None:
+                self._begin(head)
+            if self._error is not None:
+                self._hear_error(data, end=end)
+                return
+            assert self._decoder is not None  # noqa: S101 - set by _begin
+            for portion in (data,) if self._inflater is None else self._inflater.feed(data):
+                if portion and not self._finished:
+                    out.append(self._said(self._decoder.feed(portion)))  # noqa: PERF401 - what was said before a failure counts
+            if end and not self._finished:
+                out.append(self._said(self._decoder.end()))
+                if not self._finished:
+                    raise UpstreamProtocolError("the upstream's reply ended before it was complete")
+        except _GaveUp as gave_up:
+            self._give_up(gave_up, b"".join(out))
+        except UpstreamError as error:
+            exchange.give_up(error)
+        else:
+            self._hand(out[0] if len(out) == 1 else b"".join(out), end=end)
+
+    def _begin(self, head: ReplyHead) -> None:
+        if head.content_encoding not in {b"", b"identity"}:
+            self._inflater = Inflater(head.content_encoding)
+        self._head = head
+        if head.status >= 400:
+            self._error = []
+        else:
+            stream = head.content_type.startswith(self._target.stream_type.encode())
+            self._decoder = self._target.reply_decoder(stream=stream)
+
+    def _said(self, events: Sequence[Event]) -> bytes:
+        """What the client hears of these events; what they tell about the reply goes into the record."""
+        for event in events:
+            if type(event) in _DELTAS:
+                continue
+            if type(event) is Finished:
+                self._finished = True
+            elif type(event) is Failed:
+                raise _GaveUp(event, self._encoder.feed(events) if self._begun(events) else b"")
+            else:
+                _note(self._exchange.record, event)
+        return self._encoder.feed(events) if events else b""
+
+    def _begun(self, events: Sequence[Event]) -> bool:
+        """Whether the client gets an error in mid-stream; else it gets one that is nothing else."""
+        assert self._exchange.head is not None  # noqa: S101 - set by begin()
+        return self._exchange.head.stream and (
+            self._head is None or any(type(event) in _DELTAS for event in events)
+        )
+
+    def _give_up(self, gave_up: _GaveUp, before: bytes) -> None:
+        """The upstream said in its dialect that it cannot go on."""
+        if gave_up.data:
+            self._finished = True
+            self._exchange.record.error = "upstream_failed"
+            self._exchange.record.detail = gave_up.failed.message
+            self._hand(before + gave_up.data, end=True)
+        else:
+            self._exchange.give_up(UpstreamProtocolError(f"the upstream gave up: {gave_up.failed.message}"))
+
+    # The client's side.
+
+    def cut_short(self, code: str, message: str) -> bytes:
+        """The bytes that tell a streaming client that its reply ends here."""
+        return self._encoder.feed([Failed(code, message)])
+
+    def _hand(self, data: bytes, *, end: bool) -> None:
+        """Give the client bytes, the head before the first; without any, only note that the upstream lives."""
+        head = self._head
+        if not data and not end:
+            self._exchange.heard()
+            return
+        if head is not None:
+            self._head = None
+            length = len(data) if end else None
+            head = _replaced(head, self._encoder.content_type.encode("ascii"), length)
+        self._exchange.reply(head, data, end)
+
+    def _hear_error(self, data: bytes, *, end: bool) -> None:
+        error, head = self._error, self._head
+        assert error is not None and head is not None  # noqa: PT018, S101 - set by _begin
+        for portion in (data,) if self._inflater is None else self._inflater.feed(data):
+            if sum(map(len, error)) < ERROR_AT_MOST:
+                error.append(portion)
+        if not end:
+            self._exchange.heard()
+            return
+        exchange = self._exchange
+        dialect = exchange.dialect
+        assert dialect is not None  # noqa: S101 - set by begin()
+        problem = self._target.decode_error(head.status, b"".join(error)[:ERROR_AT_MOST])
+        code = problem.code or f"upstream_{head.status}"
+        body = dialect.encode_error(head.status, code, problem.message, request_id=exchange.record.request_id)
+        exchange.reply(_replaced(head, b"application/json", len(body)), body, True)
+
+
+class _GaveUp(Exception):
+    """An upstream said that it cannot go on; `data` is what a client in mid-stream gets."""
+
+    def __init__(self, failed: Failed, data: bytes) -> None:
+        super().__init__(failed.message)
+        self.failed = failed
+        self.data = data
+
+
+def _note(record: Record, event: Event) -> None:
+    """Write into the record what an event tells about the reply."""
+    if isinstance(event, UsageReported):
+        record.usage = event.usage
+    elif isinstance(event, Stopped):
+        record.finish_reason = record.finish_reason or event.reason
+    elif isinstance(event, Started):
+        record.response_id = event.id or record.response_id
+        record.response_model = event.model or record.response_model
+
+
+def _replaced(head: ReplyHead, content_type: bytes, length: int | None) -> ReplyHead:
+    """A reply's head over another body."""
+    new = ReplyHead()
+    new.status = head.status
+    new.length = length
+    new.content_type = content_type
+    new.request_id = head.request_id
+    new.headers = [header for header in head.headers if header[0] not in _OF_THE_BODY]
+    new.headers.append((b"content-type", content_type))
+    return new
+
+
+def _word(source: Dialect, feature: str) -> str:
+    """The client's own word for a feature."""
+    place = source.places.get(feature)
+    return place.wire if isinstance(place, Sent) else feature
