@@ -85,7 +85,8 @@ def command(
 
     Without GRAPH it runs graph.bin here, else arch_config.yaml, else config.yaml.
 
-    SIGTERM drains and ends, SIGHUP swaps the graph in again.
+    SIGTERM drains and ends, SIGHUP swaps the graph in again. `archrun agent --help` tells how to start an agent of
+    the command line against a gateway.
     """
     from archflow_engine.run import Options, run
 
@@ -103,6 +104,51 @@ def command(
         home=home,
     )
     raise SystemExit(_told(run, options))
+
+
+@click.command(
+    "agent",
+    context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True},
+)
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--graph", type=click.Path(path_type=Path), default=None, help="The graph.bin or configuration."
+)
+@click.option("--gateway", metavar="URL", default="", help="A gateway that runs already, wherever it is.")
+@click.option("--model", default="", help="What the agent asks for, instead of its own choice.")
+def agent_command(
+    name: str, arguments: tuple[str, ...], graph: Path | None, gateway: str, model: str
+) -> None:
+    """Start the agent NAME against a gateway; ARGUMENTS are the agent's own. A wrong NAME tells which there are.
+
+    A first argument that names a graph.bin or a configuration is the graph. Where its gateway does not run yet, one
+    is started and ends with the agent.
+    """
+    from archflow_engine import agent
+    from archflow_plugins.coding_agents import AGENTS
+    from archflow_schema.errors import ArchflowError
+
+    found = next((one for one in AGENTS if one.name == name), None)
+    if found is None:
+        raise click.BadParameter(
+            f"{name} is none of {', '.join(one.name for one in AGENTS)}", param_hint="NAME"
+        )
+    if graph is None and arguments and arguments[0].endswith((".bin", ".yaml", ".yml")):
+        graph, arguments = Path(arguments[0]), arguments[1:]
+    try:
+        status = agent.run(
+            found,
+            graph or (None if gateway else _found()),
+            gateway,
+            model,
+            arguments,
+            lambda line: click.echo(f"archrun: {line}", err=True),
+        )
+    except ArchflowError as error:
+        click.echo(f"archrun: {error}", err=True)
+        raise SystemExit(1) from error
+    raise SystemExit(status)
 
 
 def _told(run: Callable[[Options], None], options: Options) -> int:
@@ -139,5 +185,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. `agent` is a command of its own; everything else is a graph to run."""
+    if sys.argv[1:2] == ["agent"]:
+        agent_command(sys.argv[2:], prog_name="archrun agent")
     command(prog_name="archrun")
