@@ -307,11 +307,18 @@ def _json(value: object) -> str:
 
 @main.command()
 @click.option("--reference", is_flag=True, help="The reference in Markdown instead.")
-def schema(reference: bool) -> None:
+@click.option("--dialects", is_flag=True, help="What dialects do with what a request says, in Markdown.")
+def schema(reference: bool, dialects: bool) -> None:
     """Print the JSON Schema of arch_config.yaml, for editors."""
+    from archflow_compiler.reference import dialects as tables
     from archflow_compiler.reference import json_schema, markdown
 
-    click.echo(markdown.markdown() if reference else json_schema.text(), nl=False)
+    if dialects:
+        from archflow_plugins.registry import Registry
+
+        click.echo(tables.markdown(Registry.load().dialects()), nl=False)
+    else:
+        click.echo(markdown.markdown() if reference else json_schema.text(), nl=False)
 
 
 @main.command()

@@ -20,7 +20,7 @@ import pluggy
 from msgspec import Struct
 
 from archflow_plugins import hookspecs
-from archflow_plugins.kinds import KINDS, Kind, Provider
+from archflow_plugins.kinds import KINDS, Dialect, Kind, Provider
 from archflow_plugins.lock import digest, tampered
 from archflow_schema.errors import (
     ArchflowError,
@@ -178,6 +178,14 @@ class Registry:
     def family(self, name: str) -> dict[str, type[Kind]]:
         """Every kind of a family (`guard`, `provider` ...), by dotted name, sorted."""
         return {dotted: kind for dotted, kind in sorted(self._kinds.items()) if issubclass(kind, KINDS[name])}
+
+    def dialects(self) -> dict[str, type[Dialect]]:
+        """Every dialect by its name in a graph: `openai_chat` for the kind `dialect.openai_chat`."""
+        return {
+            dotted.partition(".")[2]: kind
+            for dotted, kind in self.family("dialect").items()
+            if issubclass(kind, Dialect)
+        }
 
     def provider(self, vendor: str, interface: str = "") -> type[Provider] | None:
         """Who serves a vendor's models: a kind that lists the vendor, else one that lists its interface, else None."""

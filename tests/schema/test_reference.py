@@ -7,10 +7,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from archflow_compiler.reference import json_schema, markdown
+from archflow_compiler.reference import dialects, json_schema, markdown
 from archflow_compiler.source import Source, parse
 from archflow_compiler.templates import TEMPLATES
 from archflow_compiler.tree import plain
+from archflow_plugins.registry import Registry
 from archflow_schema.diagnostic import Report
 
 FOLDER = Path(__file__).parents[2] / "schema"
@@ -29,7 +30,12 @@ def test_the_json_schema_is_in_step():
 
 
 def test_the_reference_is_in_step():
-    in_step(README, markdown.replaced(README.read_text()))
+    in_step(README, markdown.replaced(README.read_text(), markdown.markdown()))
+
+
+def test_the_tables_of_dialects_are_in_step():
+    tables = dialects.markdown(Registry.load().dialects())
+    in_step(README, markdown.replaced(README.read_text(), tables, dialects.BEGIN, dialects.END))
 
 
 def validator():

@@ -131,11 +131,7 @@ def _listed(draft: Draft) -> tuple[str, ...]:
 
 def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint, ...]:
     """A path for every dialect that some upstream speaks, that can be translated into one, or that needs none."""
-    kinds = {
-        dotted.partition(".")[2]: kind
-        for dotted, kind in draft.registry.family("dialect").items()
-        if issubclass(kind, Dialect)
-    }
+    kinds = draft.registry.dialects()
     spoken = providers.dialects()
     translatable = any(name in spoken and kind.translates for name, kind in kinds.items())
     found = []

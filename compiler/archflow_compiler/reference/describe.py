@@ -157,3 +157,8 @@ def attributes(cls: type) -> tuple[str, dict[str, str]]:
         elif name and line.strip():
             found[name] += " " + line.strip()
     return " ".join(summary.split()), found
+
+
+def cell(words: str) -> str:
+    """Words as they stand in a cell of a Markdown table."""
+    return words.replace("|", "\\|").replace("\n", " ")

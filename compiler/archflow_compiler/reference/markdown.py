@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from archflow_compiler.reference import describe
-from archflow_compiler.reference.describe import Key, Section, sections, structs
+from archflow_compiler.reference.describe import Key, Section, cell, sections, structs
 from archflow_schema.config import Config
 
 BEGIN = "<!-- begin: written by `archc schema --reference`; change the docstrings instead -->"
@@ -23,17 +23,17 @@ def markdown() -> str:
     return "\n".join(line for cls, section in sections().items() for line in _section(cls, section)) + "\n"
 
 
-def replaced(readme: str) -> str:
-    """A README with its generated part written anew.
+def replaced(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    """A README with what stands between two marks written anew.
 
     Raises:
         ValueError: it has no such part.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the marks {BEGIN} and {END} are missing")
-    return f"{before}{BEGIN}\n\n{markdown()}\n{END}{after}"
+    before, found, rest = readme.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the marks {begin} and {end} are missing")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
 
 
 def _section(cls: type, section: Section) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _section(cls: type, section: Section) -> Iterator[str]:
     if section.tag is not None:
         yield f"| `{section.tag[0]}` | `{section.tag[1]}` | required | what it is |"
     for key in section.keys:
-        yield f"| `{key.name}` | {_value(key.type)} | {_default(key)} | {_cell(key.text)} |"
+        yield f"| `{key.name}` | {_value(key.type)} | {_default(key)} | {cell(key.text)} |"
     yield ""
 
 
@@ -59,10 +59,6 @@ def _default(key: Key) -> str:
     if isinstance(value, float) and value == int(value):
         value = int(value)
     return f"`{msgspec.json.encode(value).decode() if not isinstance(value, str) else value}`"
-
-
-def _cell(words: str) -> str:
-    return words.replace("|", "\\|")
 
 
 def _value(described: inspect.Type) -> str:
