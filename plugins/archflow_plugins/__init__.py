@@ -48,6 +48,7 @@ from archflow_plugins.record import Attempt, Record
 from archflow_plugins.translation import (
     FEATURES,
     Answering,
+    Becomes,
     CannotExpress,
     Dropped,
     Encoded,
@@ -96,6 +97,7 @@ __all__ = [
     "ArchflowError",
     "Attempt",
     "AudioPart",
+    "Becomes",
     "CannotExpress",
     "Choice",
     "ClientProtocolError",

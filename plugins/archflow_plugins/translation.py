@@ -10,6 +10,7 @@ Invariant: for the same dialect on both sides nothing here is used: bytes are re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -42,12 +43,28 @@ class Sent(Struct, frozen=True):
         sample: JSON object whose fields, put over the dialect's `minimal` request, use the feature.
         note: what happens to values that have no exact counterpart, and other things worth knowing.
         exact: False where what arrives may differ from what was said, such as an effort that becomes a budget.
+        foreign: for what only the provider that made it understands, such as a signature or the id of a file: what
+            becomes of one that another dialect's provider made. None where it makes no difference who did.
     """
 
     wire: str
     sample: str
     note: str = ""
     exact: bool = True
+    foreign: Dropped | Refused | None = None
+
+
+class Becomes(Struct, frozen=True):
+    """The dialect has no place for it as such, but says the same by other features, so nothing is lost or named.
+
+    Attributes:
+        features: the names of those features, one of which it arrives as.
+        wire: where, as in Sent.
+    """
+
+    features: tuple[str, ...]
+    wire: str
+    note: str = ""
 
 
 class Dropped(Struct, frozen=True):
@@ -67,7 +84,7 @@ class Refused(Struct, frozen=True):
     harmless: tuple[str, ...] = ()
 
 
-Place = Sent | Dropped | Refused
+Place = Sent | Becomes | Dropped | Refused
 
 
 class Feature(Struct, frozen=True):
@@ -146,6 +163,10 @@ class ReplyEncoder(Protocol):
         """The bytes that these events make. After Finished or Failed there is nothing more to feed."""
 
 
+_DATED = re.compile(r"_20\d{6}$")
+"""Anthropic's tools carry the date of their version: `web_search_20250305`."""
+
+
 def parts_of(conversation: Conversation) -> list[Part]:
     """All parts of all messages in order, those inside tool results after the result that they are in."""
     found: list[Part] = []
@@ -160,6 +181,8 @@ def parts_of(conversation: Conversation) -> list[Part]:
 def leave(source: Mapping[str, Dropped | Refused], conversation: Conversation) -> tuple[str, ...]:
     """Which of the request's own fields stay behind when it leaves its dialect; a field nobody knows is dropped.
 
+    A provider's own tools, which a dialect keeps in the extra field `tools`, are named one by one: `tools.web_search`.
+
     Raises:
         CannotExpress: a field would be missed.
     """
@@ -173,8 +196,15 @@ def leave(source: Mapping[str, Dropped | Refused], conversation: Conversation) -
             if any(msgspec.json.decode(one) == value for one in place.harmless):
                 continue
             raise CannotExpress(name, place.why)
-        behind.append(name)
-    return tuple(behind)
+        behind += _tool_names(raw) if name == "tools" else [name]
+    return tuple(dict.fromkeys(behind))
+
+
+def _tool_names(raw: Raw) -> list[str]:
+    """The names of a provider's own tools: their type without its date, or the one field that they consist of."""
+    tools = msgspec.json.decode(raw, type=list[dict[str, object]])
+    kinds = [str(tool.get("type") or next(iter(tool), "unknown")) for tool in tools]
+    return [f"tools.{_DATED.sub('', kind)}" for kind in kinds]
 
 
 def _kinds(*kinds: type) -> Callable[[Conversation], object]:
