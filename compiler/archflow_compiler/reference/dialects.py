@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from archflow_compiler.reference.describe import cell
 from archflow_plugins.kinds import Dialect
-from archflow_plugins.translation import FEATURES, Dropped, Place, Refused, Sent
+from archflow_plugins.translation import FEATURES, Becomes, Dropped, Place, Refused, Sent
 
 BEGIN = "<!-- begin: written by `archc schema --dialects`; change the dialects' tables instead -->"
 END = "<!-- end of dialects -->"
@@ -53,6 +53,8 @@ def _mark(place: Place) -> str:
     match place:
         case Sent():
             return "yes" if place.exact else "converted"
+        case Becomes():
+            return "converted"
         case Dropped():
             return "dropped"
         case Refused():
@@ -62,7 +64,11 @@ def _mark(place: Place) -> str:
 def _told(place: Place) -> str:
     match place:
         case Sent():
-            return f"`{place.wire}`" + (f": {place.note}" if place.note else "")
+            foreign = f"; another provider's own is {_told(place.foreign)}" if place.foreign else ""
+            return f"`{place.wire}`" + (f": {place.note}" if place.note else "") + foreign
+        case Becomes():
+            features = " or ".join(f"`{feature}`" for feature in place.features)
+            return f"`{place.wire}`, as {features}" + (f": {place.note}" if place.note else "")
         case Dropped():
             return f"dropped: {place.why}"
         case Refused():

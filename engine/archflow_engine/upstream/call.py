@@ -69,6 +69,10 @@ _NOT_RELAYED = frozenset({
 })  # fmt: skip
 
 
+_BODILESS = frozenset({b"GET", b"DELETE"})
+"""Methods whose requests say nothing of a body that they do not have, RFC 9110 section 8.6."""
+
+
 class Sink(Protocol):
     """Who hears what an upstream answers."""
 
@@ -120,6 +124,7 @@ class Call(Struct, eq=False):
     retried: bool = False
     answered: bool = False
     cancelled: bool = False
+    method: bytes = b"POST"
 
     def cancel(self) -> None:
         """Nobody wants the reply any more."""
@@ -140,10 +145,15 @@ class Call(Struct, eq=False):
 
     def http1(self) -> bytes:
         """The request as HTTP/1.1, ready to send in one piece."""
-        lines = [self.prefix or b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, self.authority)]
+        lines = [
+            self.prefix or b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (self.method, self.target, self.authority)
+        ]
         if not self.prefix:
             lines += [b"%b: %b\r\n" % header for header in self.static]
         lines += [b"%b: %b\r\n" % header for header in self.headers]
-        lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
-        lines.append(self.body)
+        if self.body or self.method not in _BODILESS:
+            lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
+            lines.append(self.body)
+        else:
+            lines.append(b"\r\n")
         return b"".join(lines)

@@ -101,14 +101,15 @@ class Http2Upstream:
         if call.carrier is not self:
             return True
         headers = [
-            (b":method", b"POST"),
+            (b":method", call.method),
             (b":scheme", self._pool.origin.scheme.encode()),
             (b":authority", call.authority),
             (b":path", call.target),
             *call.static,
             *call.headers,
-            (b"content-length", b"%d" % len(call.body)),
         ]
+        if call.body or call.method == b"POST":
+            headers.append((b"content-length", b"%d" % len(call.body)))
         try:
             self._h2.send_headers(number, headers, end_stream=not call.body)
         except h2.exceptions.ProtocolError as error:
