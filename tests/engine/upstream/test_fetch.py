@@ -38,7 +38,7 @@ async def test_a_whole_reply() -> None:
         play.upstream.script = answer
         found = await ask(play, body=b"{}")
         (asked,) = heard
-        assert (asked.method, asked.path) == ("POST", "/weather?city=Bern")
+        assert (asked.method, asked.target) == ("POST", "/weather?city=Bern")
         assert (asked.header("x-one"), asked.header("host"), asked.body) == ("1", "api.test", b"{}")
         assert (found.status, found.body) == (200, b'{"degrees":4}')
         assert (b"x-two", b"2") in found.headers
