@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
+from archflow_engine.ask import Asker, Services
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
 from archflow_engine.nodes.dispatch import DispatchNode
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from archflow_engine.walk import Runner
 
 K = TypeVar("K", bound=Kind)
+KEPT = 64
+"""Idle connections kept to a service that is no provider of models."""
 
 
 class Kinds(Protocol):
@@ -82,6 +85,8 @@ class _Binder:
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
         self._stores: dict[ir.Use, Store] = {}
+        self._asker = Asker()
+        self._services = Services(self._pool_at)
         self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
 
     async def bind(self) -> None:
@@ -142,6 +147,8 @@ class _Binder:
             clock=monotonic,
             offload=self._offload,
             log=self._log,
+            ask=self._asker,
+            fetch=self._services,
         )
 
     def _pool(self, upstream: ir.Upstream) -> tuple[Pool, str]:
@@ -162,21 +169,25 @@ class _Binder:
             upstream.ca,
             upstream.connect,
         )
-        if origin not in self._pools:
-            try:
-                pool = self._pools[origin] = Pool(self.plan.hub, origin, upstream.pool)
-            except OSError as error:
-                raise ArchflowError(
-                    f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}"
-                ) from error
-            self.plan.pools.append(pool)
+        try:
+            pool = self._pool_at(origin, upstream.pool)
+        except OSError as error:
+            raise ArchflowError(f"upstream {upstream.name}: the CA bundle {upstream.ca}: {error}") from error
         host = resolve(upstream.host, self._program.lookup)
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)
         authority = host or (bare if default else f"{bare}:{port}")
         if not authority.isascii() or any(character <= " " for character in authority):
             raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
-        return self._pools[origin], authority
+        return pool, authority
+
+    def _pool_at(self, origin: Origin, keep: int = KEPT) -> Pool:
+        """The pool of an origin, made when it is first wanted. Raises OSError for a CA bundle that cannot be read."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(self.plan.hub, origin, keep)
+            self.plan.pools.append(pool)
+        return pool
 
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
         if isinstance(node, ir.Route):
@@ -192,7 +203,7 @@ class _Binder:
                 store = self._stores[node.store] = await self._open(node.store, Store, node.name)
             return (WaitingLimitNode if store.waits else LimitNode)(node.name, node.model, node.quotas, store)
         upstream, provider, pool, authority = self._upstreams[node.upstream]
-        return DispatchNode(
+        dispatch = DispatchNode(
             node.name,
             model_id=node.model_id,
             upstream=upstream.name,
@@ -205,6 +216,8 @@ class _Binder:
             between_chunks=upstream.between_chunks,
             passthrough_auth=upstream.passthrough_auth,
         )
+        self._asker.add(node.model, dispatch)
+        return dispatch
 
 
 def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:

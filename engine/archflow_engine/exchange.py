@@ -447,6 +447,11 @@ class Exchange(Struct, eq=False):
     # Ends.
 
     @property
+    def began(self) -> float:
+        """When it began, on the monotonic clock."""
+        return self._began
+
+    @property
     def over(self) -> bool:
         """Whether it is finished."""
         return self._over

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
+from archflow_engine.ask import current
+
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
 
@@ -52,6 +54,7 @@ def walk(exchange: Exchange, runner: Runner | None) -> None:
 
 
 async def _waiting(exchange: Exchange, runner: Runner | None) -> None:
+    current.set(exchange)
     with trio.CancelScope() as exchange.scope:
         try:
             while runner is not None and not exchange.over:  # a node need not notice that it was cancelled

@@ -18,7 +18,7 @@ The module registers classes that derive from a kind::
 API boundary: a plugin imports from here, from `archflow_plugins.testing` and from `archflow_schema`, nothing else.
 """
 
-from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.contexts import Answered, CompileContext, RunContext
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import (
     ALLOW,
@@ -87,12 +87,14 @@ from archflow_schema.errors import (
 )
 from archflow_schema.events import Usage
 from archflow_schema.graph import Graph
+from archflow_schema.reply import Reply
 from archflow_schema.text import Text
 
 __all__ = [
     "ALLOW",
     "FEATURES",
     "Admission",
+    "Answered",
     "Answering",
     "ArchflowError",
     "Attempt",
@@ -130,6 +132,7 @@ __all__ = [
     "Record",
     "RefusalPart",
     "Refused",
+    "Reply",
     "ReplyDecoder",
     "ReplyEncoder",
     "Report",

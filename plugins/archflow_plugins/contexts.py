@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
+from archflow_schema.conversation import Conversation
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
 from archflow_schema.graph import Blob
+from archflow_schema.reply import Reply
 from archflow_schema.text import Env, Secret, Text, compile_text, references, resolve
 
 T = TypeVar("T")
@@ -25,13 +28,44 @@ class Locate(Protocol):
         """The range of the value at `path`, or of the item itself for no path."""
 
 
+class Answered(Struct, frozen=True):
+    """What a service answered: status, content type (lower case), headers (lower-case names), whole body."""
+
+    status: int
+    content_type: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Ask(Protocol):
+    """Asks a model of the graph."""
+
+    async def __call__(self, model: str, conversation: Conversation, timeout: float) -> Reply:  # noqa: ASYNC109
+        """As `RunContext.ask`."""
+
+
+class Fetch(Protocol):
+    """Asks a service."""
+
+    async def __call__(
+        self,
+        method: str,
+        url: str,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Answered:
+        """As `RunContext.fetch`."""
+
+
 class CompileContext:
     """What `Kind.compile` may use. One is made for each use of a kind.
 
     Attributes:
         name: the name of the item in the configuration, for messages.
 
-    The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph.
+    The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph,
+    and `models`, which knows the configured models by all their names.
     """
 
     def __init__(
@@ -40,11 +74,13 @@ class CompileContext:
         report: Report,
         locate: Locate,
         secret: Callable[[str, tuple[str | int, ...]], Text] | None = None,
+        models: Callable[[str], str] | None = None,
     ) -> None:
         self.name = name
         self._report = report
         self._locate = locate
         self._secret = secret
+        self._models = models
         self.texts: list[Text] = []
         self.blobs: list[Blob] = []
 
@@ -59,6 +95,23 @@ class CompileContext:
         compiled = self._secret(raw, path) if secret and self._secret is not None else compile_text(raw)
         self.texts.append(compiled)
         return compiled
+
+    def model(self, name: str, *path: str | int) -> str:
+        """The model that `RunContext.ask` asks by this name, which may be an alias; a name nobody knows is reported.
+
+        Args:
+            name: a configured model, by any of its names.
+            path: where it stands, below the kind's item.
+        """
+        found = self._models(name) if self._models is not None else name
+        if not found:
+            self.error(
+                "unknown-model",
+                f"there is no model '{name}' among the providers",
+                *path,
+                fix="add it under model_providers, or name one that is there",
+            )
+        return found
 
     def blob(self, data: bytes) -> str:
         """Keep bytes in the graph; returns the digest by which `RunContext.blob` finds them again."""
@@ -106,11 +159,15 @@ class RunContext:
         clock: Callable[[], float],
         offload: Callable[[Callable[[], object]], Awaitable[object]],
         log: Callable[..., None],
+        ask: Ask | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         self.name = name
         self._lookup = lookup
         self._blobs = blobs
         self._offload = offload
+        self._ask = ask
+        self._fetch = fetch
         self.clock = clock
         """Seconds on a monotonic clock; the same clock as the engine's deadlines."""
         self.log = log
@@ -127,6 +184,47 @@ class RunContext:
     async def offload(self, work: Callable[[], T]) -> T:
         """Run blocking work in the bounded thread pool. Blocks until it is done."""
         return await self._offload(work)  # type: ignore[return-value]
+
+    async def ask(self, model: str, conversation: Conversation, *, timeout: float) -> Reply:  # noqa: ASYNC109
+        """Ask a model of the graph and wait for its whole reply. Blocks; cancelled when the client leaves.
+
+        Args:
+            model: what `CompileContext.model` gave.
+            conversation: what to ask; its own `model` and `stream` are not looked at.
+            timeout: seconds for all of it.
+
+        Raises:
+            UpstreamError: there is no reply, or it is an error's.
+            ClientProtocolError: the model's dialect has no words for the conversation.
+        """
+        if self._ask is None:
+            raise RuntimeError(f"{self.name} was opened without models to ask")
+        return await self._ask(model, conversation, timeout)
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        timeout: float,  # noqa: ASYNC109
+    ) -> Answered:
+        """Ask a service of the configuration and wait for its whole answer. Blocks; cancelled when the client leaves.
+
+        Args:
+            method: the HTTP method.
+            url: http or https. Scheme and host come from the configuration, never from a conversation.
+            headers: lower-case names, complete but for framing.
+            body: the whole body.
+            timeout: seconds for all of it.
+
+        Raises:
+            UpstreamError: there is no answer; one with an error's status is an answer.
+        """
+        if self._fetch is None:
+            raise RuntimeError(f"{self.name} was opened without a network")
+        return await self._fetch(method, url, headers, body, timeout)
 
 
 def environment_names(texts: list[Text] | tuple[Text, ...]) -> set[str]:

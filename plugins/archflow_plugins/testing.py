@@ -25,7 +25,7 @@ import trio
 import trio.testing
 from msgspec import Struct
 
-from archflow_plugins.contexts import CompileContext, RunContext, encode_compiled
+from archflow_plugins.contexts import Ask, CompileContext, Fetch, RunContext, encode_compiled
 from archflow_plugins.kinds import (
     Choice,
     Dialect,
@@ -94,6 +94,8 @@ def run_context(
     blobs: Iterable[Blob] = (),
     clock: Callable[[], float] | None = None,
     log: Callable[..., None] | None = None,
+    ask: Ask | None = None,
+    fetch: Fetch | None = None,
 ) -> RunContext:
     """A context to open with.
 
@@ -103,6 +105,8 @@ def run_context(
         blobs: what the compile context kept.
         clock: seconds; 0 for ever if not given.
         log: takes the kind's log lines; they are dropped if not given.
+        ask: answers for the models that the kind asks.
+        fetch: answers for the services that the kind asks.
     """
     values = dict(environment or {})
 
@@ -119,6 +123,8 @@ def run_context(
         clock=clock or (lambda: 0.0),
         offload=offload,
         log=log or (lambda *_, **__: None),
+        ask=ask,
+        fetch=fetch,
     )
 
 

@@ -92,7 +92,12 @@ class Draft:
         def secret(raw: str, path: Path) -> Text:
             return self.vault.text(raw, entry_name(entry, *path), (*at, *path))
 
-        ctx = CompileContext(name, unit.report, locate, secret)
+        def model(asked: str) -> str:
+            alias = next((one.model for one in self.names.aliases if one.alias == asked), None)
+            found = alias or self.names.find(asked)
+            return found.name if found is not None else ""
+
+        ctx = CompileContext(name, unit.report, locate, secret, model)
         try:
             compiled = kind.compile(config, ctx)
             stored = encode_compiled(compiled)

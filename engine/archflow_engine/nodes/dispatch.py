@@ -15,16 +15,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from archflow_engine import trace
+from archflow_engine.ask import attempting, note
 from archflow_engine.translate import Asked, Translation
 from archflow_engine.upstream.call import Call, Headers
+from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Provider, UpstreamRequest
+from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError
+from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
     from archflow_engine.upstream.local import LocalPool
     from archflow_engine.upstream.pool import Pool
+    from archflow_schema.reply import Reply
 
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
 NOT_FORWARDED = frozenset({
@@ -164,6 +169,45 @@ class DispatchNode(Runner):
             call.prefix = b""
         exchange.dispatch(self, call, span_id)
         return None
+
+    async def ask(self, conversation: Conversation, suffix: str, timeout: float) -> Reply:  # noqa: ASYNC109
+        """Ask for a whole reply on the gateway's own behalf. Blocks.
+
+        Args:
+            conversation: what to ask.
+            suffix: the model, where this node serves a whole vendor.
+            timeout: seconds for all of it.
+
+        Raises:
+            UpstreamError: there is no reply, or it is an error's.
+            ClientProtocolError: the upstream's dialect has no words for it.
+        """
+        if self._target is None:
+            raise UpstreamError(f"the upstream {self.upstream} holds no conversations")
+        name, target = self._target
+        model, stream = self._model_id or suffix, self._streams == "only"
+        asked = msgspec.structs.replace(conversation, model=model, stream=stream)
+        body = self._kind.adapt(name, target.encode(asked, model).body)
+        key = (name, model, stream)
+        prepared = self._prepared.get(key) or self._prepare(key, body)
+        with attempting(self.upstream, self.provider) as (attempt, traced):
+            found = await fetch(
+                self.pool,
+                target=prepared.target,
+                authority=self._authority,
+                headers=[*prepared.static, *traced],
+                body=body,
+                timeout=timeout,
+            )
+            note(attempt, found)
+            if found.status >= 400:
+                problem = target.decode_error(found.status, found.body)
+                raise UpstreamError(f"{self.upstream} answered with status {found.status}: {problem.message}")
+            decoder = target.reply_decoder(stream=found.content_type.startswith(target.stream_type))
+            reply = fold([*decoder.feed(found.body), *decoder.end()])
+            if reply.failed:
+                raise UpstreamError(f"{self.upstream} gave up: {reply.failed}")
+        return reply
 
     def _prepare(self, key: tuple[str, str, bool], body: bytes) -> _Prepared:
         dialect, model, stream = key

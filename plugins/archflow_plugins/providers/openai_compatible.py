@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.kinds import Provider, ProviderConfig, UpstreamRequest
@@ -20,6 +21,8 @@ from archflow_plugins.providers.table import ENDS, VENDORS, Auth, Vendor, find
 from archflow_schema.errors import ArchflowError
 from archflow_schema.text import Text, references
 
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({
@@ -82,6 +85,8 @@ class HttpProvider(Provider):
     def __init__(self, compiled: Compiled, ctx: RunContext) -> None:
         super().__init__(compiled, ctx)
         self.vendor = VENDORS[compiled.vendor]
+        self.streams = self.vendor.streams
+        self._renames = dict(self.vendor.renames)
         prefix = _run_time_prefix(ctx, compiled)
         self.prefix = self.vendor.prefix if prefix is None else prefix
         self.key = _clean(ctx, "access_key", ctx.text(compiled.key))
@@ -90,6 +95,12 @@ class HttpProvider(Provider):
     def request(self, dialect: str, model: str, *, stream: bool, body: bytes = b"") -> UpstreamRequest:
         headers = {**self.own_headers(dialect), **self._headers}
         return UpstreamRequest(self.path(dialect, model), tuple(headers.items()))
+
+    def adapt(self, dialect: str, body: bytes) -> bytes:
+        if dialect != "openai_chat" or not self._renames:
+            return body
+        fields = _decode_fields(body)
+        return _encode({self._renames.get(name, name): value for name, value in fields.items()})
 
     def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
         return tuple(auth_header(self.auth(dialect), key).items())

@@ -31,6 +31,8 @@ CHAT_TEXT = ("openai_chat", "openai_completions")
 CHAT_EMBED = ("openai_chat", "openai_embeddings")
 ALL = ("openai_chat", "openai_completions", "openai_embeddings")
 MESSAGES = ("anthropic_messages",)
+COMPLETION_TOKENS = (("max_tokens", "max_completion_tokens"),)
+"""Newer models refuse the older name."""
 
 
 class Vendor(Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
         needs_base_url: whether a configuration must say where it is.
         key_optional: whether it commonly runs without a key.
         aliases: other prefixes for it.
+        renames: fields of chat requests that it calls otherwise: our name, its name. Clients of its own know.
+        streams: `only` or `never` where it has but one way to reply.
         telemetry: its name in traces and metrics.
         arch: whether Arch 0.3.17 knows this prefix.
     """
@@ -57,6 +61,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
     needs_base_url: bool = False
     key_optional: bool = False
     aliases: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    streams: Literal["asked", "only", "never"] = "asked"
     telemetry: str = ""
     arch: bool = False
 
@@ -67,7 +73,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
 
 _ROWS: tuple[Vendor, ...] = (
-    Vendor(name="openai", url="https://api.openai.com", dialects=ALL, arch=True),
+    Vendor(name="openai", url="https://api.openai.com", dialects=ALL, renames=COMPLETION_TOKENS, arch=True),
     Vendor(
         name="anthropic",
         url="https://api.anthropic.com",
@@ -125,6 +131,7 @@ _ROWS: tuple[Vendor, ...] = (
         auth="api-key",
         needs_base_url=True,
         aliases=("azure",),
+        renames=COMPLETION_TOKENS,
         telemetry="azure.ai.openai",
         arch=True,
     ),

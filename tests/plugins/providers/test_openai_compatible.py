@@ -194,3 +194,16 @@ def test_a_bad_base_url_from_the_environment_stops_the_start():
 def test_vendors_without_a_dialect_of_ours_say_so(vendor):
     stored = compiled(vendor, base_url="https://bedrock-runtime.us-east-1.amazonaws.com")
     assert OpenAICompatible.dialects(stored) == ()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "dialect", "name"),
+    [
+        ("openai", "openai_chat", "max_completion_tokens"),
+        ("groq", "openai_chat", "max_tokens"),
+        ("openai", "openai_completions", "max_tokens"),
+    ],
+)
+def test_a_translated_request_is_in_the_vendors_words(vendor, dialect, name):
+    body = live(vendor).adapt(dialect, b'{"model":"m","max_tokens":5}')
+    assert body == b'{"model":"m","%s":5}' % name.encode()
