@@ -18,7 +18,7 @@ The module registers classes that derive from a kind::
 API boundary: a plugin imports from here, from `archflow_plugins.testing` and from `archflow_schema`, nothing else.
 """
 
-from archflow_plugins.contexts import Answered, CompileContext, RunContext
+from archflow_plugins.contexts import Answered, CompileContext, Option, RunContext
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import (
     ALLOW,
@@ -29,7 +29,6 @@ from archflow_plugins.kinds import (
     Guard,
     Head,
     Kind,
-    Match,
     Matcher,
     Provider,
     ProviderConfig,
@@ -117,10 +116,10 @@ __all__ = [
     "ImagePart",
     "Kind",
     "LimitExceeded",
-    "Match",
     "Matcher",
     "Message",
     "OpaquePart",
+    "Option",
     "Part",
     "Place",
     "Problem",

@@ -28,6 +28,20 @@ class Locate(Protocol):
         """The range of the value at `path`, or of the item itself for no path."""
 
 
+class Option(Struct, frozen=True, kw_only=True):
+    """Something to choose among, told in words: a prompt target, a routing preference, an agent.
+
+    Attributes:
+        name: unique among the options of one choice.
+        description: when it is the right one.
+        examples: what people say then, as far as the configuration tells.
+    """
+
+    name: str
+    description: str
+    examples: tuple[str, ...] = ()
+
+
 class Answered(Struct, frozen=True):
     """What a service answered: status, content type (lower case), headers (lower-case names), whole body."""
 
@@ -63,6 +77,7 @@ class CompileContext:
 
     Attributes:
         name: the name of the item in the configuration, for messages.
+        options: for a matcher or a router: what it chooses among.
 
     The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph,
     and `models`, which knows the configured models by all their names.
@@ -75,8 +90,10 @@ class CompileContext:
         locate: Locate,
         secret: Callable[[str, tuple[str | int, ...]], Text] | None = None,
         models: Callable[[str], str] | None = None,
+        options: tuple[Option, ...] = (),
     ) -> None:
         self.name = name
+        self.options = options
         self._report = report
         self._locate = locate
         self._secret = secret

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 from msgspec import Raw, Struct
 
-from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.contexts import CompileContext, Option, RunContext
 from archflow_plugins.record import Record
 from archflow_plugins.translation import (
     Answering,
@@ -373,34 +373,46 @@ class Provider(Kind):
         raise NotImplementedError
 
 
-class Choice(Struct, frozen=True):
-    """A router's answer: the model, why, and how sure it is."""
+class Choice(Struct, frozen=True, kw_only=True):
+    """What a router or a matcher chose among its options, and why.
 
-    model: str
+    Attributes:
+        option: the name of the option; empty if none of them is right.
+        reason: one word for how it was found, such as `similar`, `ranked`, `language_model`, `unclear`.
+        confidence: how likely the choice is right, 0..1, as calibrated on cases that were not learned from.
+        scores: options and their scores as far as they were compared, best first; what they mean is the kind's affair.
+    """
+
+    option: str = ""
     reason: str = ""
     confidence: float = 0.0
-
-
-class Router(Kind):
-    """Picks a model for a conversation. Failing means the default model."""
-
-    async def choose(self, conversation: Conversation) -> Choice | None:
-        """The model, or None for "none of mine". Blocks while a model thinks."""
-        raise NotImplementedError
-
-
-class Match(Struct, frozen=True):
-    """A matcher's answer: the prompt target and the scores that led to it."""
-
-    target: str
     scores: tuple[tuple[str, float], ...] = ()
 
 
-class Matcher(Kind):
-    """Picks a prompt target for a conversation. Failing means a miss."""
+class Router(Kind):
+    """Finds which of the preferences that are told in words a conversation is about.
 
-    async def match(self, conversation: Conversation) -> Match | None:
-        """The target, or None."""
+    Its options come by `CompileContext.options`. Failing means that nothing was preferred.
+    """
+
+    async def choose(self, conversation: Conversation, options: tuple[Option, ...] = ()) -> Choice:
+        """The option. Blocks while a model thinks; cancelled when it takes too long or the client leaves.
+
+        Args:
+            conversation: what was said so far.
+            options: what the request itself brings to choose among, instead of the compiled ones.
+        """
+        raise NotImplementedError
+
+
+class Matcher(Kind):
+    """Finds the prompt target that a conversation asks for.
+
+    Its options come by `CompileContext.options`. Failing means a miss.
+    """
+
+    async def match(self, conversation: Conversation) -> Choice:
+        """The target. Blocks while a model thinks."""
         raise NotImplementedError
 
 

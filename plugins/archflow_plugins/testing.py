@@ -25,13 +25,12 @@ import trio
 import trio.testing
 from msgspec import Struct
 
-from archflow_plugins.contexts import Ask, CompileContext, Fetch, RunContext, encode_compiled
+from archflow_plugins.contexts import Ask, CompileContext, Fetch, Option, RunContext, encode_compiled
 from archflow_plugins.kinds import (
     Choice,
     Dialect,
     Guard,
     Kind,
-    Match,
     Matcher,
     Provider,
     ProviderConfig,
@@ -78,13 +77,15 @@ def conversation(*turns: str, model: str = "", stream: bool = False) -> Conversa
     return Conversation(model=model, messages=tuple(messages), stream=stream)
 
 
-def compile_context(name: str = "test", report: Report | None = None) -> CompileContext:
+def compile_context(
+    name: str = "test", report: Report | None = None, *, options: Iterable[Option] = ()
+) -> CompileContext:
     """A context to compile with; what the kind reports is in `report`, at ranges that name the path as the file."""
 
     def locate(*path: str | int) -> Range:
         return Range(file=".".join(map(str, path)) or name, line=1, column=1, end_line=1, end_column=1)
 
-    return CompileContext(name, Report() if report is None else report, locate)
+    return CompileContext(name, Report() if report is None else report, locate, options=tuple(options))
 
 
 def run_context(
@@ -341,13 +342,13 @@ def _exercise(kind: type[Kind], asked: Sequence[Conversation]) -> Callable[[Any]
                     await _judge(instance, one)
             case Matcher():
                 for one in asked:
-                    _expect(kind, "match", await instance.match(one), Match | None)
+                    _choice(kind, "match", await instance.match(one))
             case SlotFiller():
                 for one in asked:
                     _expect(kind, "fill", await instance.fill(one), Slots | Question)
             case Router():
                 for one in asked:
-                    _expect(kind, "choose", await instance.choose(one), Choice | None)
+                    _choice(kind, "choose", await instance.choose(one))
             case Store():
                 await _count(instance)
             case Tracer():
@@ -373,6 +374,14 @@ async def _judge(guard: Guard, asked: Conversation) -> None:
         raise Broken(f"{_name(type(guard))} gives the score {verdict.score}: a score lies between 0 and 1")
     if not verdict.allow and not verdict.message:
         raise Broken(f"{_name(type(guard))} denies without a message: tell the client why")
+
+
+def _choice(kind: type[Kind], method: str, chosen: Choice) -> None:
+    _expect(kind, method, chosen, Choice)
+    if not 0 <= chosen.confidence <= 1:
+        raise Broken(f"{_name(kind)} is confident by {chosen.confidence}: a confidence lies between 0 and 1")
+    if chosen.option and not chosen.reason:
+        raise Broken(f"{_name(kind)}.{method} chooses without a reason: say in one word how it was found")
 
 
 async def _count(store: Store) -> None:

@@ -15,7 +15,6 @@ from archflow_plugins.kinds import (
     Choice,
     Empty,
     Guard,
-    Match,
     Matcher,
     Question,
     Router,
@@ -56,14 +55,14 @@ class Fixed(Router):
     kind = "router.fixed"
 
     async def choose(self, conversation):
-        return Choice("m") if conversation.messages else None
+        return Choice(option="m", reason="first") if conversation.messages else Choice()
 
 
 class Nearest(Matcher):
     kind = "matcher.nearest"
 
     async def match(self, conversation):
-        return Match("t") if conversation.messages else None
+        return Choice(option="t", reason="first") if conversation.messages else Choice()
 
 
 class Asking(SlotFiller):
