@@ -9,8 +9,13 @@ import time
 from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode, extras
-from archflow_plugins.dialects.openai_chat import no_usage, wants_usage
-from archflow_plugins.dialects.openai_family import DONE, OpenAIDialect, prompt_messages
+from archflow_plugins.dialects.openai_family import (
+    DONE,
+    OpenAIDialect,
+    no_usage,
+    prompt_messages,
+    wants_usage,
+)
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import Conversation

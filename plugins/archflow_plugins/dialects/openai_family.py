@@ -16,7 +16,8 @@ from msgspec import Raw, Struct
 from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
 from archflow_plugins.dialects.stream_lines import LineTap
 from archflow_plugins.framing import sse
-from archflow_plugins.kinds import StreamTap, Summary
+from archflow_plugins.kinds import Head, StreamTap, Summary
+from archflow_plugins.translation import Problem
 from archflow_schema.conversation import Message, OpaquePart, Part, TextPart
 from archflow_schema.errors import ClientProtocolError
 from archflow_schema.events import Usage
@@ -26,13 +27,16 @@ DONE = b"data: [DONE]\n\n"
 
 class _InputDetails(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _OutputDetails(Struct):
     reasoning_tokens: int | None = None
 
 
-class _Usage(Struct):
+class ToldUsage(Struct, frozen=True):
+    """Usage in the words of whichever vendor tells it."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -40,6 +44,8 @@ class _Usage(Struct):
     completion_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's name for cached tokens."""
+    cached_tokens: int | None = None
+    """Moonshot's place for them."""
 
 
 class _Choice(Struct):
@@ -49,7 +55,7 @@ class _Choice(Struct):
 class _GroqExtension(Struct):
     """Groq puts the usage of a stream here unless `stream_options` asks for it."""
 
-    usage: _Usage | None = None
+    usage: ToldUsage | None = None
 
 
 class _Reply(Struct):
@@ -57,7 +63,7 @@ class _Reply(Struct):
 
     id: str | None = None
     model: str | None = None
-    usage: _Usage | None = None
+    usage: ToldUsage | None = None
     choices: list[_Choice] | None = None
     x_groq: _GroqExtension | None = None
 
@@ -65,7 +71,7 @@ class _Reply(Struct):
 _decode_reply = msgspec.json.Decoder(_Reply).decode
 
 
-def usage_of(told: _Usage | None) -> Usage | None:
+def usage_of(told: ToldUsage | None) -> Usage | None:
     """Usage as all dialects tell it."""
     if told is None:
         return None
@@ -75,10 +81,39 @@ def usage_of(told: _Usage | None) -> Usage | None:
         input_tokens=prompt,
         output_tokens=max(output, (told.total_tokens or 0) - prompt),
         cached_tokens=max(
-            0, (input_details and input_details.cached_tokens) or told.prompt_cache_hit_tokens or 0
+            0,
+            (input_details and input_details.cached_tokens)
+            or told.prompt_cache_hit_tokens
+            or told.cached_tokens
+            or 0,
         ),
+        cache_written_tokens=max(0, (input_details and input_details.cache_write_tokens) or 0),
         reasoning_tokens=max(0, (output_details and output_details.reasoning_tokens) or 0),
     )
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+_decode_options = msgspec.json.Decoder(_StreamOptions | None).decode
+
+
+def wants_usage(head: Head) -> bool:
+    """Whether the client asked for a usage chunk at the end of its stream."""
+    raw = head.fields.get("stream_options")
+    if raw is None:
+        return False
+    try:
+        options = _decode_options(raw)
+    except BAD_JSON:
+        return False
+    return bool(options and options.include_usage)
+
+
+def no_usage() -> dict[str, int]:
+    """The usage of an answer that no model gave."""
+    return {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 class OpenAITap(LineTap):
@@ -135,10 +170,13 @@ class OpenAIDialect(JsonDialect):
         return OpenAITap()
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
-        return encode(_error(error_type(status), code, message))
+        return error_body(error_type(status), code, message)
+
+    def decode_error(self, status: int, body: bytes) -> Problem:
+        return problem_of(status, body)
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
-        return sse.encode(encode(_error("server_error", code, message)))
+        return sse.encode(error_body("server_error", code, message))
 
 
 def error_type(status: int) -> str:
@@ -154,8 +192,48 @@ def error_type(status: int) -> str:
             return "invalid_request_error"
 
 
-def _error(kind: str, code: str, message: str) -> dict[str, dict[str, str | None]]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+def error_body(kind: str, code: str, message: str) -> bytes:
+    """An error as OpenAI's clients expect it."""
+    return encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+class _Told(Struct):
+    """What an error says; Mistral says it at the top level, and others in `detail`."""
+
+    message: str | None = None
+    code: str | int | None = None
+    type: str | None = None
+    detail: str | None = None
+
+
+class _ErrorBody(_Told):
+    error: _Told | str | None = None
+
+
+_decode_error_body = msgspec.json.Decoder(_ErrorBody | list[_ErrorBody]).decode
+MESSAGE_AT_MOST = 2000
+"""Characters of an upstream's message that a client gets."""
+
+
+def problem_of(status: int, body: bytes) -> Problem:
+    """What an error body says, in any of the forms that vendors have for it. Never raises."""
+    try:
+        found = _decode_error_body(body)
+    except BAD_JSON:
+        text = body[: 4 * MESSAGE_AT_MOST].decode("utf-8", "replace").strip()
+        return Problem(
+            text[:MESSAGE_AT_MOST] or f"the upstream answered with status {status} and said nothing"
+        )
+    if isinstance(found, list):  # Google wraps it in a list
+        found = found[0] if found else _ErrorBody()
+    told = found.error
+    if isinstance(told, str):
+        told = _Told(message=told, code=found.code, type=found.type)
+    elif told is None:
+        told = found
+    message = told.message or told.detail or f"the upstream answered with status {status}"
+    code = told.code if isinstance(told.code, str) and told.code else told.type or told.code
+    return Problem(message[:MESSAGE_AT_MOST], "" if code is None else str(code))
 
 
 _decode_prompt = msgspec.json.Decoder(str | list[Raw]).decode

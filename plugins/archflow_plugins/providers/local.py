@@ -28,7 +28,14 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_family import DONE
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Empty, Provider, ProviderConfig, Reply
-from archflow_schema.conversation import Conversation, ImagePart, OpaquePart, ToolCallPart
+from archflow_schema.conversation import (
+    AudioPart,
+    Conversation,
+    DocumentPart,
+    ImagePart,
+    OpaquePart,
+    ToolCallPart,
+)
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 from archflow_schema.text import Text
 
@@ -105,6 +112,8 @@ class _Embeddings(Struct):
     encoding_format: str | None = None
     dimensions: int | None = None
 
+
+_NO_TEXT = (ImagePart, AudioPart, DocumentPart, OpaquePart, ToolCallPart)
 
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_embeddings = msgspec.json.Decoder(_Embeddings).decode
@@ -412,7 +421,7 @@ def _turns(conversation: Conversation) -> list[Turn]:
         raise ClientProtocolError("`messages` must have at least one message")
     turns: list[Turn] = []
     for index, message in enumerate(conversation.messages):
-        if any(isinstance(part, ImagePart | OpaquePart | ToolCallPart) for part in message.parts):
+        if any(isinstance(part, _NO_TEXT) for part in message.parts):
             raise ClientProtocolError(
                 f"`messages[{index}]` holds more than text, and local models take text only"
             )

@@ -39,7 +39,7 @@ def test_texts_and_roles():
             {"role": "assistant", "content": None},
         ],
         stream=True,
-        temperature=0.5,
+        odd=0.5,
     )
     assert [(message.role, message.text) for message in found.messages] == [
         ("system", "be brief"),
@@ -49,7 +49,7 @@ def test_texts_and_roles():
     ]
     assert found.messages[2].name == "ann"
     assert (found.model, found.stream, found.last_user_text) == ("m", True, "hi")
-    assert [(name, bytes(raw)) for name, raw in found.extras] == [("temperature", b"0.5")]
+    assert [(name, bytes(raw)) for name, raw in found.extras] == [("odd", b"0.5")]
 
 
 def test_images():
@@ -66,12 +66,12 @@ def test_images():
 
 
 def test_unknown_parts_stay_as_they_came():
-    message = one({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]})
+    message = one({"role": "user", "content": [{"type": "video_url", "video_url": {"url": "x"}}]})
     (part,) = message.parts
     assert isinstance(part, OpaquePart)
     assert (part.kind, json.decode(part.raw)) == (
-        "input_audio",
-        {"type": "input_audio", "input_audio": {"data": "x"}},
+        "video_url",
+        {"type": "video_url", "video_url": {"url": "x"}},
     )
 
 
@@ -84,6 +84,7 @@ def test_tool_calls_and_results():
                 "tool_calls": [
                     {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
                     {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "x"}},
+                    {"id": "c3", "type": "other", "other": {}},
                 ],
             },
             {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "42"}]},
@@ -92,12 +93,16 @@ def test_tool_calls_and_results():
         ]
     )
     first, result, older, older_result = found.messages
-    assert first.parts[:2] == (TextPart("let me see"), ToolCallPart("c1", "f", '{"a": 1}'))
-    assert isinstance(first.parts[2], OpaquePart)
-    assert first.parts[2].kind == "custom"
+    assert first.parts[:3] == (
+        TextPart("let me see"),
+        ToolCallPart("c1", "f", '{"a": 1}'),
+        ToolCallPart("c2", "g", "x", custom=True),
+    )
+    assert isinstance(first.parts[3], OpaquePart)
+    assert first.parts[3].kind == "other"
     assert (result.role, result.parts) == ("tool", (ToolResultPart("c1", (TextPart("42"),)),))
-    assert older.parts == (ToolCallPart("", "old", "{}"),)
-    assert (older_result.role, older_result.parts) == ("tool", (ToolResultPart("old", (TextPart("7"),)),))
+    assert older.parts == (ToolCallPart("call_2", "old", "{}"),)
+    assert older_result.parts == (ToolResultPart("call_2", (TextPart("7"),), name="old"),)
 
 
 def test_tools():
@@ -123,13 +128,13 @@ def test_tools():
     ("fields", "complaint"),
     [
         ({}, "the request lacks `messages`"),
-        ({"messages": "hi"}, "`messages` is not understood: Expected `array`"),
+        ({"messages": "hi"}, "the request cannot be read: Expected `array`, got `str` - at `$.messages`"),
         ({"messages": [{"content": "x"}]}, "missing required field `role`"),
         (
             {"messages": [{"role": "robot", "content": "x"}]},
             "`messages[0]` has a role that is none of system",
         ),
-        ({"messages": [{"role": "user", "content": 1}]}, "$[0].content"),
+        ({"messages": [{"role": "user", "content": 1}]}, "$.messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "`messages[0]`.content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "lacks `image_url`"),
         (
@@ -137,7 +142,7 @@ def test_tools():
             "`messages[0]`.tool_calls[0]",
         ),
         ({"messages": [], "tools": [{"type": "function"}]}, "`tools[0]`"),
-        ({"messages": [], "tools": {}}, "`tools`"),
+        ({"messages": [], "tools": {}}, "`$.tools`"),
     ],
 )
 def test_what_is_no_request_is_refused_with_its_place(fields, complaint):

@@ -190,6 +190,10 @@ async def test_json_objects():
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
             "takes? text only",
         ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}]},
+            "takes? text only",
+        ),
         ({"messages": [{"role": "user", "content": "x" * 2000}]}, "shorten it"),
         ({"n": 2}, "`n` must be 1"),
         ({"max_tokens": 0}, "`max_tokens` must be 1 or more"),

@@ -1,0 +1,517 @@
+"""Reading a reply of chat completions, streamed or whole.
+
+Blocks are told apart here: chat completions know only a text, a refusal, thoughts and numbered tool calls beside each
+other, and an event says which of them goes on.
+
+Rule: `total_tokens` is the arbiter of usage (see `openai_family`), and the last report counts.
+Rule: a choice's end is told at the end of the reply: vendors say more after it, or say it twice.
+Rule: a fringe field of another type than expected (annotations, log probabilities, thoughts, usage) is left alone.
+Invariant: the events do not depend on how the bytes were portioned.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import Raw
+
+from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.openai_chat import reasoning
+from archflow_plugins.dialects.openai_chat.reasoning import Item
+from archflow_plugins.dialects.openai_chat.reply_wire import (
+    Annotation,
+    Chunk,
+    Piece,
+    Said,
+    SaidCall,
+    SaidChoice,
+    SaidLogprob,
+    SaidLogprobs,
+)
+from archflow_plugins.dialects.openai_chat.wire import NULL
+from archflow_plugins.dialects.openai_family import ToldUsage, problem_of, usage_of
+from archflow_plugins.framing import sse
+from archflow_schema.conversation import Citation
+from archflow_schema.errors import UpstreamProtocolError
+from archflow_schema.events import (
+    CitationFound,
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    Stopped,
+    StopReason,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    UsageReported,
+)
+
+MAX_REPLY = 32 * 1024 * 1024
+"""Bytes of a whole reply."""
+MAX_CHOICES = 128
+"""Choices of a reply, which is as many as OpenAI takes for `n`."""
+MAX_CALLS = 1024
+"""Tool calls of a choice."""
+
+_TEXT, _REFUSAL = "text", "refusal"
+_REASONS: dict[str, StopReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "tool_calls",
+    "max_tokens": "length",
+    "model_length": "length",  # Mistral
+    "sensitive": "content_filter",  # Zhipu
+    "safety": "content_filter",
+    "refusal": "refusal",
+    "error": "error",
+    "network_error": "error",  # Zhipu
+    "insufficient_system_resource": "error",  # DeepSeek
+}
+_PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
+_ODD = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_usage = msgspec.json.Decoder(ToldUsage | None).decode
+_decode_logprobs = msgspec.json.Decoder(SaidLogprobs | None).decode
+_decode_annotations = msgspec.json.Decoder(list[Raw] | None).decode
+_decode_annotation = msgspec.json.Decoder(Annotation).decode
+_decode_addresses = msgspec.json.Decoder(list[str] | None).decode
+
+
+class _State:
+    """One choice: which block is open, and what was said about its end."""
+
+    __slots__ = (
+        "block",
+        "calls",
+        "choice",
+        "ids",
+        "key",
+        "latest",
+        "next",
+        "proof",
+        "reason",
+        "refused",
+        "sequence",
+        "text_block",
+        "word",
+    )
+
+    def __init__(self, choice: int) -> None:
+        self.choice = choice
+        self.key = ""
+        self.block = 0
+        self.next = 0
+        self.proof: Item = {}
+        self.calls: dict[int, tuple[int, int]] = {}
+        self.ids: list[str] = []
+        self.latest = -1
+        self.text_block = 0
+        self.refused = False
+        self.reason: StopReason | None = None
+        self.word = ""
+        self.sequence = ""
+
+    def open(self, key: str, events: list[Event]) -> int:
+        """The number of the block that `key` stands for; a new one if another was open."""
+        if key != self.key:
+            if self.proof:
+                self.close(events)
+            self.key = key
+            self.block = self.next
+            self.next += 1
+        return self.block
+
+    def close(self, events: list[Event]) -> None:
+        """The open block ends; what proves a thought is known only now."""
+        if self.proof:
+            events.append(
+                ReasoningDelta(
+                    block=self.block,
+                    choice=self.choice,
+                    signature=encode(self.proof).decode(),
+                    origin=reasoning.ORIGIN,
+                )
+            )
+            self.proof = {}
+        self.key = ""
+
+
+class _Reader:
+    """Turns what the upstream says, chunk by chunk, into events. A whole reply is one chunk that says it all."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, _State] = {}
+        self._started = False
+        self._id = ""
+        self._usage: UsageReported | None = None
+        self._citations = NULL
+
+    @property
+    def began(self) -> bool:
+        """Whether there is a choice."""
+        return bool(self._states)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a choice said that it is complete."""
+        return any(state.reason is not None for state in self._states.values())
+
+    def read(self, data: bytes, events: list[Event], *, whole: bool) -> bool:
+        """One chunk; False if nothing comes after it, because it was an error."""
+        try:
+            chunk = _decode_chunk(data)
+        except BAD_JSON as error:
+            raise UpstreamProtocolError(
+                f"the upstream's reply is not understood: {_reason(error)}"
+            ) from error
+        if chunk.error is not NULL and bytes(chunk.error) != b"null":
+            problem = problem_of(502, data)
+            events.append(Failed("upstream_failed", problem.message))
+            return False
+        if chunk.object == "error":
+            events.append(Failed("upstream_failed", problem_of(502, data).message))
+            return False
+        if not self._started and (chunk.choices or chunk.id):
+            self._start(chunk, events)
+        for position, choice in enumerate(chunk.choices or ()):
+            self._choice(choice, position if whole else 0, events, whole=whole)
+        usage = chunk.usage
+        if usage is NULL and chunk.x_groq is not None:
+            usage = chunk.x_groq.usage
+        if usage is not NULL:
+            self._count(usage)
+        if chunk.citations is not NULL:
+            self._citations = chunk.citations
+        return True
+
+    def finish(self, events: list[Event]) -> None:
+        """The reply is complete."""
+        if not self._started:
+            events.append(Started())
+        states = self._states or {0: _State(0)}
+        for state in states.values():
+            state.close(events)
+        self._cite_addresses(events)
+        events += [_stopped(state) for _, state in sorted(states.items())]
+        if self._usage is not None:
+            events.append(self._usage)
+        events.append(Finished())
+
+    def _start(self, chunk: Chunk, events: list[Event]) -> None:
+        self._started = True
+        self._id = chunk.id or ""
+        events.append(
+            Started(
+                id=self._id,
+                model=chunk.model or "",
+                created=_seconds(chunk.created),
+                service_tier=chunk.service_tier or "",
+                fingerprint=chunk.system_fingerprint or "",
+            )
+        )
+
+    def _choice(self, choice: SaidChoice, position: int, events: list[Event], *, whole: bool) -> None:
+        index = position if choice.index is None else choice.index
+        state = self._states.get(index)
+        if state is None:
+            if not 0 <= index < MAX_CHOICES or len(self._states) >= MAX_CHOICES:
+                raise UpstreamProtocolError(
+                    f"the upstream's reply has a choice that is none of {MAX_CHOICES}"
+                )
+            state = self._states[index] = _State(index)
+        said = choice.message if whole else choice.delta
+        logprobs = () if choice.logprobs is NULL else _logprobs(choice.logprobs)
+        if said is not None:
+            content = said.content
+            if type(content) is str and content and state.key == _TEXT:  # what nearly every chunk is
+                events.append(TextDelta(content, state.block, index, logprobs))
+                logprobs = ()
+                content = None
+            self._say(said, content, logprobs, state, events)
+        if choice.finish_reason:
+            state.word = choice.native_finish_reason or choice.finish_reason
+            state.reason = _REASONS.get(choice.finish_reason.lower(), "stop")
+            if isinstance(choice.stop_reason, str):
+                state.sequence = choice.stop_reason
+
+    def _say(
+        self,
+        said: Said,
+        content: str | list[Piece] | None,
+        logprobs: tuple[TokenLogprob, ...],
+        state: _State,
+        events: list[Event],
+    ) -> None:
+        if (
+            said.reasoning_content
+            or said.reasoning
+            or said.reasoning_details is not NULL
+            or said.thinking_blocks is not NULL
+        ):
+            self._think(said, state, events)
+        if isinstance(content, list):
+            for piece in content:
+                if piece.type == "thinking":
+                    self._think_item(
+                        Raw(b'[{"type":"thinking","thinking":%b}]' % piece.thinking), state, events
+                    )
+                elif piece.text:
+                    self._text(piece.text, logprobs, state, events)
+                    logprobs = ()
+        elif content or logprobs:
+            self._text(content or "", logprobs, state, events)
+        if said.refusal:
+            state.refused = True
+            events.append(RefusalDelta(said.refusal, state.open(_REFUSAL, events), state.choice))
+        if said.tool_calls:
+            for call in said.tool_calls:
+                self._call(call, state, events)
+        if said.function_call is not None:
+            self._call(SaidCall(index=0, function=said.function_call), state, events)
+        if said.annotations is not NULL:
+            _cite(said.annotations, state, events)
+
+    def _text(
+        self, text: str, logprobs: tuple[TokenLogprob, ...], state: _State, events: list[Event]
+    ) -> None:
+        state.text_block = state.open(_TEXT, events)
+        events.append(TextDelta(text, state.block, state.choice, logprobs))
+
+    def _think(self, said: Said, state: _State, events: list[Event]) -> None:
+        """Thoughts, from the place that tells most of them."""
+        for raw in (said.reasoning_details, said.thinking_blocks):
+            if raw is not NULL and self._think_item(raw, state, events):
+                return
+        text = said.reasoning_content or said.reasoning
+        if text:
+            place = "reasoning_content" if said.reasoning_content else "reasoning"
+            block = state.open(place, events)
+            state.proof["type"] = place
+            events.append(
+                ReasoningDelta(text=text, block=block, choice=state.choice, origin=reasoning.ORIGIN)
+            )
+
+    def _think_item(self, raw: Raw, state: _State, events: list[Event]) -> bool:
+        """Items of thoughts; whether they said any text, or held all that there is."""
+        told = False
+        for thought in reasoning.thoughts(raw):
+            if thought.sealed:
+                state.close(events)
+                block = state.open(f"sealed {state.next}", events)
+                proof = encode(thought.rest).decode()
+                events.append(
+                    ReasoningDelta(block=block, choice=state.choice, sealed=proof, origin=reasoning.ORIGIN)
+                )
+                continue
+            block = state.open(f"{thought.rest['type']} {thought.rest.get('index', 0)}", events)
+            state.proof.update(thought.rest)
+            told = True
+            if thought.text:
+                events.append(
+                    ReasoningDelta(
+                        text=thought.text,
+                        block=block,
+                        choice=state.choice,
+                        summary=thought.summary,
+                        origin=reasoning.ORIGIN,
+                    )
+                )
+        return told
+
+    def _call(self, call: SaidCall, state: _State, events: list[Event]) -> None:
+        """More of a tool call. Vendors leave out the index, or give the same one to several calls."""
+        function, custom = call.function, call.custom
+        name = (function.name if function else custom.name if custom else None) or ""
+        known = None
+        if call.index is not None:
+            known = state.calls.get(call.index)
+        elif not call.id and not name and state.latest >= 0:
+            known = state.calls.get(state.latest)
+        if known is not None and call.id and name and call.id != state.ids[known[0]]:
+            known = None
+        identity = ""
+        if known is None:
+            if len(state.ids) >= MAX_CALLS:
+                raise UpstreamProtocolError(f"the upstream's reply has more than {MAX_CALLS} tool calls")
+            number = len(state.ids)
+            identity = call.id or _ODD.sub("_", f"call_{self._id}_{state.choice}_{number}")
+            state.ids.append(identity)
+            state.latest = number if call.index is None else call.index
+            known = state.calls[state.latest] = (number, state.open(f"call {number}", events))
+        else:
+            name = ""
+        if custom is not None:
+            arguments = custom.input or ""
+        else:
+            given = function.arguments if function else None
+            arguments = given if isinstance(given, str) else encode(given).decode() if given else ""
+        google = call.extra_content.google if call.extra_content else None
+        origin, signature = reasoning.signature_of(google.thought_signature if google else None)
+        events.append(
+            ToolCallDelta(
+                index=known[0],
+                block=known[1],
+                choice=state.choice,
+                id=identity,
+                name=name,
+                arguments=arguments,
+                custom=custom is not None,
+                signature=signature,
+                origin=origin,
+            )
+        )
+
+    def _count(self, raw: Raw) -> None:
+        try:
+            usage = usage_of(_decode_usage(raw))
+        except BAD_JSON:
+            return
+        if usage is not None:
+            self._usage = UsageReported(usage)
+
+    def _cite_addresses(self, events: list[Event]) -> None:
+        if self._citations is NULL:
+            return
+        try:
+            addresses = _decode_addresses(self._citations) or ()
+        except BAD_JSON:
+            return
+        state = self._states.get(0)
+        block = state.text_block if state else 0
+        for url in addresses:
+            raw = Raw(encode({"type": "url_citation", "url_citation": {"url": url}}))
+            events.append(CitationFound(Citation(url=url, origin=reasoning.ORIGIN, raw=raw), block))
+
+
+class StreamDecoder:
+    """Reads a stream of chunks."""
+
+    def __init__(self) -> None:
+        self._splitter = sse.Splitter()
+        self._reader = _Reader()
+        self._over = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        if self._over:
+            return events
+        for event in self._splitter.feed(data):
+            if not event.data:
+                continue
+            if event.data == b"[DONE]":
+                self._reader.finish(events)
+                self._over = True
+                break
+            if not self._reader.read(event.data, events, whole=False):
+                self._over = True
+                break
+        return events
+
+    def end(self) -> list[Event]:
+        if self._over:
+            return []
+        try:
+            events = self.feed(b"\n\n")  # vendors forget the last blank line
+        except UpstreamProtocolError:
+            if not self._reader.stopped:
+                raise
+            events = []
+        if not self._over:
+            if not self._reader.stopped:
+                raise UpstreamProtocolError("the upstream's stream ended before it was complete")
+            self._reader.finish(events)
+            self._over = True
+        return events
+
+
+class WholeDecoder:
+    """Reads a whole reply."""
+
+    def __init__(self) -> None:
+        self._portions: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Event]:
+        self._size += len(data)
+        if self._size > MAX_REPLY:
+            raise UpstreamProtocolError(f"the upstream's reply is larger than {MAX_REPLY} bytes")
+        self._portions.append(data)
+        return []
+
+    def end(self) -> list[Event]:
+        events: list[Event] = []
+        reader = _Reader()
+        if reader.read(b"".join(self._portions), events, whole=True):
+            if not reader.began:
+                raise UpstreamProtocolError("the upstream's reply holds no choices")
+            reader.finish(events)
+        return events
+
+
+def _stopped(state: _State) -> Stopped:
+    """How a choice ended, as all dialects tell it: the word `stop` also stands for calls and refusals here."""
+    reason = state.reason or "stop"
+    if reason == "stop" and state.ids:
+        reason = "tool_calls"
+    elif reason == "stop" and state.refused:
+        reason = "refusal"
+    detail = "" if state.word in _PLAIN else state.word
+    return Stopped(reason, state.choice, state.sequence, detail)
+
+
+def _seconds(created: float | None) -> int:
+    """A time as a whole number; 0 for what is none."""
+    return int(created) if created is not None and 0 < created < 1 << 40 else 0
+
+
+def _cite(raw: Raw, state: _State, events: list[Event]) -> None:
+    try:
+        items = _decode_annotations(raw) or ()
+    except BAD_JSON:
+        return
+    for item in items:
+        try:
+            found = _decode_annotation(item).url_citation
+        except BAD_JSON:
+            continue
+        if found is None or not found.url:
+            continue
+        citation = Citation(
+            url=found.url,
+            title=found.title or "",
+            cited=found.content or "",
+            start=-1 if found.start_index is None else found.start_index,
+            end=-1 if found.end_index is None else found.end_index,
+            origin=reasoning.ORIGIN,
+            raw=item,
+        )
+        events.append(CitationFound(citation, state.text_block, state.choice))
+
+
+def _logprobs(raw: Raw) -> tuple[TokenLogprob, ...]:
+    try:
+        found = _decode_logprobs(raw)
+    except BAD_JSON:
+        return ()
+    return tuple(_logprob(one) for one in found.content or ()) if found else ()
+
+
+def _logprob(one: SaidLogprob) -> TokenLogprob:
+    return TokenLogprob(
+        one.token, one.logprob, one.bytes, tuple(_logprob(other) for other in one.top_logprobs or ())
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Why it is not, without a word of what it says."""
+    if isinstance(error, msgspec.ValidationError):
+        return str(error).partition(" - ")[2] or "an item has another type than it should"
+    return "it is not JSON"
