@@ -9,6 +9,7 @@ from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
+from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
@@ -23,7 +24,7 @@ from archflow_plugins.tracers.otlp import Otlp
 
 @hookimpl
 def archflow_register_dialects() -> list[type[Dialect]]:
-    return [OpenAIChat, OpenAICompletions, OpenAIEmbeddings, AnthropicMessages]
+    return [OpenAIChat, OpenAICompletions, OpenAIEmbeddings, OpenAIResponses, AnthropicMessages]
 
 
 @hookimpl

@@ -10,12 +10,13 @@ def test_the_graph_declares_what_it_uses():
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",
+        "dialect.openai_responses",
         "provider.openai_compatible",
         "tracer.access_log",
         "tracer.otlp",
     )
     assert found.environment == ("OPENAI_API_KEY",)
-    assert found.dialects == ("openai_chat", "openai_completions", "openai_embeddings")
+    assert found.dialects == ("openai_chat", "openai_completions", "openai_embeddings", "openai_responses")
 
 
 def test_it_loads_as_it_was_made():

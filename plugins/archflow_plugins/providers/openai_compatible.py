@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.kinds import Provider, ProviderConfig, UpstreamRequest
 from archflow_plugins.providers.base_url import BadUrl, split
-from archflow_plugins.providers.table import ENDS, VENDORS, Auth, Vendor, find
+from archflow_plugins.providers.table import ENDS, RESPONSES, VENDORS, Auth, Vendor, find
 from archflow_schema.errors import ArchflowError
 from archflow_schema.text import Text, references
 
@@ -41,12 +41,14 @@ class Compiled(Struct, frozen=True, kw_only=True):
         base: where it is, the path included; may refer to the environment.
         key: empty when it needs none, or when the client's own is sent on.
         headers: lower-case name and value; these win over our own.
+        stranger: the table does not know the vendor, only whose interface it speaks; that is all that it is asked in.
     """
 
     vendor: str
     base: Text
     key: Text = ()
     headers: tuple[tuple[str, Text], ...] = ()
+    stranger: bool = False
 
 
 class HttpProvider(Provider):
@@ -70,6 +72,7 @@ class HttpProvider(Provider):
             base=_base(config, vendor, ctx),
             key=_key(config, vendor, ctx),
             headers=tuple(_header(name, value, ctx) for name, value in config.headers),
+            stranger=find(config.vendor) is None,
         )
 
     @classmethod
@@ -80,7 +83,8 @@ class HttpProvider(Provider):
 
     @classmethod
     def dialects(cls, compiled: Compiled) -> tuple[str, ...]:
-        return VENDORS[compiled.vendor].dialects
+        spoken = VENDORS[compiled.vendor].dialects
+        return tuple(one for one in spoken if one not in RESPONSES) if compiled.stranger else spoken
 
     def __init__(self, compiled: Compiled, ctx: RunContext) -> None:
         super().__init__(compiled, ctx)

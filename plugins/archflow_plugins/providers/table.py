@@ -22,6 +22,7 @@ ENDS: dict[str, str] = {
     "openai_chat": "/chat/completions",
     "openai_completions": "/completions",
     "openai_embeddings": "/embeddings",
+    "openai_responses": "/responses",
     "anthropic_messages": "/messages",
 }
 """How the path of a dialect ends."""
@@ -31,6 +32,9 @@ CHAT_TEXT = ("openai_chat", "openai_completions")
 CHAT_EMBED = ("openai_chat", "openai_embeddings")
 ALL = ("openai_chat", "openai_completions", "openai_embeddings")
 MESSAGES = ("anthropic_messages",)
+RESPONSES = ("openai_responses",)
+"""Only where the vendor keeps responses, too: with Groq and OpenRouter, which do not, `previous_response_id` works only
+when chat is translated and the gateway keeps them (their documentation, 2026-11)."""
 COMPLETION_TOKENS = (("max_tokens", "max_completion_tokens"),)
 """Newer models refuse the older name."""
 
@@ -73,7 +77,13 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
 
 _ROWS: tuple[Vendor, ...] = (
-    Vendor(name="openai", url="https://api.openai.com", dialects=ALL, renames=COMPLETION_TOKENS, arch=True),
+    Vendor(
+        name="openai",
+        url="https://api.openai.com",
+        dialects=ALL + RESPONSES,
+        renames=COMPLETION_TOKENS,
+        arch=True,
+    ),
     Vendor(
         name="anthropic",
         url="https://api.anthropic.com",
@@ -105,7 +115,12 @@ _ROWS: tuple[Vendor, ...] = (
         name="together_ai", url="https://api.together.xyz", dialects=ALL, aliases=("together",), arch=True
     ),
     Vendor(
-        name="xai", url="https://api.x.ai", dialects=CHAT_TEXT, aliases=("x-ai",), telemetry="x_ai", arch=True
+        name="xai",
+        url="https://api.x.ai",
+        dialects=CHAT_TEXT + RESPONSES,
+        aliases=("x-ai",),
+        telemetry="x_ai",
+        arch=True,
     ),
     Vendor(
         name="moonshotai",
@@ -127,7 +142,7 @@ _ROWS: tuple[Vendor, ...] = (
     Vendor(
         name="azure_openai",
         prefix="/openai/deployments",
-        dialects=ALL,
+        dialects=ALL + RESPONSES,
         auth="api-key",
         needs_base_url=True,
         aliases=("azure",),

@@ -144,7 +144,7 @@ def test_endpoints_are_those_that_some_upstream_speaks():
     assert paths == ["/v1/chat/completions", "/v1/messages"]
     assert graph(HEAD + anthropic).dialects == ("anthropic_messages", "openai_chat")
     paths = [endpoint.path for endpoint in graph(HEAD + MODEL).listeners[0].endpoints]
-    assert paths == ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
+    assert paths == ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"]
 
 
 def test_limits_stand_before_their_model_only():

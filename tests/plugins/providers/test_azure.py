@@ -31,3 +31,15 @@ def test_a_model_cannot_leave_its_segment(model):
 def test_a_base_url_with_a_path_replaces_the_prefix():
     path = live("https://proxy/azure").request("openai_embeddings", "m", stream=False).path
     assert path == "/azure/m/embeddings?api-version=2025-01-01-preview"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("https://mine.openai.azure.com", "/openai/v1/responses"),
+        ("https://mine.openai.azure.com/openai/v1", "/openai/v1/responses"),
+        ("https://proxy/azure", "/azure/v1/responses"),
+    ],
+)
+def test_responses_are_in_the_newer_api(base_url, path):
+    assert live(base_url).request("openai_responses", "gpt-5", stream=False).path == path

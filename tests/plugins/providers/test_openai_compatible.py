@@ -55,7 +55,9 @@ def test_where_vendors_are_asked(vendor, fields, origin, path):
 
 def test_paths_of_the_other_dialects():
     provider = live("openai")
-    assert provider.dialects(provider.settings) == ("openai_chat", "openai_completions", "openai_embeddings")
+    spoken = ("openai_chat", "openai_completions", "openai_embeddings", "openai_responses")
+    assert provider.dialects(provider.settings) == spoken
+    assert provider.request("openai_responses", "m", stream=True).path == "/v1/responses"
     assert provider.request("openai_embeddings", "m", stream=False).path == "/v1/embeddings"
     assert provider.request("openai_completions", "m", stream=True).path == "/v1/completions"
 
@@ -188,6 +190,11 @@ def test_a_base_url_from_the_environment(base_url, value, path):
 def test_a_bad_base_url_from_the_environment_stops_the_start():
     with pytest.raises(ArchflowError, match="base_url of openai cannot be used: its scheme"):
         live("openai", {"KEY": "k", "BASE": "box"}, base_url="$BASE")
+
+
+def test_an_unknown_vendor_of_an_interface_is_not_asked_for_responses():
+    stored = compiled("mine", base_url="http://box:1", interface="openai")
+    assert OpenAICompatible.dialects(stored) == ("openai_chat", "openai_completions", "openai_embeddings")
 
 
 @pytest.mark.parametrize("vendor", ["amazon_bedrock", "chatgpt"])

@@ -1,0 +1,91 @@
+"""The dialect of the Responses API, as a kind.
+
+Source: OpenAI's API reference and its Python client 3.57, 2026-11.
+
+Rule: this only says which module does what.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+from archflow_plugins.dialects.json_body import encode
+from archflow_plugins.dialects.openai_family import OpenAIDialect
+from archflow_plugins.dialects.openai_responses import fields, request, watch
+from archflow_plugins.dialects.openai_responses.read_reply import StreamedReply, WholeReply, problem_of
+from archflow_plugins.dialects.openai_responses.table import OWN, PLACES
+from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
+from archflow_plugins.framing import sse
+from archflow_plugins.kinds import Head, StreamTap, Summary
+from archflow_plugins.translation import (
+    Answering,
+    Dropped,
+    Encoded,
+    Place,
+    Problem,
+    Refused,
+    ReplyDecoder,
+    ReplyEncoder,
+)
+from archflow_schema.conversation import Conversation
+from archflow_schema.events import Finished, Started, Stopped, TextDelta, Usage, UsageReported
+
+_MESSAGE_AT_MOST = 2000
+
+
+class OpenAIResponses(OpenAIDialect):
+    """OpenAI Responses."""
+
+    kind = "dialect.openai_responses"
+    path: ClassVar[str] = "/v1/responses"
+    other_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/responses",)
+    operation: ClassVar[str] = "chat"
+    own_headers: ClassVar[frozenset[str]] = frozenset({
+        "openai-beta", "openai-organization", "openai-project", "originator", "session-id", "session_id", "thread-id",
+        "conversation_id", "x-client-request-id", "x-codex-beta-features", "x-codex-installation-id",
+        "x-codex-parent-thread-id", "x-codex-turn-metadata", "x-codex-turn-state", "x-codex-window-id",
+        "x-openai-subagent",
+    })  # fmt: skip
+    translates: ClassVar[bool] = True
+    minimal: ClassVar[str] = '{"model":"model-x","input":"hi"}'
+    places: ClassVar[Mapping[str, Place]] = PLACES
+    own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
+
+    def decode(self, head: Head) -> Conversation:
+        return fields.decode(head)
+
+    def encode(self, conversation: Conversation, model: str) -> Encoded:
+        return request.encode(conversation, model)
+
+    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
+        answering = Answering(request_id=request_id, model=head.model, created=int(time.time()))
+        writer = ReplyWriter(head, answering)
+        return writer.content_type, writer.feed(
+            [Started(), TextDelta(text), Stopped("stop"), UsageReported(Usage()), Finished()]
+        )
+
+    def encode_stream_error(self, code: str, message: str) -> bytes:
+        error = {"type": "error", "sequence_number": 0, "code": code, "message": message, "param": None}
+        return sse.encode(encode(error), "error")
+
+    def summarise(self, body: bytes) -> Summary:
+        return watch.summary(body)
+
+    def tap(self) -> StreamTap:
+        return watch.ResponsesTap()
+
+    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        return StreamedReply() if stream else WholeReply()
+
+    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        return ReplyWriter(head, answering)
+
+    def decode_error(self, status: int, body: bytes) -> Problem:
+        problem = problem_of(body)
+        if problem is None:
+            text = body[:_MESSAGE_AT_MOST].decode("utf-8", "replace").strip()
+            return Problem(text or f"the upstream answered {status} without saying why")
+        message, code = problem
+        return Problem(message[:_MESSAGE_AT_MOST], code)

@@ -1,0 +1,175 @@
+"""A request of the Responses API, read into a Conversation.
+
+Source: OpenAI's API reference and its Python client 3.57, 2026-11.
+
+Rule: what is stored stands in the input before this reads it; `store` itself is the gateway's business.
+Rule: an `include` that others can answer is a feature; what is left of it, and every unknown field, goes into extras.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from archflow_plugins.dialects.json_body import BAD_JSON, encode, part
+from archflow_plugins.dialects.openai_responses import items, tools
+from archflow_plugins.kinds import Head
+from archflow_schema.conversation import (
+    Conversation,
+    Message,
+    Output,
+    Reasoning,
+    Sampling,
+    TextPart,
+    ToolChoice,
+)
+from archflow_schema.errors import ClientProtocolError
+
+LOGPROBS = "message.output_text.logprobs"
+SEALED = "reasoning.encrypted_content"
+_PLACED = frozenset({
+    "model", "stream", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning",
+    "max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "metadata", "prompt_cache_key",
+    "safety_identifier", "user", "service_tier", "store",
+})  # fmt: skip
+
+
+class _Format(Struct):
+    type: str = "text"
+    name: str | None = None
+    description: str | None = None
+    schema: Raw = Raw(b"{}")
+    strict: bool | None = None
+
+
+class _Text(Struct):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
+class _Reasoning(Struct):
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
+
+
+_string = msgspec.json.Decoder(str | None).decode
+_number = msgspec.json.Decoder(float | None).decode
+_integer = msgspec.json.Decoder(int | None).decode
+_boolean = msgspec.json.Decoder(bool | None).decode
+_text = msgspec.json.Decoder(_Text | None).decode
+_reasoning = msgspec.json.Decoder(_Reasoning | None).decode
+_labels = msgspec.json.Decoder(dict[str, str] | None).decode
+_include = msgspec.json.Decoder(list[str] | None).decode
+
+
+def decode(head: Head) -> Conversation:
+    """The request, dialect-free.
+
+    Raises:
+        ClientProtocolError: it is not one of this dialect; the text says where.
+    """
+    fields = head.fields
+    read = items.read(fields["input"]) if "input" in fields else items.Read([], [], "", [])
+    messages = read.messages
+    instructions = _one(fields, "instructions", _string)
+    if instructions:
+        messages.insert(0, Message(role="system", parts=(TextPart(instructions),)))
+    behind = [(name, raw) for name, raw in fields.items() if name not in _PLACED]
+    behind += read.behind
+    offered = tools.offered([*_tools(fields), *read.tools])
+    if offered.others:
+        behind.append(("tools", Raw(encode(offered.others))))
+    choice = tools.choice(fields["tool_choice"]) if "tool_choice" in fields else None
+    if isinstance(choice, Raw):
+        behind.append(("tool_choice", choice))
+        choice = None
+    included, unknown = _included(fields)
+    if unknown is not None:
+        behind.append(("include", unknown))
+    text = _one(fields, "text", _text)
+    return Conversation(
+        model=head.model,
+        messages=tuple(messages),
+        tools=tuple(offered.tools),
+        tool_choice=choice if isinstance(choice, ToolChoice) else None,
+        parallel_tool_calls=_one(fields, "parallel_tool_calls", _boolean),
+        sampling=Sampling(
+            max_tokens=_one(fields, "max_output_tokens", _integer),
+            temperature=_one(fields, "temperature", _number),
+            top_p=_one(fields, "top_p", _number),
+            logprobs=True if LOGPROBS in included else None,
+            top_logprobs=_one(fields, "top_logprobs", _integer),
+        ),
+        reasoning=_thinking(fields, read.effort),
+        output=_output(text.format) if text is not None and text.format is not None else None,
+        stream=head.stream,
+        user=_one(fields, "safety_identifier", _string) or _one(fields, "user", _string) or "",
+        service_tier=_one(fields, "service_tier", _string) or "",
+        cache_key=_one(fields, "prompt_cache_key", _string) or "",
+        verbosity=(text and text.verbosity) or "",
+        metadata=tuple((_one(fields, "metadata", _labels) or {}).items()),
+        extras=tuple(behind),
+    )
+
+
+def calls(head: Head) -> dict[str, tools.Called]:
+    """Flat name -> how a call to that tool is written, for every tool of a request that is no plain function."""
+    fields = head.fields
+    lists = _tools(fields)
+    given = bytes(fields["input"]) if "input" in fields else b""
+    if b'"additional_tools"' in given or b'"tool_search_output"' in given:
+        lists += items.read(fields["input"]).tools
+    return tools.offered(lists).calls
+
+
+def _tools(fields: dict[str, Raw]) -> list[tuple[Raw, str]]:
+    return [(fields["tools"], "tools")] if "tools" in fields else []
+
+
+def _one(fields: dict[str, Raw], name: str, decode_: Any) -> Any:
+    """One field, typed; None if it is absent."""
+    raw = fields.get(name)
+    return None if raw is None else part(decode_, raw, f"`{name}`")
+
+
+def _included(fields: dict[str, Raw]) -> tuple[list[str], Raw | None]:
+    """What `include` asks for that is a feature here, and the rest of it as extras keep it."""
+    raw = fields.get("include")
+    if raw is None:
+        return [], None
+    try:
+        asked = _include(raw) or []
+    except BAD_JSON:
+        return [], raw
+    unknown = [one for one in asked if one not in {LOGPROBS, SEALED}]
+    return asked, Raw(encode(unknown)) if unknown else None
+
+
+def _thinking(fields: dict[str, Raw], newer: str) -> Reasoning | None:
+    said = _one(fields, "reasoning", _reasoning)
+    effort = newer or (said and said.effort) or ""
+    summary = (said and (said.summary or said.generate_summary)) or ""
+    if not effort and not summary:
+        return None
+    if effort == "none":
+        return Reasoning(mode="off", effort="none", summary=summary)
+    return Reasoning(mode="on" if effort else "", effort=effort, summary=summary)
+
+
+def _output(said: _Format) -> Output:
+    if said.type == "json_schema":
+        return Output(
+            form="json_schema",
+            name=said.name or "",
+            description=said.description or "",
+            schema=said.schema,
+            strict=said.strict,
+        )
+    if said.type == "json_object":
+        return Output(form="json")
+    if said.type == "text":
+        return Output(form="text")
+    raise ClientProtocolError("`text.format.type` must be text, json_object or json_schema")
