@@ -23,6 +23,7 @@ ENDS: dict[str, str] = {
     "openai_completions": "/completions",
     "openai_embeddings": "/embeddings",
     "anthropic_messages": "/messages",
+    "bedrock_converse": "/converse",
 }
 """How the path of a dialect ends."""
 
@@ -31,6 +32,7 @@ CHAT_TEXT = ("openai_chat", "openai_completions")
 CHAT_EMBED = ("openai_chat", "openai_embeddings")
 ALL = ("openai_chat", "openai_completions", "openai_embeddings")
 MESSAGES = ("anthropic_messages",)
+CONVERSE = ("bedrock_converse",)
 COMPLETION_TOKENS = (("max_tokens", "max_completion_tokens"),)
 """Newer models refuse the older name."""
 
@@ -40,7 +42,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the prefix of its models: `openai` in `openai/gpt-4o`.
-        url: scheme and host; empty if every customer has an own one (then `needs_base_url`).
+        url: scheme and host, which may name an environment variable; empty if every customer has an own one (then
+            `needs_base_url`).
         prefix: the path that its endpoints share.
         dialects: what it speaks, preferred first; empty if nothing that archflow speaks yet.
         auth: the header that carries the key: `Authorization: Bearer`, `x-api-key` or `api-key`.
@@ -137,9 +140,10 @@ _ROWS: tuple[Vendor, ...] = (
     ),
     Vendor(
         name="amazon_bedrock",
+        url="https://bedrock-runtime.$AWS_REGION.amazonaws.com",
         prefix="",
-        dialects=(),
-        needs_base_url=True,
+        dialects=CONVERSE,
+        key_optional=True,
         aliases=("amazon", "bedrock"),
         telemetry="aws.bedrock",
         arch=True,
