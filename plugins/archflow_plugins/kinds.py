@@ -327,14 +327,14 @@ class Provider(Kind):
 
     Attributes:
         vendors: the model prefixes it serves.
-        static: True when `request` depends only on dialect and model, so that the engine prepares it once.
+        static: True when `request` depends only on dialect, model and streaming, so that the engine prepares it once.
         in_process: True when it implements `answer` rather than `request`; `url` is then only for people to read.
         streams: `only` or `never` where its upstream has but one way to reply.
     """
 
     vendors: ClassVar[tuple[str, ...]] = ()
     config: ClassVar[type[Struct]] = ProviderConfig
-    static: ClassVar[bool] = True
+    static: bool = True
     in_process: ClassVar[bool] = False
     streams: Literal["asked", "only", "never"] = "asked"
 

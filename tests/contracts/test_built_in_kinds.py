@@ -20,15 +20,27 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_completions": [{}],
     "dialect.openai_embeddings": [{}],
     "dialect.anthropic_messages": [{}],
+    "dialect.bedrock_converse": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "provider.openai_compatible": [
         provider("openai"),
         provider("groq", headers=(("x-team", "$KEY"),)),
         provider("mine", interface="openai", base_url="http://127.0.0.1:1/v1"),
-        provider("amazon_bedrock", base_url="https://bedrock.test"),
     ],
     "provider.anthropic": [provider("anthropic"), provider("claude", base_url="https://host/api")],
     "provider.azure_openai": [provider("azure_openai", base_url="https://mine.openai.azure.com")],
+    "provider.bedrock": [
+        provider("amazon_bedrock", base_url="https://bedrock.test"),
+        {
+            "config": ProviderConfig(name="b", vendor="amazon_bedrock", access_key="$ID:$SECRET:$TOKEN"),
+            "environment": {
+                "ID": "AKIAIOSFODNN7EXAMPLE",
+                "SECRET": "a/secret+key",
+                "TOKEN": "a-token",
+                "AWS_REGION": "eu-west-1",
+            },
+        },
+    ],
     "provider.local": [
         {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}
         for name in ("tiny-chat", "tiny-embed")

@@ -13,6 +13,7 @@ from house_tree import ROOT, imports, modules, name
 OURS = {"archflow_schema", "archflow_plugins", "archflow_compiler", "archflow_engine"}
 EVERYWHERE = {"msgspec", "trio"}
 PLACES = {
+    "botocore": ("plugins/archflow_plugins/providers/aws_credentials.py",),
     "click": (
         "compiler/archflow_compiler/cli.py",
         "compiler/archflow_compiler/models_cli.py",

@@ -252,7 +252,6 @@ _BASE_URLS = {
     "azure_openai": "add `base_url: https://<resource>.openai.azure.com`",
     "ollama": "add `base_url: http://localhost:11434`",
     "qwen": "add `base_url: https://dashscope-intl.aliyuncs.com`",
-    "amazon_bedrock": "add `base_url: https://bedrock-runtime.<region>.amazonaws.com`",
     "vllm": "add `base_url: http://localhost:8000`",
 }
 

@@ -28,6 +28,8 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({
     "connection", "content-length", "content-type", "host", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
+_CODED = frozenset({"anthropic", "azure_openai", "amazon_bedrock"})
+"""Vendors that a class of their own asks."""
 _SECRET_WORDS = frozenset({
     "authorization", "auth", "key", "apikey", "token", "secret", "cookie", "password", "signature",
 })  # fmt: skip
@@ -129,7 +131,7 @@ class OpenAICompatible(HttpProvider):
 
     kind = "provider.openai_compatible"
     vendors: ClassVar[tuple[str, ...]] = tuple(
-        vendor.name for vendor in VENDORS.values() if vendor.name not in {"anthropic", "azure_openai"}
+        vendor.name for vendor in VENDORS.values() if vendor.name not in _CODED
     )
 
 
@@ -147,7 +149,7 @@ def _base(config: ProviderConfig, vendor: Vendor, ctx: CompileContext) -> Text:
                 "model",
                 fix="say where it is, such as base_url: http://localhost:11434",
             )
-        return (vendor.url or "http://localhost",)
+        return ctx.text(vendor.url or "http://localhost")
     base = ctx.text(config.base_url, "base_url")
     if references(base):
         return base

@@ -24,6 +24,7 @@ ENDS: dict[str, str] = {
     "openai_embeddings": "/embeddings",
     "openai_responses": "/responses",
     "anthropic_messages": "/messages",
+    "bedrock_converse": "/converse",
 }
 """How the path of a dialect ends."""
 
@@ -35,6 +36,7 @@ MESSAGES = ("anthropic_messages",)
 RESPONSES = ("openai_responses",)
 """Only where the vendor keeps responses, too: with Groq and OpenRouter, which do not, `previous_response_id` works only
 when chat is translated and the gateway keeps them (their documentation, 2026-11)."""
+CONVERSE = ("bedrock_converse",)
 COMPLETION_TOKENS = (("max_tokens", "max_completion_tokens"),)
 """Newer models refuse the older name."""
 
@@ -44,7 +46,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the prefix of its models: `openai` in `openai/gpt-4o`.
-        url: scheme and host; empty if every customer has an own one (then `needs_base_url`).
+        url: scheme and host, which may name an environment variable; empty if every customer has an own one (then
+            `needs_base_url`).
         prefix: the path that its endpoints share.
         dialects: what it speaks, preferred first; empty if nothing that archflow speaks yet.
         auth: the header that carries the key: `Authorization: Bearer`, `x-api-key` or `api-key`.
@@ -152,9 +155,10 @@ _ROWS: tuple[Vendor, ...] = (
     ),
     Vendor(
         name="amazon_bedrock",
+        url="https://bedrock-runtime.$AWS_REGION.amazonaws.com",
         prefix="",
-        dialects=(),
-        needs_base_url=True,
+        dialects=CONVERSE,
+        key_optional=True,
         aliases=("amazon", "bedrock"),
         telemetry="aws.bedrock",
         arch=True,

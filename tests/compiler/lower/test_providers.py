@@ -92,7 +92,7 @@ def test_a_dollar_sign_in_a_literal_key_is_itself():
     assert Secret("model_providers.openai/x.access_key").key in outcome.graph.secrets
 
 
-@pytest.mark.parametrize("model", ["amazon_bedrock/x", "chatgpt/*"])
+@pytest.mark.parametrize("model", ["chatgpt/gpt-5", "chatgpt/*"])
 def test_a_vendor_whose_api_is_not_spoken(model):
     outcome = compiled(
         HEAD + f"model_providers: [{{model: '{model}', access_key: $K, base_url: 'https://x'}}]\n"

@@ -91,7 +91,7 @@ def test_suggestions_end_when_nobody_reads_them():
     assert 0 < sum("did you mean" in one.fix for one in outcome.report) <= 50
 
 
-@pytest.mark.parametrize("vendor", ["azure_openai", "ollama", "qwen", "amazon_bedrock"])
+@pytest.mark.parametrize("vendor", ["azure_openai", "ollama", "qwen"])
 def test_vendors_of_arch_that_need_a_base_url(vendor):
     outcome = compiled(HEAD + f"model_providers: [{{model: {vendor}/x, access_key: $K}}]\n")
     (found,) = outcome.report

@@ -4,6 +4,7 @@ import pytest
 
 from archflow_plugins.providers.base_url import split
 from archflow_plugins.providers.table import ALIASES, ENDS, VENDORS, find
+from archflow_schema.text import compile_text, references
 
 ARCH = (
     "arch deepseek groq mistral openai gemini anthropic together_ai azure_openai xai ollama moonshotai zhipu qwen "
@@ -20,7 +21,9 @@ def test_every_prefix_of_arch_and_of_its_successor():
 @pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: vendor.name)
 def test_rows(vendor):
     assert bool(vendor.url) != vendor.needs_base_url
-    if vendor.url:
+    if "$" in vendor.url:
+        assert references(compile_text(vendor.url))
+    elif vendor.url:
         assert split(vendor.url).origin == vendor.url
         assert split(vendor.url).prefix is None
         assert vendor.url.startswith("https://")

@@ -1,0 +1,172 @@
+"""Amazon Bedrock Converse: `POST /model/{model}/converse` and `/model/{model}/converse-stream`.
+
+Model and streaming stand in the path, not in the body, so that a request for another model has the same body.
+
+Source: Amazon Bedrock API reference and botocore's service model of bedrock-runtime, 1.44 (2026-11).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
+from archflow_plugins.dialects.bedrock_converse.decode_request import decode_request
+from archflow_plugins.dialects.bedrock_converse.encode_reply import (
+    PING,
+    StreamEncoder,
+    WholeEncoder,
+    exception,
+)
+from archflow_plugins.dialects.bedrock_converse.encode_request import encode_request
+from archflow_plugins.dialects.bedrock_converse.table import MINIMAL, OWN, PLACES
+from archflow_plugins.dialects.bedrock_converse.words import ToldUsage, usage_of
+from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
+from archflow_plugins.framing import aws_event_stream
+from archflow_plugins.framing.aws_event_stream import Splitter
+from archflow_plugins.kinds import Head, StreamTap, Summary
+from archflow_plugins.translation import (
+    Answering,
+    Dropped,
+    Encoded,
+    Place,
+    Problem,
+    Refused,
+    ReplyDecoder,
+    ReplyEncoder,
+)
+from archflow_schema.conversation import Conversation
+from archflow_schema.errors import UpstreamProtocolError
+from archflow_schema.events import Event, Finished, Started, Stopped, TextDelta
+
+_ERRORS = {
+    401: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    502: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+    504: "ModelTimeoutException",
+}
+_MESSAGE_AT_MOST = 1000
+
+
+class _Told(Struct, rename="camel"):
+    """A whole reply, or an event of a stream, as far as it tells about itself."""
+
+    stop_reason: str | None = None
+    usage: ToldUsage | None = None
+
+
+class _Error(Struct):
+    kind: str | None = msgspec.field(default=None, name="__type")
+    code: str | int | None = None
+    message: str | None = None
+    shouted: str | None = msgspec.field(default=None, name="Message")
+
+
+_decode_told = msgspec.json.Decoder(_Told).decode
+_decode_error = msgspec.json.Decoder(_Error).decode
+_TELLING = frozenset({"messageStop", "metadata"})
+
+
+class ConverseTap(StreamTap):
+    """Watches the frames of a stream; only the last two tell something."""
+
+    def __init__(self) -> None:
+        self._frames: Splitter | None = Splitter()
+
+    def feed(self, chunk: bytes) -> None:
+        if self._frames is None:
+            return
+        try:
+            frames = self._frames.feed(chunk)
+        except UpstreamProtocolError:
+            self._frames = None  # what comes after a broken frame is noise
+            return
+        for frame in frames:
+            if frame.headers.name in _TELLING:
+                try:
+                    told = _decode_told(frame.payload)
+                except BAD_JSON:
+                    continue
+                self.finish_reason = told.stop_reason or self.finish_reason
+                if told.usage is not None:
+                    self.usage = usage_of(told.usage)
+
+
+class BedrockConverse(JsonDialect):
+    """Amazon Bedrock Converse."""
+
+    kind = "dialect.bedrock_converse"
+    path: ClassVar[str] = "/model/{model}/converse"
+    stream_path: ClassVar[str] = "/model/{model}/converse-stream"
+    operation: ClassVar[str] = "chat"
+    own_headers: ClassVar[frozenset[str]] = frozenset({
+        "amz-sdk-invocation-id", "amz-sdk-request", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token",
+        "x-amz-target", "x-amz-user-agent", "x-amzn-trace-id",
+    })  # fmt: skip
+    ping: ClassVar[bytes] = PING
+    stream_type: ClassVar[str] = aws_event_stream.CONTENT_TYPE
+    translates: ClassVar[bool] = True
+    minimal: ClassVar[str] = MINIMAL
+    places: ClassVar[Mapping[str, Place]] = PLACES
+    own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
+
+    def decode_head(self, body: bytes) -> Head:
+        return Head("", False, super().decode_head(body).fields, body)
+
+    def encode_head(self, head: Head, model: str) -> bytes:
+        return head.body
+
+    def decode(self, head: Head) -> Conversation:
+        return decode_request(head)
+
+    def encode(self, conversation: Conversation, model: str) -> Encoded:
+        return encode_request(conversation, model)
+
+    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
+        encoder = self.reply_encoder(head, Answering(request_id=request_id, model=head.model, created=0))
+        events: list[Event] = [Started(), TextDelta(text), Stopped("stop"), Finished()]
+        return encoder.content_type, encoder.feed(events)
+
+    def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
+        fallback = "InternalServerException" if status >= 500 else "ValidationException"
+        return encode({"__type": _ERRORS.get(status, fallback), "message": message})
+
+    def encode_stream_error(self, code: str, message: str) -> bytes:
+        return exception(code, message)
+
+    def summarise(self, body: bytes) -> Summary:
+        try:
+            told = _decode_told(body)
+        except BAD_JSON:
+            return Summary()
+        return Summary(
+            usage=usage_of(told.usage) if told.usage is not None else None,
+            finish_reason=told.stop_reason or "",
+        )
+
+    def tap(self) -> StreamTap:
+        return ConverseTap()
+
+    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        return StreamDecoder() if stream else WholeDecoder()
+
+    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        return StreamEncoder(time.monotonic) if head.stream else WholeEncoder(time.monotonic)
+
+    def decode_error(self, status: int, body: bytes) -> Problem:
+        try:
+            told = _decode_error(body)
+        except BAD_JSON:
+            return Problem(body[:_MESSAGE_AT_MOST].decode("utf-8", "replace") or f"Bedrock answered {status}")
+        kind = told.kind or (told.code if isinstance(told.code, str) else "") or ""
+        message = told.message or told.shouted or f"Bedrock answered {status}"
+        return Problem(message, kind.rpartition("#")[2].partition(":")[0])
