@@ -87,7 +87,7 @@ _FORMAT = click.option(
 @click.group()
 @_FORMAT
 def models() -> None:
-    """The models that run in the gateway's own process: which there are, which are here.
+    """The models that run in the gateway's own process: which there are, which are here; and those of vendors.
 
     They lie in a folder of this user's cache; ARCHFLOW_CACHE names another one.
     """
@@ -95,9 +95,13 @@ def models() -> None:
 
 @models.command("list")
 @_FORMAT
+@click.option("--provider", metavar="VENDOR", help="List a vendor's models instead, with sizes and prices.")
 @click.pass_obj
-def list_(form: Form) -> None:
-    """List the catalogue and the models of your own."""
+def list_(form: Form, provider: str | None) -> None:
+    """List the catalogue and the models of your own; or what is known of a vendor's models."""
+    if provider:
+        _of_vendor(form, provider)
+        return
     cache = _cache()
     with _told():
         rows = _rows(cache)
@@ -255,6 +259,18 @@ def path(form: Form, name: str | None, quantization: Quantization) -> None:
 
 
 # words, bars, exit codes
+
+
+def _of_vendor(form: Form, provider: str) -> None:
+    from archflow_compiler import vendor_models
+
+    with _told():
+        found = vendor_models.models(provider)
+    if form == "json":
+        _json(found)
+        return
+    for line in vendor_models.lines(found):
+        click.echo(line)
 
 
 def _cache() -> Cache:

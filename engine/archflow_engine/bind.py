@@ -17,6 +17,7 @@ from archflow_engine.metrics import Metrics
 from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
 from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
+from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
 from archflow_engine.plan import ListenerPlan, Plan
@@ -203,7 +204,8 @@ class _Binder:
                 store = self._stores[node.store] = await self._open(node.store, Store, node.name)
             return (WaitingLimitNode if store.waits else LimitNode)(node.name, node.model, node.quotas, store)
         upstream, provider, pool, authority = self._upstreams[node.upstream]
-        dispatch = DispatchNode(
+        renews = type(provider).renew is not Provider.renew
+        dispatch = (RenewingDispatchNode if renews else DispatchNode)(
             node.name,
             model_id=node.model_id,
             upstream=upstream.name,

@@ -104,7 +104,12 @@ class Translation:
         record = exchange.record
         self._exchange = exchange
         self._target = target
-        answering = Answering(request_id=record.request_id, model=head.model or record.model, created=created)
+        answering = Answering(
+            request_id=record.request_id,
+            model=head.model or record.model,
+            created=created,
+            query=exchange.query.decode("latin-1"),
+        )
         self._encoder = dialect.reply_encoder(head, answering)
         self._decoder: ReplyDecoder | None = None
         self._inflater: Inflater | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.bedrock_converse import BedrockConverse
+from archflow_plugins.dialects.gemini import Gemini
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
@@ -17,8 +18,10 @@ from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.bedrock import Bedrock
+from archflow_plugins.providers.gemini import Gemini as GeminiProvider
 from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
+from archflow_plugins.providers.vertex import Vertex
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.tracers.access_log import AccessLog
 from archflow_plugins.tracers.otlp import Otlp
@@ -33,6 +36,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
         OpenAIResponses,
         AnthropicMessages,
         BedrockConverse,
+        Gemini,
     ]
 
 
@@ -43,7 +47,7 @@ def archflow_register_guards() -> list[type[Guard]]:
 
 @hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
-    return [OpenAICompatible, Anthropic, AzureOpenAI, Bedrock, Local]
+    return [OpenAICompatible, Anthropic, AzureOpenAI, Bedrock, GeminiProvider, Vertex, Local]
 
 
 @hookimpl

@@ -299,10 +299,18 @@ class ProviderConfig(Struct, frozen=True, kw_only=True):
 
 
 class UpstreamRequest(Struct, frozen=True):
-    """How to ask an upstream: the path with query, and headers in order (lower-case names)."""
+    """How to ask an upstream.
+
+    Attributes:
+        path: with the query that it always has.
+        headers: in order, lower-case names.
+        query: what is asked for besides, where the request is translated; a client that speaks the upstream's dialect
+            says such things itself.
+    """
 
     path: str
     headers: tuple[tuple[str, str], ...]
+    query: str = ""
 
 
 class Reply(Protocol):
@@ -355,6 +363,18 @@ class Provider(Kind):
             UpstreamError: it cannot be signed or addressed.
         """
         raise NotImplementedError
+
+    @property
+    def stale(self) -> bool:
+        """Whether `renew` must be awaited before the next request: what it is signed with expires, or is not there."""
+        return False
+
+    async def renew(self) -> None:
+        """Get anew what expires. Blocks; called only when `stale`, perhaps by several requests at once.
+
+        Raises:
+            UpstreamError: there is none, and the request cannot be made without.
+        """
 
     def adapt(self, dialect: str, body: bytes) -> bytes:
         """A request that was translated into `dialect`, in this upstream's own words where it renames fields."""

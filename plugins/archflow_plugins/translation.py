@@ -129,11 +129,13 @@ class Answering(Struct, frozen=True, kw_only=True):
         request_id: the gateway's own id of the request.
         model: what the client asked for; used where the upstream names none.
         created: seconds since 1970.
+        query: of the client's request, for a dialect that says there how its replies are framed.
     """
 
     request_id: str
     model: str
     created: int
+    query: str = ""
 
 
 class ReplyDecoder(Protocol):

@@ -117,3 +117,13 @@ def test_a_bar():
 
 def test_roles_are_those_of_the_catalogue():
     assert get_args(Role) == models_cli.ROLES
+
+
+def test_the_models_of_a_vendor(archc):
+    listed = archc("models", "list", "--provider", "claude").stdout
+    assert "anthropic/claude-" in listed
+    assert "US dollars per million tokens" in listed
+    rows = json.decode(archc("models", "list", "--provider", "openai", "--format", "json").stdout)
+    assert {row["vendor"] for row in rows} == {"openai"}
+    assert all(row["context"] > 0 and "input_price" in row for row in rows)
+    assert "no models of 'nobody' are known" in archc("models", "list", "--provider", "nobody", code=1).stderr

@@ -19,6 +19,7 @@ PLACES = {
         "compiler/archflow_compiler/models_cli.py",
         "engine/archflow_engine/cli.py",
     ),
+    "cryptography": ("plugins/archflow_plugins/providers/service_account.py",),
     "ctranslate2": ("plugins/archflow_plugins/local_models/",),
     "faiss": ("plugins/archflow_plugins/local_models/",),
     "h2": ("engine/archflow_engine/",),

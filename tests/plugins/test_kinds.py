@@ -83,6 +83,7 @@ def test_compiled_type():
 def test_names_are_sorted():
     assert kind_names(list(Registry.load().family("dialect").values())[::-1]) == (
         "dialect.anthropic_messages",
+        "dialect.gemini",
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",

@@ -22,6 +22,7 @@ def test_built_ins_come_by_their_entry_point():
     assert registry.owner("store.memory") == "archflow"
     assert list(registry.family("dialect")) == [
         "dialect.anthropic_messages",
+        "dialect.gemini",
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",

@@ -19,6 +19,8 @@ from archflow_compiler.lower.providers import Providers
 from archflow_compiler.passes.models import Model
 from archflow_compiler.tree import Mapping, Path
 from archflow_plugins.kinds import Dialect, Kind
+from archflow_plugins.providers import catalogue
+from archflow_plugins.providers.table import find
 from archflow_schema.config import GuardUse
 from archflow_schema.config import Listener as ListenerConfig
 from archflow_schema.errors import KindMissing
@@ -124,9 +126,19 @@ def _unknown(draft: Draft, at: Path, listener: ListenerConfig) -> Literal["refus
 
 
 def _listed(draft: Draft) -> tuple[str, ...]:
-    """What GET /v1/models lists: the providers' names, then the aliases."""
+    """What GET /v1/models lists: the providers' names, then the aliases, then what the wildcards are known to take."""
     models = [model.name for model in draft.names.models if not model.wildcard]
-    return tuple(dict.fromkeys([*models, *(alias.alias for alias in draft.names.aliases)]))
+    aliases = [alias.alias for alias in draft.names.aliases]
+    known = [name for model in draft.names.models if model.wildcard for name in _known(model)]
+    return tuple(dict.fromkeys([*models, *aliases, *known]))
+
+
+def _known(model: Model) -> tuple[str, ...]:
+    """What a wildcard is known to take; nothing where `base_url` says that somebody else serves there."""
+    vendor = find(model.vendor)
+    if model.provider.base_url or vendor is None:
+        return ()
+    return tuple(f"{model.prefix}{one.id}" for one in catalogue.of(vendor.name) if one.served_by(vendor))
 
 
 def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint, ...]:

@@ -11,6 +11,7 @@ Rule: a translated request carries none of the headers that only the client's di
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from archflow_engine.upstream.pool import Pool
     from archflow_schema.reply import Reply
 
-CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
+CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+_KEYS_OF_A_QUERY = (b"key=", b"access_token=")
+"""How the parts of a query begin in which some clients send their key."""
 NOT_FORWARDED = frozenset({
     # Hop by hop, RFC 9110 section 7.6.1, and framing, which is done anew.
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te",
@@ -54,8 +57,10 @@ class _Prepared:
 
     __slots__ = ("prefix", "skip", "static", "target")
 
-    def __init__(self, request: UpstreamRequest, authority: bytes) -> None:
+    def __init__(self, request: UpstreamRequest, authority: bytes, *, ours: bool) -> None:
         self.target = request.path.encode("ascii")
+        if ours and request.query:
+            self.target = _with_query(self.target, request.query.encode("ascii"))
         self.static = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
         self.static.append((b"content-type", b"application/json"))
         self.skip = NOT_FORWARDED | {name for name, _ in self.static}
@@ -100,7 +105,7 @@ class DispatchNode(Runner):
         self._target = next((item for item in dialects.items() if item[1].translates), None)
         self._streams = kind.streams
         self._passthrough_auth = passthrough_auth
-        self._prepared: dict[tuple[str, str, bool], _Prepared] = {}
+        self._prepared: dict[tuple[str, str, bool, bool], _Prepared] = {}
 
     def run(self, exchange: Exchange) -> Runner | None:
         dialect, head, record = exchange.dialect, exchange.head, exchange.record
@@ -145,7 +150,7 @@ class DispatchNode(Runner):
         record = exchange.record
         record.model_sent = model
         record.provider = self.provider
-        key = (dialect, model, stream)
+        key = (dialect, model, stream, exchange.translation is not None)
         prepared = self._prepared.get(key)
         if prepared is None:
             try:
@@ -164,9 +169,10 @@ class DispatchNode(Runner):
             sink=exchange.translation or exchange,
         )
         if exchange.query and exchange.translation is None:
-            separator = b"&" if b"?" in prepared.target else b"?"
-            call.target = prepared.target + separator + exchange.query
-            call.prefix = b""
+            query = _without_keys(exchange.query)
+            if query:
+                call.target = _with_query(prepared.target, query)
+                call.prefix = b""
         exchange.dispatch(self, call, span_id)
         return None
 
@@ -188,7 +194,7 @@ class DispatchNode(Runner):
         model, stream = self._model_id or suffix, self._streams == "only"
         asked = msgspec.structs.replace(conversation, model=model, stream=stream)
         body = self._kind.adapt(name, target.encode(asked, model).body)
-        key = (name, model, stream)
+        key = (name, model, stream, True)
         prepared = self._prepared.get(key) or self._prepare(key, body)
         with attempting(self.upstream, self.provider) as (attempt, traced):
             found = await fetch(
@@ -209,9 +215,10 @@ class DispatchNode(Runner):
                 raise UpstreamError(f"{self.upstream} gave up: {reply.failed}")
         return reply
 
-    def _prepare(self, key: tuple[str, str, bool], body: bytes) -> _Prepared:
-        dialect, model, stream = key
-        prepared = _Prepared(self._kind.request(dialect, model, stream=stream, body=body), self._authority)
+    def _prepare(self, key: tuple[str, str, bool, bool], body: bytes) -> _Prepared:
+        dialect, model, stream, ours = key
+        request = self._kind.request(dialect, model, stream=stream, body=body)
+        prepared = _Prepared(request, self._authority, ours=ours)
         if self._kind.static:
             if len(self._prepared) >= _PREPARED_AT_MOST:
                 self._prepared.clear()
@@ -248,7 +255,7 @@ class DispatchNode(Runner):
         flag = "01" if record.sampled else "00"
         headers.append((b"traceparent", f"00-{record.trace_id}-{span_id}-{flag}".encode()))
         if self._passthrough_auth:
-            key = _client_key(fields)
+            key = _client_key(fields) or _key_of(exchange.query)
             if key:
                 headers += [
                     (name.encode("ascii"), value.encode("latin-1"))
@@ -271,3 +278,20 @@ def _client_key(fields: dict[bytes, bytes]) -> str:
             scheme, _, rest = value.partition(" ")
             return rest.strip() if scheme.lower() == "bearer" else value
     return ""
+
+
+def _with_query(target: bytes, query: bytes) -> bytes:
+    return target + (b"&" if b"?" in target else b"?") + query
+
+
+def _without_keys(query: bytes) -> bytes:
+    """A client's query without its key."""
+    if not any(start in query for start in _KEYS_OF_A_QUERY):
+        return query
+    return b"&".join(part for part in query.split(b"&") if not part.startswith(_KEYS_OF_A_QUERY))
+
+
+def _key_of(query: bytes) -> str:
+    """The key that a client sent in its query."""
+    found = (part.partition(b"=")[2] for part in query.split(b"&") if part.startswith(_KEYS_OF_A_QUERY))
+    return unquote(next(found, b"").decode("ascii", "replace"))

@@ -28,11 +28,13 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({
     "connection", "content-length", "content-type", "host", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-_CODED = frozenset({"anthropic", "azure_openai", "amazon_bedrock"})
-"""Vendors that a class of their own asks."""
 _SECRET_WORDS = frozenset({
     "authorization", "auth", "key", "apikey", "token", "secret", "cookie", "password", "signature",
 })  # fmt: skip
+
+
+OF_THEIR_OWN = frozenset({"amazon_bedrock", "anthropic", "azure_openai", "gemini", "vertex_ai"})
+"""Vendors that have a kind of their own."""
 
 
 class Compiled(Struct, frozen=True, kw_only=True):
@@ -72,10 +74,15 @@ class HttpProvider(Provider):
         return Compiled(
             vendor=vendor.name,
             base=_base(config, vendor, ctx),
-            key=_key(config, vendor, ctx),
+            key=cls.compile_key(config, vendor, ctx),
             headers=tuple(_header(name, value, ctx) for name, value in config.headers),
             stranger=find(config.vendor) is None,
         )
+
+    @classmethod
+    def compile_key(cls, config: ProviderConfig, vendor: Vendor, ctx: CompileContext) -> Text:
+        """The key as the graph keeps it."""
+        return _key(config, vendor, ctx)
 
     @classmethod
     def url(cls, compiled: Compiled) -> Text:
@@ -95,8 +102,8 @@ class HttpProvider(Provider):
         self._renames = dict(self.vendor.renames)
         prefix = _run_time_prefix(ctx, compiled)
         self.prefix = self.vendor.prefix if prefix is None else prefix
-        self.key = _clean(ctx, "access_key", ctx.text(compiled.key))
-        self._headers = {name: _clean(ctx, name, ctx.text(value)) for name, value in compiled.headers}
+        self.key = clean(ctx, "access_key", ctx.text(compiled.key))
+        self._headers = {name: clean(ctx, name, ctx.text(value)) for name, value in compiled.headers}
 
     def request(self, dialect: str, model: str, *, stream: bool, body: bytes = b"") -> UpstreamRequest:
         headers = {**self.own_headers(dialect), **self._headers}
@@ -131,7 +138,7 @@ class OpenAICompatible(HttpProvider):
 
     kind = "provider.openai_compatible"
     vendors: ClassVar[tuple[str, ...]] = tuple(
-        vendor.name for vendor in VENDORS.values() if vendor.name not in _CODED
+        vendor.name for vendor in VENDORS.values() if vendor.name not in OF_THEIR_OWN
     )
 
 
@@ -212,7 +219,7 @@ def _run_time_prefix(ctx: RunContext, compiled: Compiled) -> str | None:
         raise ArchflowError(f"the base_url of {ctx.name} cannot be used: {error}") from error
 
 
-def _clean(ctx: RunContext, what: str, value: str) -> str:
+def clean(ctx: RunContext, what: str, value: str) -> str:
     """A header value from the environment; the newline that ends so many files of secrets is dropped."""
     value = value.strip()
     if not _VALUE.fullmatch(value):

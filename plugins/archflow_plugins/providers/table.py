@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Auth = Literal["bearer", "x-api-key", "api-key"]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key"]
 
 ENDS: dict[str, str] = {
     "openai_chat": "/chat/completions",
@@ -37,6 +37,7 @@ RESPONSES = ("openai_responses",)
 """Only where the vendor keeps responses, too: with Groq and OpenRouter, which do not, `previous_response_id` works only
 when chat is translated and the gateway keeps them (their documentation, 2026-11)."""
 CONVERSE = ("bedrock_converse",)
+NATIVE = ("gemini",)
 COMPLETION_TOKENS = (("max_tokens", "max_completion_tokens"),)
 """Newer models refuse the older name."""
 
@@ -50,7 +51,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
             `needs_base_url`).
         prefix: the path that its endpoints share.
         dialects: what it speaks, preferred first; empty if nothing that archflow speaks yet.
-        auth: the header that carries the key: `Authorization: Bearer`, `x-api-key` or `api-key`.
+        auth: the header that carries the key: `Authorization: Bearer`, or its name.
         needs_base_url: whether a configuration must say where it is.
         key_optional: whether it commonly runs without a key.
         aliases: other prefixes for it.
@@ -109,7 +110,7 @@ _ROWS: tuple[Vendor, ...] = (
         name="gemini",
         url="https://generativelanguage.googleapis.com",
         prefix="/v1beta/openai",
-        dialects=CHAT_EMBED,
+        dialects=NATIVE + CHAT_EMBED,
         aliases=("google",),
         telemetry="gcp.gemini",
         arch=True,
@@ -189,6 +190,13 @@ _ROWS: tuple[Vendor, ...] = (
     Vendor(name="astraflow_cn", url="https://api.modelverse.cn"),
     Vendor(
         name="chatgpt", url="https://chatgpt.com", prefix="/backend-api/codex", dialects=(), key_optional=True
+    ),
+    Vendor(
+        name="vertex_ai",
+        url="https://aiplatform.googleapis.com",
+        dialects=NATIVE,
+        aliases=("vertex",),
+        telemetry="gcp.vertex_ai",
     ),
     Vendor(name="vllm", dialects=ALL, needs_base_url=True, key_optional=True),
 )

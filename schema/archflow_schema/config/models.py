@@ -61,7 +61,8 @@ class ModelProvider(Struct, frozen=True, kw_only=True):
     Attributes:
         model: `<provider>/<model_id>`, such as `openai/gpt-4o`; `<provider>/*` takes every model of that provider.
         name: what clients and `GET /v1/models` call it; by default the text of `model`.
-        access_key: the key sent upstream, usually `$NAME` of an environment variable.
+        access_key: the key sent upstream, usually `$NAME` of an environment variable. For Vertex AI also the JSON of a
+            service account's key, or the path of its `.json` file.
         default: takes the requests that name no model; at most one provider.
         base_url: where the provider answers, when not at the vendor's own address. A path in it takes the place of the
             vendor's own.

@@ -185,3 +185,25 @@ def test_a_guard_that_no_plugin_offers():
     assert codes(compiled(guarded("{kind: missing}").replace("plugins: {test: '*'}\n", ""))) == [
         "unknown-kind"
     ]
+
+
+def test_a_wildcard_lists_what_it_is_known_to_take():
+    providers = ("{model: claude/*, access_key: $K}", "{model: openai/gpt-9, access_key: $K}")
+    text = f"{HEAD}model_providers:\n" + "".join(f"  - {one}\n" for one in providers)
+    (listener,) = graph(text).listeners
+    names = listener.models
+    assert names[0] == "openai/gpt-9"
+    assert len(names) > 10
+    assert all(name.startswith("claude/claude-") for name in names[1:])
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "{model: openai/*, access_key: $K, base_url: 'http://box:8000'}",
+        "{model: openrouter/*, access_key: $K}",
+    ],
+)
+def test_a_wildcard_of_which_nothing_is_known_lists_nothing(provider):
+    (listener,) = graph(f"{HEAD}model_providers:\n  - {provider}\n").listeners
+    assert listener.models == ()

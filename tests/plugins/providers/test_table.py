@@ -3,7 +3,7 @@
 import pytest
 
 from archflow_plugins.providers.base_url import split
-from archflow_plugins.providers.table import ALIASES, ENDS, VENDORS, find
+from archflow_plugins.providers.table import ALIASES, ENDS, NATIVE, VENDORS, find
 from archflow_schema.text import compile_text, references
 
 ARCH = (
@@ -28,7 +28,7 @@ def test_rows(vendor):
         assert split(vendor.url).prefix is None
         assert vendor.url.startswith("https://")
     assert vendor.prefix == "" or (vendor.prefix.startswith("/") and not vendor.prefix.endswith("/"))
-    assert set(vendor.dialects) <= set(ENDS)
+    assert set(vendor.dialects) <= {*ENDS, *NATIVE}
     assert len(set(vendor.dialects)) == len(vendor.dialects)
 
 
