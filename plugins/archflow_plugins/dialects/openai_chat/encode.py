@@ -71,6 +71,8 @@ def encode(conversation: Conversation, model: str) -> Encoded:
         body |= _output(conversation.output)
     if conversation.reasoning is not None:
         body |= _reasoning(conversation.reasoning)
+        if conversation.reasoning.mode == "adaptive" and "reasoning_effort" not in body:
+            writer.drop("reasoning.mode")
         if conversation.reasoning.summary:
             writer.drop("reasoning.summary")
     for name, text in (

@@ -31,6 +31,8 @@ def _turn(assistant: str, *after: str) -> str:
 _CALLED = '"content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"look","arguments":"{}"}}]'
 _ANSWER = '{"role":"tool","tool_call_id":"call_1","content":"a river"}'
 
+_CALL_AND_ANSWER = _turn(_CALLED, _ANSWER)[:-1] + f",{_TOOLS}}}"
+
 PLACES: dict[str, Place] = {
     "system": Sent(
         "messages[].role: system",
@@ -57,7 +59,7 @@ PLACES: dict[str, Place] = {
     ),
     "image.detail": Sent(
         "messages[].content[].image_url.detail",
-        _user('{"type":"image_url","image_url":{"url":"https://example.org/a.png","detail":"low"}}'),
+        _user(f'{{"type":"image_url","image_url":{{"url":"{_PNG}","detail":"low"}}}}'),
     ),
     "audio": Sent(
         "messages[].content[].input_audio",
@@ -89,10 +91,10 @@ PLACES: dict[str, Place] = {
     "refusal.history": Sent(
         "messages[].refusal", _turn('"content":null,"refusal":"I cannot help with that"')
     ),
-    "tool_calls": Sent("messages[].tool_calls", _turn(_CALLED, _ANSWER)),
+    "tool_calls": Sent("messages[].tool_calls", _CALL_AND_ANSWER),
     "tool_results": Sent(
         "messages[].role: tool",
-        _turn(_CALLED, _ANSWER),
+        _CALL_AND_ANSWER,
         "directly after the message that called, wherever they stood",
         exact=False,
     ),
@@ -142,9 +144,9 @@ PLACES: dict[str, Place] = {
     "reasoning.mode": Sent(
         "reasoning_effort",
         '{"reasoning_effort":"none"}',
-        "off is `none`, on is an effort, and where the model decides nothing is written; `reasoning`, `thinking` and "
-        "`enable_thinking` of other vendors are read too",
+        "off is `none`, on is an effort; `reasoning`, `thinking` and `enable_thinking` of other vendors are read too",
         exact=False,
+        foreign=Dropped("where the model shall decide, nothing is said: it decides anyway"),
     ),
     "reasoning.effort": Sent("reasoning_effort", '{"reasoning_effort":"high"}'),
     "reasoning.budget": Becomes(

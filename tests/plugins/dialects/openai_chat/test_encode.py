@@ -140,6 +140,11 @@ def test_how_much_to_think(reasoning, effort):
     assert encode(reasoning=reasoning)[0].get("reasoning_effort") == effort
 
 
+def test_that_the_model_decides_is_said_by_nothing():
+    assert encode(reasoning=Reasoning(mode="adaptive"))[1] == ("reasoning.mode",)
+    assert encode(reasoning=Reasoning(mode="adaptive", effort="low"))[1] == ()
+
+
 def test_roles_and_names():
     assert written(
         Message(role="system", parts=(TextPart("a"), TextPart("b"))),
