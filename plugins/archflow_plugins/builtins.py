@@ -5,7 +5,7 @@ Rule: importing this module imports nothing heavy: a kind imports its libraries 
 
 from __future__ import annotations
 
-from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
+from archflow_plugins.dialects.anthropic_messages import AnthropicCountTokens, AnthropicMessages
 from archflow_plugins.dialects.bedrock_converse import BedrockConverse
 from archflow_plugins.dialects.gemini import Gemini
 from archflow_plugins.dialects.openai_chat import OpenAIChat
@@ -35,6 +35,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
         OpenAIEmbeddings,
         OpenAIResponses,
         AnthropicMessages,
+        AnthropicCountTokens,
         BedrockConverse,
         Gemini,
     ]

@@ -21,6 +21,7 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_embeddings": [{}],
     "dialect.anthropic_messages": [{}],
     "dialect.bedrock_converse": [{}],
+    "dialect.anthropic_count_tokens": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "provider.openai_compatible": [
         provider("openai"),

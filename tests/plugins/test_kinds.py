@@ -82,6 +82,7 @@ def test_compiled_type():
 
 def test_names_are_sorted():
     assert kind_names(list(Registry.load().family("dialect").values())[::-1]) == (
+        "dialect.anthropic_count_tokens",
         "dialect.anthropic_messages",
         "dialect.gemini",
         "dialect.openai_chat",

@@ -21,6 +21,7 @@ def test_built_ins_come_by_their_entry_point():
     assert registry.names == ("archflow",)
     assert registry.owner("store.memory") == "archflow"
     assert list(registry.family("dialect")) == [
+        "dialect.anthropic_count_tokens",
         "dialect.anthropic_messages",
         "dialect.gemini",
         "dialect.openai_chat",

@@ -11,6 +11,7 @@ from archflow_plugins.providers.openai_compatible import HttpProvider
 from archflow_plugins.providers.table import Auth
 
 VERSION = "2023-06-01"
+_OWN = frozenset({"anthropic_messages", "anthropic_count_tokens"})
 
 
 class Anthropic(HttpProvider):
@@ -20,8 +21,8 @@ class Anthropic(HttpProvider):
     vendors: ClassVar[tuple[str, ...]] = ("anthropic",)
 
     def auth(self, dialect: str) -> Auth:
-        return self.vendor.auth if dialect == "anthropic_messages" else "bearer"
+        return self.vendor.auth if dialect in _OWN else "bearer"
 
     def own_headers(self, dialect: str) -> dict[str, str]:
         headers = super().own_headers(dialect)
-        return {**headers, "anthropic-version": VERSION} if dialect == "anthropic_messages" else headers
+        return {**headers, "anthropic-version": VERSION} if dialect in _OWN else headers

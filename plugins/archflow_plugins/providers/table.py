@@ -25,6 +25,7 @@ ENDS: dict[str, str] = {
     "openai_responses": "/responses",
     "anthropic_messages": "/messages",
     "bedrock_converse": "/converse",
+    "anthropic_count_tokens": "/messages/count_tokens",
 }
 """How the path of a dialect ends."""
 
@@ -91,7 +92,7 @@ _ROWS: tuple[Vendor, ...] = (
     Vendor(
         name="anthropic",
         url="https://api.anthropic.com",
-        dialects=MESSAGES + CHAT,
+        dialects=(*MESSAGES, "anthropic_count_tokens", *CHAT),
         auth="x-api-key",
         aliases=("claude",),
         arch=True,

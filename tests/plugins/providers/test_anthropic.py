@@ -18,6 +18,12 @@ def test_messages():
     assert request.headers == (("x-api-key", "sk-1"), ("anthropic-version", "2023-06-01"))
 
 
+def test_counting_tokens():
+    request = live().request("anthropic_count_tokens", "m", stream=False)
+    assert request.path == "/v1/messages/count_tokens"
+    assert request.headers == (("x-api-key", "sk-1"), ("anthropic-version", "2023-06-01"))
+
+
 def test_chat():
     request = live().request("openai_chat", "m", stream=True)
     assert request.path == "/v1/chat/completions"
@@ -39,11 +45,16 @@ def test_a_configured_version_wins():
 @pytest.mark.parametrize("fields", [{"vendor": "claude"}, {"vendor": "mine", "interface": "anthropic"}])
 def test_by_alias_and_by_interface(fields):
     provider = live(base_url="http://box:1/api/v2", **fields)
-    assert provider.dialects(provider.settings) == ("anthropic_messages", "openai_chat")
+    assert provider.dialects(provider.settings) == (
+        "anthropic_messages",
+        "anthropic_count_tokens",
+        "openai_chat",
+    )
     assert provider.request("anthropic_messages", "m", stream=False).path == "/api/v2/messages"
 
 
 def test_a_clients_own_key_is_sent_in_the_form_of_the_dialect():
     provider = live(passthrough_auth=True)
     assert provider.credentials("anthropic_messages", "k") == (("x-api-key", "k"),)
+    assert provider.credentials("anthropic_count_tokens", "k") == (("x-api-key", "k"),)
     assert provider.credentials("openai_chat", "k") == (("authorization", "Bearer k"),)

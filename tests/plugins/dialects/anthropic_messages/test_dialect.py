@@ -1,137 +1,18 @@
-"""Anthropic Messages: requests to conversations, our own answers, and what replies tell."""
+"""Anthropic Messages as a kind: our own answers, errors, models, and what replies tell."""
 
 import anthropic
 import pytest
-from msgspec import Raw, json
+from msgspec import json
 
 from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Empty, Summary
 from archflow_plugins.testing import run_context
-from archflow_schema.conversation import (
-    ImagePart,
-    OpaquePart,
-    TextPart,
-    Tool,
-    ToolCallPart,
-    ToolResultPart,
-)
-from archflow_schema.errors import ClientProtocolError
+from archflow_plugins.translation import Problem
 from archflow_schema.events import Usage
 from sdk_transport import canned_client
 
 dialect = AnthropicMessages(Empty(), run_context())
-
-
-def decode(**fields):
-    return dialect.decode(dialect.decode_head(json.encode({"model": "m", "max_tokens": 9, **fields})))
-
-
-def test_system_and_texts():
-    found = decode(
-        system=[{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}],
-        messages=[
-            {"role": "user", "content": "hi"},
-            {"role": "assistant", "content": [{"type": "text", "text": "ho"}]},
-        ],
-        temperature=1,
-    )
-    assert [(message.role, message.text) for message in found.messages] == [
-        ("system", "be brief"),
-        ("user", "hi"),
-        ("assistant", "ho"),
-    ]
-    assert [name for name, _ in found.extras] == ["max_tokens", "temperature"]
-    assert decode(system="short", messages=[]).messages[0].text == "short"
-    assert decode(system=None, messages=[]).messages == ()
-
-
-def test_blocks():
-    found = decode(
-        messages=[
-            {
-                "role": "user",
-                "content": [
-                    {
-                        "type": "image",
-                        "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"},
-                    },
-                    {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
-                    {"type": "image", "source": {"type": "file", "file_id": "f"}},
-                    {"type": "document", "source": {}},
-                ],
-            },
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "thinking", "thinking": "hm", "signature": "s"},
-                    {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
-                ],
-            },
-            {
-                "role": "user",
-                "content": [
-                    {"type": "tool_result", "tool_use_id": "t1", "content": "42"},
-                    {
-                        "type": "tool_result",
-                        "tool_use_id": "t2",
-                        "is_error": True,
-                        "content": [
-                            {"type": "text", "text": "a"},
-                            {"type": "text", "text": "b"},
-                            {"type": "image", "source": {"type": "url", "url": "https://x"}},
-                        ],
-                    },
-                    {"type": "tool_result", "tool_use_id": "t3"},
-                ],
-            },
-        ]
-    )
-    images, calls, results = (message.parts for message in found.messages)
-    assert images[:2] == (ImagePart("data:image/png;base64,AAAA"), ImagePart("https://x/y.png"))
-    assert [part.kind for part in images[2:] if isinstance(part, OpaquePart)] == ["image", "document"]
-    assert isinstance(calls[0], OpaquePart)
-    assert calls[0].kind == "thinking"
-    assert calls[1] == ToolCallPart("t1", "f", '{"a":1}')
-    assert results == (
-        ToolResultPart("t1", (TextPart("42"),)),
-        ToolResultPart("t2", (TextPart("a\nb"),), is_error=True),
-        ImagePart("https://x"),
-        ToolResultPart("t3"),
-    )
-
-
-def test_tools():
-    schema = {"type": "object"}
-    found = decode(
-        messages=[],
-        tools=[
-            {"name": "f", "description": "d", "input_schema": schema},
-            {"type": "web_search_20250305", "name": "web_search"},
-        ],
-    )
-    assert found.tools == (Tool(name="f", description="d", parameters=Raw(json.encode(schema))),)
-    assert [(name, json.decode(raw)) for name, raw in found.extras if name == "tools"] == [
-        ("tools", [{"type": "web_search_20250305", "name": "web_search"}])
-    ]
-
-
-@pytest.mark.parametrize(
-    ("fields", "complaint"),
-    [
-        ({}, "the request lacks `messages`"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "a role that is neither user nor assistant"),
-        ({"messages": [{"role": "user"}]}, "`content`"),
-        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "`messages[0]`.content[0]"),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_use"}]}]}, "`messages[0]`.content[0]"),
-        ({"messages": [], "system": 1}, "`system`"),
-        ({"messages": [], "tools": [1]}, "`tools[0]`"),
-    ],
-)
-def test_what_is_no_request_is_refused_with_its_place(fields, complaint):
-    with pytest.raises(ClientProtocolError) as raised:
-        decode(**fields)
-    assert complaint in str(raised.value)
 
 
 def test_summary_counts_cached_tokens_once():
@@ -149,7 +30,7 @@ def test_summary_counts_cached_tokens_once():
         }
     )
     assert dialect.summarise(body) == Summary(
-        usage=Usage(input_tokens=115, output_tokens=7, cached_tokens=100),
+        usage=Usage(input_tokens=115, output_tokens=7, cached_tokens=100, cache_written_tokens=5),
         finish_reason="max_tokens",
         response_model="claude",
         response_id="msg_1",
@@ -232,6 +113,10 @@ QUESTION = {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "c
         (502, anthropic.InternalServerError, "api_error"),
         (504, anthropic.InternalServerError, "timeout_error"),
         (415, anthropic.APIStatusError, "invalid_request_error"),
+        (402, anthropic.APIStatusError, "billing_error"),
+        (409, anthropic.ConflictError, "conflict_error"),
+        (500, anthropic.InternalServerError, "api_error"),
+        (529, anthropic.InternalServerError, "overloaded_error"),
     ],
 )
 def test_errors_raise_the_typed_exceptions(status, expected, kind):
@@ -270,6 +155,60 @@ def test_own_stream_is_parsed():
         assert events.get_final_message().stop_reason == "end_turn"
 
 
-def test_text_part_is_what_guards_read():
-    (message,) = decode(messages=[{"role": "user", "content": [{"type": "text", "text": "a"}]}]).messages
-    assert message.parts == (TextPart("a"),)
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("upstream_timeout", "timeout_error"),
+        ("upstream_overloaded", "overloaded_error"),
+        ("upstream_rate_limit", "rate_limit_error"),
+        ("upstream_failed", "api_error"),
+    ],
+)
+def test_kinds_of_errors_in_mid_stream(code, kind):
+    (event,) = sse.Splitter().feed(dialect.encode_stream_error(code, "the text"))
+    assert event.event == "error"
+    assert json.decode(event.data) == {"type": "error", "error": {"type": kind, "message": "the text"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}',
+            Problem("Overloaded", "overloaded_error"),
+        ),
+        (b'{"error":{"message":"no"}}', Problem("no")),
+        (b"<html>bad gateway</html>", Problem("<html>bad gateway</html>")),
+        (b'{"error":"no"}', Problem('{"error":"no"}')),
+        (b"", Problem("the upstream answered 502 without a word")),
+        (b"x" * 5000, Problem("x" * 2000)),
+    ],
+)
+def test_errors_of_an_upstream(body, expected):
+    assert dialect.decode_error(502, body) == expected
+
+
+def test_models_are_listed_in_anthropics_form():
+    with client(200, "application/json", dialect.encode_models(["a", "b/c"])) as sdk:
+        page = sdk.models.list()
+    assert [model.id for model in page.data] == ["a", "b/c"]
+    assert (page.has_more, page.first_id, page.last_id) == (False, "a", "b/c")
+    for model in page.data:
+        anthropic.types.ModelInfo.model_validate(model.model_dump(), strict=False)
+    with client(200, "application/json", dialect.encode_model("a")) as sdk:
+        assert sdk.models.retrieve("a").display_name == "a"
+    assert json.decode(dialect.encode_models([])) == {
+        "data": [],
+        "has_more": False,
+        "first_id": None,
+        "last_id": None,
+    }
+
+
+def test_a_ping_between_events_is_passed_over_by_clients():
+    head = dialect.decode_head(b'{"model":"m","stream":true}')
+    _, body = dialect.encode_text(head, "no", request_id="r1")
+    first, rest = body.split(b"\n\n", 1)
+    body = first + b"\n\n" + dialect.ping + rest
+    with client(200, "text/event-stream", body) as sdk, sdk.messages.stream(**QUESTION) as events:
+        assert events.get_final_text() == "no"
