@@ -23,6 +23,7 @@ from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.providers.vertex import Vertex
 from archflow_plugins.stores.memory import Memory
+from archflow_plugins.stores.sqlite import Sqlite
 from archflow_plugins.tracers.access_log import AccessLog
 from archflow_plugins.tracers.otlp import Otlp
 
@@ -53,7 +54,7 @@ def archflow_register_providers() -> list[type[Provider]]:
 
 @hookimpl
 def archflow_register_stores() -> list[type[Store]]:
-    return [Memory]
+    return [Memory, Sqlite]
 
 
 @hookimpl

@@ -152,11 +152,41 @@ class Summary(Struct, frozen=True):
     response_id: str = ""
 
 
+class Kept(Struct, frozen=True):
+    """What is kept of a reply, so that a later request can go on from it.
+
+    Attributes:
+        id: by what the client refers to it.
+        data: everything that is needed then; only its dialect can read it.
+    """
+
+    id: str
+    data: bytes
+
+
+class Recollection(Protocol):
+    """One request that goes on from replies that were kept: what to look up, one after the other."""
+
+    def wants(self) -> str:
+        """The id of the reply to look up next; empty when there is none (left)."""
+
+    def give(self, data: bytes | None) -> None:
+        """What was kept of it; None if nobody knows it.
+
+        Raises:
+            ClientProtocolError: all of it together is more than a request may hold.
+        """
+
+    def head(self) -> Head:
+        """The request as if the client had sent everything itself; a reference to what nobody knows stays in it."""
+
+
 class Dialect(Kind):
     """A wire format of an LLM API, as a client speaks it and as an upstream speaks it. Sync, sans-IO.
 
     A dialect that sets `translates` can be translated to and from every other one that does: it then has a row in
-    `places` for each of `translation.FEATURES`, and the methods under "Translation".
+    `places` for each of `translation.FEATURES`, and the methods under "Translation". One that sets `keeps` lets its
+    clients refer to earlier replies, and has the methods under "State".
 
     Attributes:
         path: where clients post it; `{model}` stands for a model's name where the path holds it.
@@ -169,6 +199,7 @@ class Dialect(Kind):
         ping: bytes that keep a silent stream alive, between two events.
         stream_type: how the content type of its streamed replies begins.
         translates: whether it takes part in translation.
+        keeps: whether its clients may refer to earlier replies, so that those that were translated are kept.
         minimal: a request that says nothing but a model and one user text.
         places: feature -> where it goes, or why it does not.
         own: fields of its requests that no other dialect knows -> what becomes of them elsewhere.
@@ -184,6 +215,7 @@ class Dialect(Kind):
     ping: ClassVar[bytes] = b": ping\n\n"
     stream_type: ClassVar[str] = "text/event-stream"
     translates: ClassVar[bool] = False
+    keeps: ClassVar[bool] = False
     minimal: ClassVar[str] = ""
     places: ClassVar[Mapping[str, Place]] = {}
     own: ClassVar[Mapping[str, Dropped | Refused]] = {}
@@ -269,6 +301,33 @@ class Dialect(Kind):
 
     def decode_error(self, status: int, body: bytes) -> Problem:
         """What an upstream's error says. Never raises: a body that is not understood gives its text, cut short."""
+        raise NotImplementedError
+
+    # State.
+
+    def recollect(self, head: Head) -> Recollection | None:
+        """What the request goes on from; None for one that refers to nothing."""
+        raise NotImplementedError
+
+    def missing(self, head: Head) -> tuple[int, bytes] | None:
+        """Status and body of the error for a reference that is still in a request that must be translated."""
+        raise NotImplementedError
+
+    def keep(self, head: Head, encoder: ReplyEncoder) -> Kept | None:
+        """What to keep of a translated reply; None if the client does not want it kept.
+
+        Args:
+            head: the request as the client sent it.
+            encoder: the one that `reply_encoder` gave for it, after Finished.
+        """
+        raise NotImplementedError
+
+    def asks(self, method: str, rest: str) -> str:
+        """The id of the kept reply that a request to `path/rest` is about; empty if there is no such request."""
+        raise NotImplementedError
+
+    def tell(self, method: str, rest: str, query: str, kept: bytes | None) -> tuple[int, bytes]:
+        """Status and body for such a request; `kept` is None if nobody knows the reply. DELETE forgets it."""
         raise NotImplementedError
 
 
@@ -471,13 +530,15 @@ class Admission(Struct, frozen=True):
 
 
 class Store(Kind):
-    """Counters with time: what limits are kept in.
+    """Counters and values with time: what limits count in, and where replies are kept for later.
 
-    A store in this process implements `charge_nowait` and `settle_nowait`; one behind a network sets `waits = True`
-    and implements `charge` and `settle`.
+    A store in this process implements the methods that end in `_nowait`; one that must wait sets `waits = True` and
+    implements the others.
     """
 
     waits: ClassVar[bool] = False
+
+    # Counters.
 
     def charge_nowait(self, key: str, cost: float, capacity: float, period: float) -> Admission:
         """Charge `cost` to the bucket `key`, which holds `capacity` and refills in `period` seconds."""
@@ -494,6 +555,32 @@ class Store(Kind):
     async def settle(self, key: str, difference: float, capacity: float, period: float) -> None:
         """As `settle_nowait`. Blocks while the store answers."""
         self.settle_nowait(key, difference, capacity, period)
+
+    # Values.
+
+    def put_nowait(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep a value for so many seconds; a store that has no room for it lets it, or older ones, go earlier."""
+        raise NotImplementedError
+
+    def get_nowait(self, key: str) -> bytes | None:
+        """The value; None if there is none (any more)."""
+        raise NotImplementedError
+
+    def delete_nowait(self, key: str) -> None:
+        """Let a value go, if there is one."""
+        raise NotImplementedError
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        """As `put_nowait`. Blocks while the store writes."""
+        self.put_nowait(key, value, seconds)
+
+    async def get(self, key: str) -> bytes | None:
+        """As `get_nowait`. Blocks while the store looks."""
+        return self.get_nowait(key)
+
+    async def delete(self, key: str) -> None:
+        """As `delete_nowait`. Blocks while the store writes."""
+        self.delete_nowait(key)
 
 
 class Tracer(Kind):

@@ -351,6 +351,7 @@ def _exercise(kind: type[Kind], asked: Sequence[Conversation]) -> Callable[[Any]
                     _choice(kind, "choose", await instance.choose(one))
             case Store():
                 await _count(instance)
+                await _keep(instance)
             case Tracer():
                 for sampled in (False, True):
                     seen = record(sampled=sampled)
@@ -404,6 +405,27 @@ async def _count(store: Store) -> None:
         raise Broken(
             f"{name} answers {excessive} for more than a bucket holds: refuse, with an infinite retry_after"
         )
+
+
+async def _keep(store: Store) -> None:
+    name = _name(type(store))
+    if await store.get("a") is not None:
+        raise Broken(
+            f"{name} has a value where only a counter is: the two have nothing to do with each other"
+        )
+    await store.put("a", b"1", 60)
+    await store.put("b", b"2", 60)
+    await store.put("a", bytes(range(256)), 60)
+    if await store.get("a") != bytes(range(256)) or await store.get("b") != b"2":
+        raise Broken(f"{name} does not give back what was put: the newest value of a key, byte by byte")
+    await store.put("c", b"3", 0)
+    if await store.get("c") is not None:
+        raise Broken(f"{name} gives back a value whose time is over")
+    await store.delete("a")
+    await store.delete("never there")
+    if await store.get("a") is not None or await store.get("b") is None:
+        raise Broken(f"{name}.delete lets go of something else than was asked")
+    await store.delete("b")
 
 
 def _refuse_garbage(dialect: Dialect) -> None:

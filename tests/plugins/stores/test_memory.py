@@ -144,3 +144,81 @@ def test_retry_after_is_the_truth(costs, last):
         assert not limits.charge_nowait("k", last, 10, 60).admitted
         clock.now += 0.02
         assert limits.charge_nowait("k", last, 10, 60).admitted
+
+
+def values(clock, **settings) -> Memory:
+    return Memory(MemoryConfig(**settings), run_context(clock=clock))
+
+
+def test_a_value_lives_for_its_time(clock):
+    kept = values(clock)
+    kept.put_nowait("a", b"1", 60)
+    clock.now += 59.9
+    assert kept.get_nowait("a") == b"1"
+    clock.now += 0.1
+    assert kept.get_nowait("a") is None
+    assert kept.size == 0
+
+
+def test_values_and_buckets_do_not_meet(clock):
+    kept = values(clock)
+    kept.put_nowait("a", b"1", 60)
+    assert kept.charge_nowait("a", 10, 10, 60).admitted
+    assert len(kept) == 1
+    kept.delete_nowait("a")
+    assert len(kept) == 1
+
+
+def test_the_value_used_longest_ago_gives_way(clock):
+    kept = values(clock, max_values=2)
+    kept.put_nowait("a", b"1", 60)
+    kept.put_nowait("b", b"2", 60)
+    assert kept.get_nowait("a") == b"1"
+    kept.put_nowait("c", b"3", 60)
+    assert [kept.get_nowait(key) for key in "abc"] == [b"1", None, b"3"]
+
+
+def test_values_take_no_more_than_their_room(clock):
+    kept = values(clock, max_bytes=100)
+    for key in "abc":
+        kept.put_nowait(key, bytes(40), 60)
+    assert kept.size == 82
+    assert kept.get_nowait("a") is None
+    kept.put_nowait("b", b"", 60)
+    assert kept.size == 42
+    kept.put_nowait("c", bytes(101), 60)
+    assert kept.get_nowait("c") is None
+    assert kept.size == 1
+
+
+def test_what_is_over_goes_when_something_comes(clock):
+    kept = values(clock)
+    for key in "abcd":
+        kept.put_nowait(key, b"1", 60)
+    clock.now += 61
+    kept.put_nowait("e", b"1", 60)
+    kept.put_nowait("f", b"1", 60)
+    assert kept.size == 4
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["put", "get", "delete"]), st.sampled_from("abcd"), st.integers(0, 30)),
+        max_size=60,
+    )
+)
+@settings(max_examples=100)
+def test_the_room_is_counted_right(steps):
+    clock = Clock()
+    kept = values(clock, max_bytes=64, max_values=3)
+    for what, key, number in steps:
+        clock.now += number / 10
+        match what:
+            case "put":
+                kept.put_nowait(key, bytes(number), 5)
+            case "get":
+                kept.get_nowait(key)
+            case _:
+                kept.delete_nowait(key)
+        assert kept.size == sum(len(key) + len(value) for key, (value, _) in kept._values.items()) <= 64
+        assert len(kept._values) <= 3

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode
 from archflow_plugins.dialects.openai_family import OpenAIDialect
-from archflow_plugins.dialects.openai_responses import fields, request, watch
+from archflow_plugins.dialects.openai_responses import fields, request, state, watch
 from archflow_plugins.dialects.openai_responses.read_reply import StreamedReply, WholeReply, problem_of
 from archflow_plugins.dialects.openai_responses.table import OWN, PLACES
 from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
 from archflow_plugins.framing import sse
-from archflow_plugins.kinds import Head, StreamTap, Summary
+from archflow_plugins.kinds import Head, Kept, Recollection, StreamTap, Summary
 from archflow_plugins.translation import (
     Answering,
     Dropped,
@@ -49,9 +49,13 @@ class OpenAIResponses(OpenAIDialect):
         "x-openai-subagent",
     })  # fmt: skip
     translates: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
     minimal: ClassVar[str] = '{"model":"model-x","input":"hi"}'
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
+
+    def encode_head(self, head: Head, model: str) -> bytes:
+        return super().encode_head(request.without_foreign(head), model)
 
     def decode(self, head: Head) -> Conversation:
         return fields.decode(head)
@@ -89,3 +93,18 @@ class OpenAIResponses(OpenAIDialect):
             return Problem(text or f"the upstream answered {status} without saying why")
         message, code = problem
         return Problem(message[:_MESSAGE_AT_MOST], code)
+
+    def recollect(self, head: Head) -> Recollection | None:
+        return state.recollect(head)
+
+    def missing(self, head: Head) -> tuple[int, bytes] | None:
+        return state.missing(head)
+
+    def keep(self, head: Head, encoder: ReplyEncoder) -> Kept | None:
+        return state.keep(head, encoder.final) if isinstance(encoder, ReplyWriter) else None
+
+    def asks(self, method: str, rest: str) -> str:
+        return state.asks(method, rest)
+
+    def tell(self, method: str, rest: str, query: str, kept: bytes | None) -> tuple[int, bytes]:
+        return state.tell(method, rest, query, kept)

@@ -6,6 +6,7 @@ call of a tool that is OpenAI's own and the client runs.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from archflow_schema.conversation import Citation
 from archflow_schema.events import TokenLogprob
 
 PLAIN = Called("function", "")
+KEY_BYTES = 24
+"""Of the random key that a response and its items share."""
+_ITEM = re.compile(rf"[a-z]+_([0-9a-f]{{{2 * KEY_BYTES}}})\d{{2,6}}")
 
 
 class OpenPart(Struct):
@@ -61,6 +65,17 @@ class OpenItem(Struct):
 
 
 PREFIXES = {"function": "fc", "custom": "ctc", "local_shell": "lsh", "tool_search": "tsc"}
+
+
+def item_id(prefix: str, key: str, index: int) -> str:
+    """The id of an item of a response."""
+    return f"{prefix}_{key}{index:02d}"
+
+
+def response_of(item: str) -> str:
+    """The id of the response that an item's id is of; empty for one that is not ours."""
+    found = _ITEM.fullmatch(item)
+    return f"resp_{found[1]}" if found else ""
 
 
 def place_of(item: OpenItem, part: OpenPart) -> bytes:

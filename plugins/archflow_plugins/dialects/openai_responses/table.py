@@ -17,9 +17,8 @@ def _user(part: str) -> str:
 
 
 def _result(output: str) -> str:
-    return (
-        f'{{"input":[{_HI},{_CALL},{{"type":"function_call_output","call_id":"call_1","output":{output}}}]}}'
-    )
+    result = f'{{"type":"function_call_output","call_id":"call_1","output":{output}}}'
+    return f'{{"input":[{_HI},{_CALL},{result}],"tools":[{_TOOL}}}]}}'
 
 
 PLACES: dict[str, Place] = {
@@ -37,7 +36,7 @@ PLACES: dict[str, Place] = {
     ),
     "image.detail": Sent(
         "input[].content[].detail",
-        _user('{"type":"input_image","image_url":"https://example.com/a.png","detail":"high"}'),
+        _user(f'{{"type":"input_image","image_url":"{_PIXEL}","detail":"high"}}'),
     ),
     "audio": Refused("the Responses API takes no sound"),
     "document.url": Sent(

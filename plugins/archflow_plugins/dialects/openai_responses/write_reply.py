@@ -27,12 +27,14 @@ from archflow_plugins.dialects.openai_responses import fields
 from archflow_plugins.dialects.openai_responses.echo import Echo
 from archflow_plugins.dialects.openai_responses.items import ORIGIN
 from archflow_plugins.dialects.openai_responses.output import (
+    KEY_BYTES,
     PREFIXES,
     OpenItem,
     OpenPart,
     annotation_of,
     content_of,
     free_text,
+    item_id,
     logprob_of,
     place_of,
     written,
@@ -61,13 +63,18 @@ REPLY_AT_MOST = 32 * 1024 * 1024
 
 
 class ReplyWriter:
-    """Writes one reply."""
+    """Writes one reply. Its id is ours, and those of its items are made from it, so that `state` finds both again.
+
+    Attributes:
+        final: the response, once it is complete.
+    """
 
     def __init__(self, head: Head, answering: Answering) -> None:
         self._head = head
         self._stream = head.stream
         self.content_type = "text/event-stream" if head.stream else "application/json"
-        self._key = secrets.token_hex(24)
+        self.final = b""
+        self._key = secrets.token_hex(KEY_BYTES)
         self._echo = Echo(head, answering)
         self._calls: dict[str, Called] | None = None
         self._out: list[bytes] = []
@@ -128,9 +135,7 @@ class ReplyWriter:
         if self._begun:
             return
         self._begun = True
-        upstream = started.id
-        response_id = upstream if upstream.startswith("resp_") else f"resp_{self._key}"
-        self._echo.begin(response_id, started)
+        self._echo.begin(f"resp_{self._key}", started)
         if self._stream:
             response = self._echo.response("in_progress", [])
             self._event("response.created", b'"response":' + response)
@@ -158,6 +163,8 @@ class ReplyWriter:
             told = failed or Failed("server_error", "the model stopped by an error")
             error = {"code": told.code or "server_error", "message": told.message}
         response = self._echo.response(status, self._output, self._usage, self._reason, error)
+        if status != "failed":
+            self.final = response
         if self._stream:
             self._event(f"response.{status}", b'"response":' + response)
         else:
@@ -184,7 +191,7 @@ class ReplyWriter:
         self._begin(Started())
         index = self._count
         self._count += 1
-        item = OpenItem(kind, f"{prefix}_{self._key}{index:02d}", index, block, b"", b"", [], **more)
+        item = OpenItem(kind, item_id(prefix, self._key, index), index, block, b"", b"", [], **more)
         item.content = []
         self._items.append(item)
         self._output.append(None)

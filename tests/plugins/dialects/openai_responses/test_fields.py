@@ -357,12 +357,12 @@ def test_items_of_openai_are_kept_as_they_came():
 def test_a_message_of_another_agent_is_a_users():
     item = {
         "type": "agent_message",
-        "author": "/root/sea",
-        "recipient": "/root",
+        "author": "sea-agent",
+        "recipient": "main",
         "content": [{"type": "input_text", "text": "done"}],
     }
     assert decode(input=[item]).messages == (
-        Message(role="user", parts=(TextPart("done"),), name="/root/sea"),
+        Message(role="user", parts=(TextPart("done"),), name="sea-agent"),
     )
 
 
