@@ -132,8 +132,13 @@ class Head(Struct, frozen=True):
 
 
 class StreamTap:
-    """Watches a streamed reply go by and remembers what it told. Chunk boundaries do not matter."""
+    """Watches a streamed reply go by and remembers what it told. Chunk boundaries do not matter.
 
+    Attributes:
+        between: whether what went by ends between two events; None for events of lines, whose last bytes tell it.
+    """
+
+    between: bool | None = None
     usage: Usage | None = None
     finish_reason: str = ""
     response_model: str = ""
@@ -299,10 +304,17 @@ class ProviderConfig(Struct, frozen=True, kw_only=True):
 
 
 class UpstreamRequest(Struct, frozen=True):
-    """How to ask an upstream: the path with query, and headers in order (lower-case names)."""
+    """How to ask an upstream.
+
+    Attributes:
+        path: with query.
+        headers: in order, lower-case names; they take the place of the client's own.
+        without: headers of the client's, lower-case names, that this upstream must not get, such as its credentials.
+    """
 
     path: str
     headers: tuple[tuple[str, str], ...]
+    without: tuple[str, ...] = ()
 
 
 class Reply(Protocol):
