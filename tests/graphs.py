@@ -10,7 +10,14 @@ from archflow_plugins.registry import Registry
 from archflow_schema import graph as g
 from archflow_schema.diagnostic import Report
 
-DIALECTS = ("openai_chat", "openai_completions", "openai_embeddings", "anthropic_messages", "gemini")
+DIALECTS = (
+    "openai_chat",
+    "openai_completions",
+    "openai_embeddings",
+    "anthropic_messages",
+    "bedrock_converse",
+    "gemini",
+)
 REPLIES = (
     g.Reply("unknown", 404, "model_not_found"),
     g.Reply("refused", 502, "upstream_refused"),

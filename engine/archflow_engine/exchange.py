@@ -334,7 +334,7 @@ class Exchange(Struct, eq=False):
         record.status = attempt.status = head.status
         attempt.outcome = "streaming"
         self._started = True
-        stream = head.content_type.startswith(b"text/event-stream")
+        stream = head.content_type.startswith(self.dialect.stream_type.encode())
         self._stream = stream and head.length is None
         self._last = data
         if head.status < 400:
@@ -389,9 +389,15 @@ class Exchange(Struct, eq=False):
             event = self.translation.cut_short(code, message)
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
-        elif self._stream and watch is not None and watch.plain and self.dialect is not None:
+        elif (
+            self._stream
+            and watch is not None
+            and watch.plain
+            and watch.between is not False
+            and self.dialect is not None
+        ):
             event = self.dialect.encode_stream_error(code, message)
-            if not self._last.endswith(_EVENT_ENDS):
+            if watch.between is None and not self._last.endswith(_EVENT_ENDS):
                 event = b"\n\n" + event  # of its own, not the rest of the one that was cut
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
@@ -438,7 +444,9 @@ class Exchange(Struct, eq=False):
         self.deadline = min(self._whole, self._silent, now + PULSE)
         dialect, watch = self.dialect, self._watch
         between = self.translation is not None or (
-            watch is not None and watch.plain and self._last.endswith(_EVENT_ENDS)
+            watch is not None
+            and watch.plain
+            and (self._last.endswith(_EVENT_ENDS) if watch.between is None else watch.between)
         )
         if self._stream and between and not self._held and dialect is not None and dialect.ping:
             self.record.bytes_sent += len(dialect.ping)

@@ -36,6 +36,11 @@ class Watch:
         self._kept: list[bytes] | None = [] if readable and not stream else None
         self._size = 0
 
+    @property
+    def between(self) -> bool | None:
+        """Whether the body so far ends between two events; None if only its last bytes tell."""
+        return self._tap.between if self._tap is not None else None
+
     def feed(self, data: bytes) -> None:
         """More of the body went by."""
         if self._inflate is not None:

@@ -132,8 +132,13 @@ class Head(Struct, frozen=True):
 
 
 class StreamTap:
-    """Watches a streamed reply go by and remembers what it told. Chunk boundaries do not matter."""
+    """Watches a streamed reply go by and remembers what it told. Chunk boundaries do not matter.
 
+    Attributes:
+        between: whether what went by ends between two events; None for events of lines, whose last bytes tell it.
+    """
+
+    between: bool | None = None
     usage: Usage | None = None
     finish_reason: str = ""
     response_model: str = ""
@@ -362,14 +367,16 @@ class UpstreamRequest(Struct, frozen=True):
 
     Attributes:
         path: with the query that it always has.
-        headers: in order, lower-case names.
+        headers: in order, lower-case names; they take the place of the client's own.
         query: what is asked for besides, where the request is translated; a client that speaks the upstream's dialect
             says such things itself.
+        without: headers of the client's, lower-case names, that this upstream must not get, such as its credentials.
     """
 
     path: str
     headers: tuple[tuple[str, str], ...]
     query: str = ""
+    without: tuple[str, ...] = ()
 
 
 class Reply(Protocol):

@@ -45,6 +45,8 @@ class Sent(Struct, frozen=True):
         exact: False where what arrives may differ from what was said, such as an effort that becomes a budget.
         foreign: for what only the provider that made it understands, such as a signature or the id of a file: what
             becomes of one that another dialect's provider made. None where it makes no difference who did.
+        otherwise: features as one of which it arrives where something else that is said stands in its way, such as
+            calls in the history of a request that offers no tools.
     """
 
     wire: str
@@ -52,6 +54,7 @@ class Sent(Struct, frozen=True):
     note: str = ""
     exact: bool = True
     foreign: Dropped | Refused | None = None
+    otherwise: tuple[str, ...] = ()
 
 
 class Becomes(Struct, frozen=True):

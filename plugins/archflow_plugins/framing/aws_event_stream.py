@@ -94,6 +94,11 @@ class Splitter:
             self._partial += chunk[at:]
         return frames
 
+    @property
+    def between(self) -> bool:
+        """Whether what was fed ends between two frames."""
+        return not self._partial
+
     def end(self) -> None:
         """The stream is over.
 

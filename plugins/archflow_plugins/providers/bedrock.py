@@ -30,6 +30,8 @@ from archflow_schema.text import Text
 
 SERVICE = "bedrock"
 """What Bedrock's runtime is called in a signature."""
+_CLIENTS = ("x-amz-security-token", "x-amz-date", "x-amz-content-sha256")
+"""With what a client of Amazon's proves who it is, beside `authorization`."""
 _ENDS = {False: "/converse", True: "/converse-stream"}
 _REGION = re.compile(r"(?:^|\.)bedrock-runtime(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.")
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
@@ -136,7 +138,7 @@ class Bedrock(HttpProvider):
                 body=body,
                 now=datetime.now(UTC),
             )
-        return UpstreamRequest(path, tuple({**headers, **self._headers}.items()))
+        return UpstreamRequest(path, tuple({**headers, **self._headers}.items()), _CLIENTS)
 
     def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
         return tuple(auth_header("bearer", key).items())

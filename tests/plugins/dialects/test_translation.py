@@ -48,6 +48,8 @@ def test_what_becomes_something_else_becomes_something_that_there_is(name):
     for place in DIALECTS[name].places.values():
         if isinstance(place, Becomes):
             assert set(place.features) <= set(FEATURES)
+        if isinstance(place, Sent):
+            assert set(place.otherwise) <= set(FEATURES)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -81,8 +83,13 @@ def test_a_feature_goes_where_the_table_says(source, target, feature):
     try:
         encoded = other.encode(said, "model-x")
     except CannotExpress as refusal:
-        assert refusal.feature == feature  # noqa: PT017 - whether it is refused is for the table to say
-        assert isinstance(place, Refused) or isinstance(foreign, Refused)
+        named = (
+            refusal.feature
+        )  # another one, where the sample cannot do without: a detail of an image by URL
+        assert FEATURES[named].read(said)
+        refused = other.places[named]
+        foreign = refused.foreign if isinstance(refused, Sent) else None
+        assert isinstance(refused, Refused) or isinstance(foreign, Refused)
         return
     assert not isinstance(place, Refused)
     if feature in encoded.dropped:
@@ -94,7 +101,9 @@ def test_a_feature_goes_where_the_table_says(source, target, feature):
         assert any(FEATURES[name].read(found) for name in place.features), "the feature did not arrive"
         return
     arrived = FEATURES[feature].read(found)
-    assert arrived, "the feature did not arrive"
+    if not arrived:
+        assert any(FEATURES[name].read(found) for name in place.otherwise), "the feature did not arrive"
+        return
     if place.exact and one.places[feature].exact:
         assert arrived == FEATURES[feature].read(said)
 

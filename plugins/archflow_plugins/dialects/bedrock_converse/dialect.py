@@ -81,6 +81,7 @@ class ConverseTap(StreamTap):
 
     def __init__(self) -> None:
         self._frames: Splitter | None = Splitter()
+        self.between = True
 
     def feed(self, chunk: bytes) -> None:
         if self._frames is None:
@@ -89,7 +90,9 @@ class ConverseTap(StreamTap):
             frames = self._frames.feed(chunk)
         except UpstreamProtocolError:
             self._frames = None  # what comes after a broken frame is noise
+            self.between = False
             return
+        self.between = self._frames.between
         for frame in frames:
             if frame.headers.name in _TELLING:
                 try:

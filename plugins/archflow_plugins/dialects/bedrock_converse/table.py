@@ -28,6 +28,7 @@ def _offer(strict: str = "", after: str = "") -> str:
 
 
 _THINKING = '{"inferenceConfig":{"maxTokens":8192},"additionalModelRequestFields":{"thinking":%s}%s}'
+_AS_TEXT = "told as text where no tools are offered"
 _FETCHES_NOTHING = "Converse fetches nothing: it takes the bytes"
 
 
@@ -86,22 +87,36 @@ PLACES: Mapping[str, Place] = {
         foreign=Dropped("the proof of another provider means nothing to Bedrock"),
     ),
     "refusal.history": Becomes(("text",), "messages[].content[].text"),
-    "tool_calls": Sent("messages[].content[].toolUse", _CALL % ('{"text":"sunny"}', "")),
-    "tool_results": Sent("messages[].content[].toolResult", _CALL % ('{"text":"sunny"}', ""), exact=False),
+    "tool_calls": Sent(
+        "messages[].content[].toolUse", _CALL % ('{"text":"sunny"}', ""), _AS_TEXT, otherwise=("text",)
+    ),
+    "tool_results": Sent(
+        "messages[].content[].toolResult",
+        _CALL % ('{"text":"sunny"}', ""),
+        _AS_TEXT,
+        exact=False,
+        otherwise=("text",),
+    ),
     "tool_results.image": Sent(
         "messages[].content[].toolResult.content[].image",
         _CALL % (f'{{"image":{{"format":"png","source":{{"bytes":"{_PIXEL}"}}}}}}', ""),
+        _AS_TEXT,
         exact=False,
+        otherwise=("image.data",),
     ),
     "tool_results.document": Sent(
         "messages[].content[].toolResult.content[].document",
         _CALL % ('{"document":{"format":"txt","name":"notes","source":{"text":"sunny"}}}', ""),
+        _AS_TEXT,
         exact=False,
+        otherwise=("document.data", "document.text"),
     ),
     "tool_results.error": Sent(
         "messages[].content[].toolResult.status",
         _CALL % ('{"text":"no such city"}', ',"status":"error"'),
+        _AS_TEXT,
         exact=False,
+        otherwise=("text",),
     ),
     "opaque": Refused("Converse has no such block"),
     "tools": Sent(

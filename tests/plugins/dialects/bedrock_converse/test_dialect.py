@@ -126,6 +126,16 @@ def test_a_tap():
         assert (tap.usage, tap.finish_reason) == (COUNTS, "max_tokens")
 
 
+def test_a_tap_knows_whether_a_frame_may_follow():
+    tap = DIALECT.tap()
+    data = frame("ping", {"a": "\n\n"})
+    seen = [tap.between]
+    for portion in (data, data[:9], data[9:], data[:5], b"\n\n" * 20):
+        tap.feed(portion)
+        seen.append(tap.between)
+    assert seen == [True, True, False, True, False, False]
+
+
 def test_a_tap_gives_up_at_what_is_broken():
     tap = DIALECT.tap()
     tap.feed(frame("metadata", {"usage": "odd"}))
