@@ -7,6 +7,10 @@ def test_the_graph_declares_what_it_uses():
     (plugin,) = found.requires
     assert plugin.entry_point == "archflow"
     assert plugin.kinds == (
+        "dialect.anthropic_count_tokens",
+        "dialect.anthropic_messages",
+        "dialect.bedrock_converse",
+        "dialect.gemini",
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",
@@ -16,7 +20,9 @@ def test_the_graph_declares_what_it_uses():
         "tracer.otlp",
     )
     assert found.environment == ("OPENAI_API_KEY",)
-    assert found.dialects == ("openai_chat", "openai_completions", "openai_embeddings", "openai_responses")
+    assert found.dialects == tuple(
+        kind.partition(".")[2] for kind in plugin.kinds if kind.startswith("dialect.")
+    )
 
 
 def test_it_loads_as_it_was_made():

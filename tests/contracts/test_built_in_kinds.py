@@ -22,6 +22,8 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.anthropic_messages": [{}],
     "dialect.bedrock_converse": [{}],
     "dialect.anthropic_count_tokens": [{}],
+    "dialect.gemini": [{}],
+    "dialect.openai_responses": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "provider.openai_compatible": [
         provider("openai"),
@@ -42,11 +44,14 @@ CASES: dict[str, list[dict[str, object]]] = {
             },
         },
     ],
+    "provider.gemini": [provider("gemini")],
+    "provider.vertex": [provider("vertex_ai")],
     "provider.local": [
         {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}
         for name in ("tiny-chat", "tiny-embed")
     ],
     "store.memory": [{}, {"config": {"max_keys": 3}}],
+    "store.sqlite": [{"config": {"path": "FILE"}}],
     "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
     "tracer.otlp": [{"config": {"endpoint": "http://127.0.0.1:1", "timeout": 0.05}}],
 }

@@ -240,12 +240,12 @@ async def test_a_query_cannot_break_the_upstreams_request_line(query: str) -> No
 
 
 async def test_a_dialect_that_the_upstream_does_not_speak() -> None:
-    async with playing() as play:
+    async with playing(upstream={"vendor": "groq"}) as play:
         client = await play.client()
-        answer = await client.talks(path="/v1/messages")
+        answer = await client.talks(path="/v1/embeddings")
         assert answer.status == 400
-        assert answer.json["type"] == "error"
-        assert "cannot be asked in anthropic_messages" in answer.message
+        assert answer.json["error"]["code"] == "unsupported_dialect"
+        assert "cannot be asked in openai_embeddings" in answer.message
         assert (await play.record()).error == "unsupported_dialect"
 
 

@@ -63,8 +63,8 @@ class _Prepared:
             self.target = _with_query(self.target, request.query.encode("ascii"))
         self.static = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
         self.static.append((b"content-type", b"application/json"))
-        ours = {name for name, _ in self.static}
-        self.skip = NOT_FORWARDED | ours | {name.encode("ascii") for name in request.without}
+        without = {name.encode("ascii") for name in request.without}
+        self.skip = NOT_FORWARDED | without | {name for name, _ in self.static}
         lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, authority)]
         lines += [b"%b: %b\r\n" % header for header in self.static]
         self.prefix = b"".join(lines)

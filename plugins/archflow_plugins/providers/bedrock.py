@@ -138,7 +138,7 @@ class Bedrock(HttpProvider):
                 body=body,
                 now=datetime.now(UTC),
             )
-        return UpstreamRequest(path, tuple({**headers, **self._headers}.items()), _CLIENTS)
+        return UpstreamRequest(path, tuple({**headers, **self._headers}.items()), without=_CLIENTS)
 
     def credentials(self, dialect: str, key: str) -> tuple[tuple[str, str], ...]:
         return tuple(auth_header("bearer", key).items())

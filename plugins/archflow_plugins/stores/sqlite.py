@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Self, TypeVar
 
-import trio
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
@@ -76,6 +75,8 @@ class Sqlite(Store):
         return SqliteCompiled(ctx.text(config.path, "path"), config.max_bytes)
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
+        import trio
+
         super().__init__(compiled, ctx)
         self._path = ctx.text(compiled.path)
         self._max_bytes = compiled.max_bytes
@@ -94,6 +95,8 @@ class Sqlite(Store):
         return store
 
     async def close(self) -> None:
+        import trio
+
         with trio.CancelScope(shield=True):
             async with self._turn:
                 await self.ctx.offload(self._close)

@@ -138,13 +138,22 @@ def test_what_a_dispatch_does_when_it_fails():
     }
 
 
-def test_endpoints_are_those_that_some_upstream_speaks():
+TRANSLATED = [
+    "/model/{model}/converse",
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/responses",
+    "/v1beta/models/{model}:generateContent",
+]
+
+
+def test_endpoints_are_those_that_some_upstream_speaks_or_is_translated_for():
     anthropic = "model_providers: [{model: anthropic/x, access_key: $K}]\n"
     paths = [endpoint.path for endpoint in graph(HEAD + anthropic).listeners[0].endpoints]
-    assert paths == ["/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens"]
-    assert graph(HEAD + anthropic).dialects == ("anthropic_count_tokens", "anthropic_messages", "openai_chat")
+    assert paths == TRANSLATED
     paths = [endpoint.path for endpoint in graph(HEAD + MODEL).listeners[0].endpoints]
-    assert paths == ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"]
+    assert paths == sorted([*TRANSLATED, "/v1/completions", "/v1/embeddings"])
 
 
 def test_limits_stand_before_their_model_only():
