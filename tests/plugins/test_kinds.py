@@ -84,10 +84,12 @@ def test_names_are_sorted():
     assert kind_names(list(Registry.load().family("dialect").values())[::-1]) == (
         "dialect.anthropic_count_tokens",
         "dialect.anthropic_messages",
+        "dialect.bedrock_converse",
         "dialect.gemini",
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",
+        "dialect.openai_responses",
     )
 
 

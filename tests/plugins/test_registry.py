@@ -23,10 +23,12 @@ def test_built_ins_come_by_their_entry_point():
     assert list(registry.family("dialect")) == [
         "dialect.anthropic_count_tokens",
         "dialect.anthropic_messages",
+        "dialect.bedrock_converse",
         "dialect.gemini",
         "dialect.openai_chat",
         "dialect.openai_completions",
         "dialect.openai_embeddings",
+        "dialect.openai_responses",
     ]
 
 

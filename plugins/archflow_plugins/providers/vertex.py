@@ -36,7 +36,7 @@ class Vertex(HttpProvider):
 
     kind = "provider.vertex"
     vendors: ClassVar[tuple[str, ...]] = ("vertex_ai",)
-    static: ClassVar[bool] = False
+    static = False
 
     @classmethod
     def compile_key(cls, config: ProviderConfig, vendor: Vendor, ctx: CompileContext) -> Text:
