@@ -66,17 +66,19 @@ class ListenerPlan:
         self._patterns = tuple(
             (_pattern(path), endpoint, stream)
             for endpoint in endpoints.values()
-            for path, stream in ((endpoint[0].path, False), (endpoint[0].stream_path, True))
+            for path, stream in _paths(endpoint[0])
             if "{" in path
         )
         self._models = listener.models
         self._lists: dict[str, list[Dialect]] = {}
         for dialect, _, _ in endpoints.values():
-            if dialect.models_path:
-                self._lists.setdefault(dialect.models_path, []).append(dialect)
+            for place in (dialect.models_path, dialect.other_models_path):
+                if place:
+                    self._lists.setdefault(place, []).append(dialect)
         self._voice = next((dialect for dialect, _, _ in self.endpoints.values()), None)
         for endpoint in endpoints.values():
-            self.endpoints |= dict.fromkeys(endpoint[0].other_paths, endpoint)
+            more = (path for path in endpoint[0].other_paths if "{" not in path)
+            self.endpoints |= dict.fromkeys(more, endpoint)
 
     def by_pattern(self, path: str) -> ByPattern | None:
         """The endpoint whose path holds the model's name, percent-encoded or not."""
@@ -131,6 +133,12 @@ class ListenerPlan:
             exchange.answer(200, _JSON, dialect.encode_model(name))
         else:
             exchange.refuse(404, "model_not_found", f"the model '{name[:200]}' does not exist")
+
+
+def _paths(dialect: Dialect) -> list[tuple[str, bool]]:
+    """Every path of a dialect, and whether it asks for a stream by it."""
+    whole = [(path, False) for path in (dialect.path, *dialect.other_paths)]
+    return [*whole, *((path, True) for path in (dialect.stream_path, *dialect.other_stream_paths))]
 
 
 def _pattern(path: str) -> re.Pattern[str]:

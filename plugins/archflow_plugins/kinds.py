@@ -196,9 +196,9 @@ class Dialect(Kind):
     Attributes:
         path: where clients post it; `{model}` stands for a model's name where the path holds it.
         stream_path: where they post it for a stream, if that is another path.
-        other_paths: where some of them post it too.
+        other_paths, other_stream_paths: where some of them post it too.
         operation: `gen_ai.operation.name`: chat, text_completion, embeddings.
-        models_path: where its clients list models; empty if this dialect has no such list.
+        models_path, other_models_path: where its clients list models; empty if this dialect has no such list.
         client_header: a header that only this dialect's clients send; tells which list of models they expect.
         own_headers: request headers that only this dialect's upstreams understand.
         ping: bytes that keep a silent stream alive, between two events.
@@ -213,8 +213,10 @@ class Dialect(Kind):
     path: ClassVar[str]
     stream_path: ClassVar[str] = ""
     other_paths: ClassVar[tuple[str, ...]] = ()
+    other_stream_paths: ClassVar[tuple[str, ...]] = ()
     operation: ClassVar[str] = "chat"
     models_path: ClassVar[str] = ""
+    other_models_path: ClassVar[str] = ""
     client_header: ClassVar[str] = ""
     own_headers: ClassVar[frozenset[str]] = frozenset()
     ping: ClassVar[bytes] = b": ping\n\n"

@@ -24,6 +24,12 @@ model_providers:
   - model: anthropic/*
     base_url: http://127.0.0.1:{upstream}
     access_key: $TEST_KEY
+  - model: vertex_ai/*
+    base_url: http://127.0.0.1:{upstream}
+    access_key: $TEST_KEY
+  - model: gemini/*
+    base_url: http://127.0.0.1:{upstream}
+    access_key: $TEST_KEY
   - model: mistral/limited
     base_url: http://127.0.0.1:{upstream}
     access_key: $TEST_KEY

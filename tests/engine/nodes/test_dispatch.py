@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from archflow_engine.nodes.dispatch import _Prepared
+from archflow_plugins.framing.sse import Splitter
 from archflow_plugins.kinds import UpstreamRequest
 from playbook import playing
 
@@ -19,6 +21,8 @@ SENT = "/v1beta/models/m-upstream"
     [
         (f"{MODELS}:streamGenerateContent?alt=sse", f"{SENT}:streamGenerateContent?alt=sse"),
         (f"{MODELS}:streamGenerateContent", f"{SENT}:streamGenerateContent"),
+        ("/v1/models/m:generateContent", f"{SENT}:generateContent"),
+        ("/v1/models/m:streamGenerateContent?alt=sse", f"{SENT}:streamGenerateContent?alt=sse"),
         (f"{MODELS}:generateContent?key=canary", f"{SENT}:generateContent"),
         (
             f"{MODELS}:generateContent?key=canary&prettyPrint=false",
@@ -71,3 +75,47 @@ def test_what_only_we_ask_for(path: str, ours: bool, target: bytes) -> None:
     prepared = _Prepared(UpstreamRequest(path, (), "alt=sse"), b"host", ours=ours)
     assert prepared.target == target
     assert prepared.prefix.startswith(b"POST %b HTTP/1.1\r\nhost: host\r\n" % target)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("query", ["?alt=sse", ""])
+async def test_a_stream_is_framed_as_the_client_asked(query: str) -> None:
+    async with playing() as play:
+        client = await play.client()
+        await client.ask(ASKED, path=f"{MODELS}:streamGenerateContent{query}")
+        asked = await play.upstream.asked()
+        assert asked.target == "/v1/chat/completions"
+        assert asked.json["stream"] is True
+        delta = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+        stop = (
+            b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        )
+        await asked.stream(delta)
+        reply = await client.begins()
+        assert reply.header("content-type") == ("text/event-stream" if query else "application/json")
+        await asked.more(stop)
+        await asked.end()
+        body = (await client.rest(reply)).body
+        if query:
+            chunks = [msgspec.json.decode(one.data) for one in Splitter().feed(body)]
+        else:
+            chunks = msgspec.json.decode(body)
+        assert [one["candidates"][0]["content"]["parts"][0]["text"] for one in chunks] == ["a", ""]
+        assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("path", "headers", "field"),
+    [
+        ("/v1/models", (), "data"),
+        ("/v1/models", ("x-goog-api-client: google-genai-sdk/3",), "models"),
+        ("/v1beta/models", (), "models"),
+    ],
+)
+async def test_models_are_listed_as_the_client_expects(
+    path: str, headers: tuple[str, ...], field: str
+) -> None:
+    async with playing() as play:
+        client = await play.client()
+        assert list((await client.talks(method="GET", path=path, headers=headers)).json)[-1] == field

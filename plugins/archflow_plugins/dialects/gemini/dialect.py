@@ -58,9 +58,13 @@ class Gemini(JsonDialect):
 
     kind = "dialect.gemini"
     path: ClassVar[str] = "/v1beta/models/{model}:generateContent"
+    other_paths: ClassVar[tuple[str, ...]] = ("/v1/models/{model}:generateContent",)
     stream_path: ClassVar[str] = "/v1beta/models/{model}:streamGenerateContent"
+    other_stream_paths: ClassVar[tuple[str, ...]] = ("/v1/models/{model}:streamGenerateContent",)
     operation: ClassVar[str] = "generate_content"
     models_path: ClassVar[str] = "/v1beta/models"
+    other_models_path: ClassVar[str] = "/v1/models"
+    client_header: ClassVar[str] = "x-goog-api-client"
     own_headers: ClassVar[frozenset[str]] = frozenset({
         "x-goog-api-client", "x-goog-user-project", "x-goog-request-params", "x-server-timeout",
     })  # fmt: skip

@@ -81,10 +81,13 @@ PLACES: dict[str, Place] = {
         foreign=Refused("it lies in another provider's store: send the document along, or by its address"),
     ),
     "document.citations": Dropped("documents are not cited"),
-    "reasoning.history": Dropped(
-        "thoughts prove nothing to another provider; Google's own go back as they came"
+    "reasoning.history": Sent(
+        "contents[].parts[].thoughtSignature",
+        f'{{"contents":[{_ASKED},{{"role":"model","parts":[{{"text":"I look.","thought":true}},{{"text":"A test."}},'
+        '{"text":"","thoughtSignature":"c2lnbmVk"}]},{"role":"user","parts":[{"text":"And now?"}]}]}',
+        foreign=Dropped("thoughts prove nothing to a provider that did not think them"),
     ),
-    "refusal.history": Dropped("a refusal is a text like others, and goes as one"),
+    "refusal.history": Becomes(("text",), "contents[].parts[].text"),
     "tool_calls": Sent(
         "contents[].parts[].functionCall",
         _answer('"response":{"output":"a test"}'),
@@ -158,7 +161,7 @@ PLACES: dict[str, Place] = {
     ),
     "reasoning.mode": Sent(
         "generationConfig.thinkingConfig.thinkingBudget",
-        _config('"thinkingConfig":{"thinkingBudget":-1,"includeThoughts":true}'),
+        _config('"thinkingConfig":{"thinkingBudget":0}'),
         "-1 is adaptive and 0 off; from Gemini 3 on, off is the level LOW",
         exact=False,
     ),
