@@ -11,11 +11,13 @@ from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Provider, Router, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
+from archflow_plugins.routers.language_model import LanguageModelRouter
+from archflow_plugins.routers.static import StaticRouter
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.tracers.access_log import AccessLog
 from archflow_plugins.tracers.otlp import Otlp
@@ -34,6 +36,11 @@ def archflow_register_guards() -> list[type[Guard]]:
 @hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
     return [OpenAICompatible, Anthropic, AzureOpenAI, Local]
+
+
+@hookimpl
+def archflow_register_routers() -> list[type[Router]]:
+    return [LanguageModelRouter, StaticRouter]
 
 
 @hookimpl

@@ -44,17 +44,23 @@ def router(draft: Draft, preferred: tuple[Preferred, ...]) -> Router | None:
     if not preferred and routing.router is None:
         return None
     at: Path = ("routing", "router")
-    used = chosen.use(
-        draft,
-        "router",
-        routing.router.kind if routing.router is not None else _implied(draft),
-        "router",
-        at,
-        known=("kind",),
-        entry="routing.router",
-        options=tuple(
-            Option(name=one.name, description=one.description, examples=one.examples) for one in preferred
-        ),
+    options = tuple(
+        Option(name=one.name, description=one.description, examples=one.examples) for one in preferred
+    )
+    named = routing.model_provider or routing.model or draft.config.overrides.llm_routing_model
+    used = (
+        _asking(draft, named, options)
+        if routing.router is None and named
+        else chosen.use(
+            draft,
+            "router",
+            routing.router.kind if routing.router is not None else COMPOSITE,
+            "router",
+            at,
+            known=("kind",),
+            entry="routing.router",
+            options=options,
+        )
     )
     if used is None:
         return None
@@ -102,11 +108,12 @@ def choose(draft: Draft, providers: Providers, router: Router, listener: str, *,
     )
 
 
-def _implied(draft: Draft) -> str:
-    """Which kind is meant where none is named: a router model's, if the configuration names one as Arch does."""
-    routing = draft.config.routing
-    named = routing.model_provider or routing.model or draft.config.overrides.llm_routing_model
-    return LANGUAGE_MODEL if named else COMPOSITE
+def _asking(draft: Draft, model: str, options: tuple[Option, ...]) -> Use | None:
+    """The router that asks a model, which a configuration names as Arch does."""
+    kind = draft.registry.kind(f"router.{LANGUAGE_MODEL}")
+    at: Path = ("overrides",) if not draft.unit.places.said("routing") else ("routing",)
+    used = draft.use(kind, kind.config(model=model), "router", at, "routing", options)
+    return None if used is None else used[0]
 
 
 def _models(draft: Draft, preferred: Preferred) -> tuple[str, ...]:
