@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from archflow_compiler import emit
 from archflow_compiler.decode import Decoder
-from archflow_compiler.lower import listeners, tracers, unsupported
+from archflow_compiler.lower import listeners, routing, tracers, unsupported
 from archflow_compiler.lower.draft import Draft
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.passes import defaults, migrate, models, plugins, preferences, prompts, references
@@ -109,9 +109,9 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
         return stop(unit)
 
     # 5 lower
-    unsupported.report(unit, preferred)
+    unsupported.report(unit)
     draft = Draft(unit, names, registry)
-    listeners.lower(draft, Providers(draft))
+    listeners.lower(draft, Providers(draft), routing.router(draft, preferred))
     tracers.lower(draft)
     if failed():
         return stop(unit)

@@ -14,6 +14,7 @@ import msgspec
 from archflow_engine.ask import Asker, Services
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
+from archflow_engine.nodes.choose import ChooseNode
 from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
 from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
@@ -24,7 +25,7 @@ from archflow_engine.plan import ListenerPlan, Plan
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
-from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Store, Tracer, compiled_type
+from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Router, Store, Tracer, compiled_type
 from archflow_schema import graph as ir
 from archflow_schema.errors import ArchflowError, MalformedGraph
 from archflow_schema.text import resolve
@@ -193,6 +194,9 @@ class _Binder:
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
         if isinstance(node, ir.Route):
             return RouteNode(node)
+        if isinstance(node, ir.Choose):
+            router = await self._open(node.use, Router, node.name)
+            return ChooseNode(node.name, router, dict(node.routes), node.timeout, user_only=node.user_only)
         if isinstance(node, ir.Reply):
             return ReplyNode(node.name, node.status, node.code, resolve(node.message, self._program.lookup))
         if isinstance(node, ir.Guard):

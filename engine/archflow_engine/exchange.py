@@ -95,6 +95,7 @@ class Exchange(Struct, eq=False):
     charges: list[tuple[LimitNode, Quota, str, int]] = []
     reply_headers: Headers = []
     model_suffix: str = ""
+    chosen: str = ""
     deadline: float = 0.0
     translation: Translation | None = None
     plan: Any = None
@@ -236,6 +237,11 @@ class Exchange(Struct, eq=False):
             assert self.dialect is not None and self.head is not None  # noqa: PT018, S101 - set by begin()
             self._conversation = self.dialect.decode(self.head)
         return self._conversation
+
+    def becomes(self, head: Head) -> None:
+        """The request goes on as another one; it is decoded anew when next asked for."""
+        self.head = head
+        self._conversation = None
 
     def refuse(self, status: int, code: str, message: str, headers: Headers | None = None) -> None:
         """Answer with an error in the form of the client's dialect."""

@@ -14,7 +14,7 @@ from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Guard, Provider, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Provider, Router, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.bedrock import Bedrock
@@ -22,6 +22,8 @@ from archflow_plugins.providers.gemini import Gemini as GeminiProvider
 from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.providers.vertex import Vertex
+from archflow_plugins.routers.language_model import LanguageModelRouter
+from archflow_plugins.routers.static import StaticRouter
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.stores.sqlite import Sqlite
 from archflow_plugins.tracers.access_log import AccessLog
@@ -50,6 +52,11 @@ def archflow_register_guards() -> list[type[Guard]]:
 @hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
     return [OpenAICompatible, Anthropic, AzureOpenAI, Bedrock, GeminiProvider, Vertex, Local]
+
+
+@hookimpl
+def archflow_register_routers() -> list[type[Router]]:
+    return [LanguageModelRouter, StaticRouter]
 
 
 @hookimpl

@@ -33,6 +33,28 @@ class Attempt(Struct):
     """Whether the connection was already open."""
 
 
+class Decision(Struct):
+    """What a router or a matcher decided, and why. Mutable: the engine fills it in as the router answers.
+
+    Attributes:
+        id: told to the client, so that it can be found again.
+        node: who decided.
+        option: what was chosen; empty for none.
+        reason: one word for how it was found, or `timeout` or `failed`.
+        confidence: 0..1.
+        runner_up: the second best; empty if there is none.
+        seconds: how long it took.
+    """
+
+    id: str = ""
+    node: str = ""
+    option: str = ""
+    reason: str = ""
+    confidence: float = 0.0
+    runner_up: str = ""
+    seconds: float = 0.0
+
+
 class Record(Struct):
     """One exchange. Mutable: the engine fills it in as the exchange goes on; tracers only read."""
 
@@ -76,3 +98,5 @@ class Record(Struct):
     guards: list[tuple[str, str]] = []
     """Guard name and outcome, in order."""
     attempts: list[Attempt] = []
+    decisions: list[Decision] = []
+    """What routers and matchers decided, in order."""

@@ -169,13 +169,17 @@ def record(**fields: Any) -> Record:
 
 
 def compile_kind(
-    kind: type[Kind], config: Struct | Mapping[str, Any] | None = None
+    kind: type[Kind],
+    config: Struct | Mapping[str, Any] | None = None,
+    *,
+    options: tuple[Option, ...] = (),
 ) -> tuple[Struct, tuple[Blob, ...]]:
     """A kind's configuration as the graph would store it, with its blobs.
 
     Args:
         kind: the kind.
         config: a Struct, or what would stand in the YAML.
+        options: what a matcher or a router chooses among.
 
     Raises:
         Broken: the configuration does not fit, or the kind reported an error.
@@ -188,7 +192,7 @@ def compile_kind(
                 f"{_name(kind)}: the configuration does not fit {_name(kind.config)}: {error}"
             ) from error
     report = Report()
-    context = compile_context(kind.kind, report)
+    context = compile_context(kind.kind, report, options=options)
     compiled = kind.compile(config, context)
     if report.failed:
         found = "; ".join(f"{one.code}: {one.summary}" for one in report if one.severity == "error")
@@ -204,6 +208,9 @@ def check_kind(
     *,
     environment: Mapping[str, str] | None = None,
     conversations: Sequence[Conversation] = (),
+    options: Iterable[Option] = (),
+    ask: Ask | None = None,
+    fetch: Fetch | None = None,
 ) -> None:
     """Run a kind through its contract. Blocks for as long as the kind takes; starts its own trio run.
 
@@ -215,18 +222,23 @@ def check_kind(
         config: a configuration without mistakes, as a Struct or as it would stand in the YAML.
         environment: values of the variables that the configuration names.
         conversations: what guards, matchers, slot fillers and routers are asked about, besides an empty one.
+        options: what matchers and routers choose among.
+        ask: answers for the models that the kind asks.
+        fetch: answers for the services that the kind asks.
 
     Raises:
         Broken: the kind breaks its contract.
     """
     _check_declaration(kind)
-    compiled, blobs = compile_kind(kind, config)
-    _check_stored(kind, compiled, blobs, compile_kind(kind, config))
+    options = tuple(options)
+    compiled, blobs = compile_kind(kind, config, options=options)
+    _check_stored(kind, compiled, blobs, compile_kind(kind, config, options=options))
     stored = msgspec.msgpack.decode(encode_compiled(compiled), type=compiled_type(kind))
 
     async def opened(use: Callable[[Any], Awaitable[None]]) -> None:
         instance = await kind.open(
-            stored, run_context(kind.kind, environment=environment, blobs=blobs, clock=_tick())
+            stored,
+            run_context(kind.kind, environment=environment, blobs=blobs, clock=_tick(), ask=ask, fetch=fetch),
         )
         if not isinstance(instance, kind):
             raise Broken(f"{_name(kind)}.open returns {instance!r}: return an instance of the class")

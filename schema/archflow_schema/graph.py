@@ -53,13 +53,14 @@ class Guard(Struct, frozen=True, array_like=True, tag="guard"):
 
 
 class Route(Struct, frozen=True, array_like=True, tag="route"):
-    """Picks a model by name. Outcomes: `model:<name>`, unknown.
+    """Picks a model by name. Outcomes: `model:<name>`, unknown, and `choose` if it has `routed` names.
 
     Attributes:
         names: asked name -> model name and why (`name`, `alias`), sorted by name.
         wildcards: prefix (`openai/`) -> model name; the longest prefix wins.
         default: the model for requests that name none; empty if there is none.
         unknown: what a name that nobody knows does: `refuse` (404) or `default` (as Arch 0.3).
+        routed: names that leave the choice to a router, the empty one among them.
     """
 
     name: str
@@ -68,6 +69,29 @@ class Route(Struct, frozen=True, array_like=True, tag="route"):
     default: str
     unknown: Literal["refuse", "default"]
     edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+    routed: tuple[str, ...] = ()
+
+
+class Choose(Struct, frozen=True, array_like=True, tag="choose"):
+    """Lets a router pick the model by what a conversation is about.
+
+    Outcomes: `model:<name>` for the best model of each route, `named` for a model that the request itself proposed,
+    none, failed.
+
+    Attributes:
+        use: the router kind.
+        routes: name of a route -> its models, best first.
+        timeout: seconds that the router may take.
+        user_only: a conversation whose newest turn is not a user's is judged by its newest turn of a user.
+    """
+
+    name: str
+    use: Use
+    routes: tuple[tuple[str, tuple[str, ...]], ...]
+    timeout: float
+    edges: tuple[Edge, ...]
+    user_only: bool = False
     origin: Origin = Origin()
 
 
@@ -125,7 +149,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     origin: Origin = Origin()
 
 
-Node = Guard | Route | Limit | Dispatch | Reply
+Node = Guard | Route | Choose | Limit | Dispatch | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -263,11 +287,11 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
     "reply": (),
 }
-"""The outcomes of each node type but `route`, whose outcomes are its models and `unknown`."""
+"""The outcomes of each node type but `route` and `choose`, whose outcomes are models and what else may happen."""
 
 
 def node_type(node: Node) -> str:
-    """The node's type as its tag names it: guard, route, limit, dispatch, reply."""
+    """The node's type as its tag names it: guard, route, choose, limit, dispatch, reply."""
     return str(node.__struct_config__.tag)
 
 
@@ -277,14 +301,18 @@ def outcomes(node: Node) -> tuple[str, ...]:
         models = {model for _, model, _ in node.names} | {model for _, model in node.wildcards}
         if node.default:
             models.add(node.default)
-        return (*(f"model:{model}" for model in sorted(models)), "unknown")
+        chosen = ("choose",) if node.routed else ()
+        return (*(f"model:{model}" for model in sorted(models)), "unknown", *chosen)
+    if isinstance(node, Choose):
+        best = {models[0] for _, models in node.routes if models}
+        return (*(f"model:{model}" for model in sorted(best)), "named", "none", "failed")
     return OUTCOMES[node_type(node)]
 
 
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard):
+        if isinstance(node, Guard | Choose):
             yield node.use
         elif isinstance(node, Limit):
             yield node.store

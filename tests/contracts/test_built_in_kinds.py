@@ -1,10 +1,13 @@
 """Every built-in kind keeps the contract that `archflow_plugins.testing` asks of a stranger's."""
 
 import pytest
+import trio
 
+from archflow_plugins.contexts import Option
 from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
-from archflow_plugins.testing import check_kind
+from archflow_plugins.testing import check_kind, conversation
+from archflow_schema.reply import Reply
 from local_world import cache
 
 REGISTRY = Registry.load()
@@ -13,6 +16,15 @@ REGISTRY = Registry.load()
 def provider(vendor: str, **fields) -> dict[str, object]:
     config = ProviderConfig(name=f"{vendor}/m", vendor=vendor, access_key="$KEY", **fields)
     return {"config": config, "environment": {"KEY": "sk-1"}}
+
+
+OPTIONS = (Option(name="a", description="one thing"), Option(name="b", description="another"))
+
+
+async def answer(model, conversation, timeout):
+    """What every model answers."""
+    await trio.lowlevel.checkpoint()
+    return Reply(text='{"route": "a"}')
 
 
 CASES: dict[str, list[dict[str, object]]] = {
@@ -50,6 +62,8 @@ CASES: dict[str, list[dict[str, object]]] = {
         {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}
         for name in ("tiny-chat", "tiny-embed")
     ],
+    "router.language_model": [{"config": {"model": "openai/gpt-4o"}, "options": OPTIONS, "ask": answer}],
+    "router.static": [{"config": {"option": "a"}, "options": OPTIONS}],
     "store.memory": [{}, {"config": {"max_keys": 3}}],
     "store.sqlite": [{"config": {"path": "FILE"}}],
     "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
@@ -73,4 +87,5 @@ def test_contract(dotted, case, tmp_path, monkeypatch):
     config = case.get("config")
     if isinstance(config, dict) and config.get("path") == "FILE":
         config = {**config, "path": str(tmp_path / "access.log")}
-    check_kind(REGISTRY.kind(dotted), config, environment=case.get("environment"))
+    more = {key: case[key] for key in ("environment", "options", "ask", "fetch") if key in case}
+    check_kind(REGISTRY.kind(dotted), config, conversations=[conversation("user: hello")], **more)

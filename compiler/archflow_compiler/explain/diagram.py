@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from archflow_compiler.explain import facts
-from archflow_schema.graph import END, Dispatch, Graph, Guard, Limit, Reply, Route
+from archflow_schema.graph import END, Choose, Dispatch, Graph, Guard, Limit, Node, Reply, Route
 
 CLIENT = "client"
 
@@ -69,7 +69,7 @@ def _joined(labels: list[str]) -> str:
     return ", ".join(labels[:3]) + (f" + {len(labels) - 3}" if len(labels) > 3 else "")
 
 
-def _lines(graph: Graph, node: Guard | Route | Limit | Dispatch | Reply) -> tuple[str, ...]:
+def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
     match node:
         case Dispatch():
             upstream = graph.upstreams[node.upstream]
@@ -80,6 +80,8 @@ def _lines(graph: Graph, node: Guard | Route | Limit | Dispatch | Reply) -> tupl
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
+        case Choose():
+            return (node.name, node.use.kind)
         case Reply():
             return (facts.title(node),)
 
@@ -88,6 +90,7 @@ _MERMAID = {
     "listener": ("([", "])"),
     "guard": ("{{", "}}"),
     "route": ("{", "}"),
+    "choose": ("{", "}"),
     "limit": ("[/", "/]"),
     "dispatch": ("[[", "]]"),
     "reply": ("[", "]"),
@@ -118,6 +121,7 @@ _SHAPES = {
     "listener": "cds",
     "guard": "octagon",
     "route": "diamond",
+    "choose": "diamond",
     "limit": "parallelogram",
     "dispatch": "component",
     "reply": "box",

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from archflow_schema.graph import (
+    Choose,
     Dispatch,
     Graph,
     Guard,
@@ -52,7 +53,14 @@ def facts(graph: Graph) -> Facts:
             }
         elif isinstance(node, Guard):
             found[node.name] = {"kind": node.use.kind, **settings(node.use)}
-        elif isinstance(node, Route):
+        elif isinstance(node, Choose):
+            found[f"router of {node.name.removeprefix('choose ')}"] = {
+                "kind": node.use.kind,
+                "timeout": seconds(node.timeout),
+                **{f"for {route}": ", ".join(models) for route, models in node.routes},
+                **settings(node.use),
+            }
+        elif isinstance(node, Route) and not node.routed:
             found.update(_route(node))
     for number, use in enumerate(graph.tracers):
         same = sum(other.kind == use.kind for other in graph.tracers[:number])

@@ -24,6 +24,7 @@ _FILL = {
     "listener": "#dbeafe",
     "guard": "#fee2e2",
     "route": "#fef9c3",
+    "choose": "#fde68a",
     "limit": "#ffedd5",
     "dispatch": "#dcfce7",
     "reply": "#f3f4f6",

@@ -9,7 +9,19 @@ from collections.abc import Iterator
 
 from archflow_compiler.explain import facts
 from archflow_compiler.suggest import listed
-from archflow_schema.graph import END, Dispatch, Edge, Graph, Guard, Limit, Listener, Node, Reply, Route
+from archflow_schema.graph import (
+    END,
+    Choose,
+    Dispatch,
+    Edge,
+    Graph,
+    Guard,
+    Limit,
+    Listener,
+    Node,
+    Reply,
+    Route,
+)
 from archflow_schema.text import show
 
 
@@ -58,7 +70,7 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
         yield [*heads, *_edges(graph, nodes[0])]
 
 
-_ORDER: dict[type[Node], int] = {Guard: 0, Route: 1, Limit: 2, Dispatch: 3, Reply: 4}
+_ORDER: dict[type[Node], int] = {Guard: 0, Route: 1, Choose: 2, Limit: 3, Dispatch: 4, Reply: 5}
 
 
 def _head(node: Node) -> Iterator[str]:
@@ -67,6 +79,11 @@ def _head(node: Node) -> Iterator[str]:
         yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
     elif isinstance(node, Limit):
         yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
+    elif isinstance(node, Choose):
+        yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
+        yield from (f"  {route}: {', '.join(models)}" for route, models in node.routes)
+    elif isinstance(node, Route) and node.routed:
+        yield f"{node.name}: no model, or {', '.join(name for name in node.routed if name)}, is left to the router"
     elif isinstance(node, Route):
         yield f"{node.name}: " + ", ".join(
             [

@@ -11,7 +11,13 @@ from archflow_compiler.passes.models import Names
 from archflow_compiler.secrets import Vault, entry_name
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
-from archflow_plugins.contexts import CompileContext, encode_compiled, environment_names, secret_keys
+from archflow_plugins.contexts import (
+    CompileContext,
+    Option,
+    encode_compiled,
+    environment_names,
+    secret_keys,
+)
 from archflow_plugins.kinds import Kind
 from archflow_plugins.registry import Registry
 from archflow_schema.config import Config
@@ -70,7 +76,13 @@ class Draft:
         return Origin(file=place.file.rpartition("/")[2], line=place.line)
 
     def use(
-        self, kind: type[Kind], config: Struct, name: str, at: Path, entry: str
+        self,
+        kind: type[Kind],
+        config: Struct,
+        name: str,
+        at: Path,
+        entry: str,
+        options: tuple[Option, ...] = (),
     ) -> tuple[Use, Struct] | None:
         """Let a kind compile its configuration.
 
@@ -80,6 +92,7 @@ class Draft:
             name: what messages call this use.
             at: where its configuration stands.
             entry: what the names of its secrets begin with.
+            options: what it chooses among.
 
         Returns:
             What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
@@ -97,7 +110,7 @@ class Draft:
             found = alias or self.names.find(asked)
             return found.name if found is not None else ""
 
-        ctx = CompileContext(name, unit.report, locate, secret, model)
+        ctx = CompileContext(name, unit.report, locate, secret, model, options)
         try:
             compiled = kind.compile(config, ctx)
             stored = encode_compiled(compiled)

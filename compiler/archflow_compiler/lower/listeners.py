@@ -6,6 +6,13 @@
                   |        |        |         |          |
                   +--------+--------+---------+----------+--> reply
 
+Where models are preferred, a second route stands before it that leaves unnamed requests to a router::
+
+    ... -> asked -> choose -> [limit ->] dispatch
+             |        | none, failed, named
+             |        +--> route -> ...
+             +--> [limit ->] dispatch
+
 Rule: every path from an endpoint passes all guards of its listener before it reaches a model.
 """
 
@@ -13,30 +20,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.decode import Decoder
+from archflow_compiler.lower import chosen, routing
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
+from archflow_compiler.lower.routing import Router
 from archflow_compiler.passes.models import Model
-from archflow_compiler.tree import Mapping, Path
-from archflow_plugins.kinds import Dialect, Kind
+from archflow_compiler.tree import Path
+from archflow_plugins.kinds import Dialect
 from archflow_plugins.providers import catalogue
 from archflow_plugins.providers.table import find
-from archflow_schema.config import GuardUse
 from archflow_schema.config import Listener as ListenerConfig
-from archflow_schema.errors import KindMissing
 from archflow_schema.graph import Edge, Endpoint, Guard, Limits, Listener, Route, Tls
 
 
-def lower(draft: Draft, providers: Providers) -> None:
-    """Add every listener that serves models."""
+def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
+    """Add every listener that serves models. `router` chooses among them, if anything is preferred."""
     for index, listener in enumerate(draft.config.listeners):
         if listener.type != "agent":
-            _listener(draft, providers, index, listener)
+            _listener(draft, providers, router, index, listener)
 
 
-def _listener(draft: Draft, providers: Providers, index: int, listener: ListenerConfig) -> None:
+def _listener(
+    draft: Draft, providers: Providers, router: Router | None, index: int, listener: ListenerConfig
+) -> None:
     at: Path = ("listeners", index)
     entry = _route(draft, providers, at, listener)
+    if router is not None:
+        choose = routing.choose(draft, providers, router, listener.name, plain=entry)
+        entry = choose if router.always else _route(draft, providers, at, listener, choose=choose)
     for number in reversed(range(len(listener.guards))):
         entry = _guard(draft, (*at, "guards", number), listener, number, entry)
     if listener.port is None:
@@ -64,13 +75,16 @@ def _listener(draft: Draft, providers: Providers, index: int, listener: Listener
     )
 
 
-def _route(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig) -> int:
+def _route(
+    draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, choose: int | None = None
+) -> int:
+    """The node that routes by name; one that may leave the choice to `choose` stands before one that may not."""
     asked = _names(draft, providers)
     targets = {model.name: providers.entry(model) for model in (*asked.models, *asked.wildcards)}
     default = draft.names.default
     return draft.add(
         Route(
-            name=f"route {listener.name}",
+            name=f"route {listener.name}" if choose is None else f"asked {listener.name}",
             names=tuple(sorted((name, model.name, reason) for name, (model, reason) in asked.names.items())),
             wildcards=tuple(sorted((model.prefix, model.name) for model in asked.wildcards)),
             default=default.name if default is not None else "",
@@ -82,8 +96,10 @@ def _route(draft: Draft, providers: Providers, at: Path, listener: ListenerConfi
                     if entry is not None
                 ),
                 Edge("unknown", draft.reply("unknown model", 404, "model_not_found")),
+                *(() if choose is None else (Edge("choose", choose),)),
             ),
             origin=draft.origin(*at),
+            routed=() if choose is None else routing.ROUTED,
         )
     )
 
@@ -160,22 +176,21 @@ def _guard(draft: Draft, at: Path, listener: ListenerConfig, number: int, follow
     name = f"guard {guard.name or guard.kind}" + (
         f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
     )
-    kind = _guard_kind(draft, at, guard)
-    node = draft.unit.places.node(*at)
-    if kind is None or not isinstance(node, Mapping):
-        return following
-    before = draft.unit.report.errors
-    decoder = Decoder(draft.unit.report, draft.unit.places, theirs=True)
-    config = decoder.struct(node.without("kind", "name"), kind.config, at)
-    if config is None or draft.unit.report.errors > before:
-        return following
-    used = draft.use(kind, config, guard.name or guard.kind, at, f"listeners.{listener.name}.guards.{number}")
+    used = chosen.use(
+        draft,
+        "guard",
+        guard.kind,
+        guard.name or guard.kind,
+        at,
+        known=("kind", "name"),
+        entry=f"listeners.{listener.name}.guards.{number}",
+    )
     if used is None:
         return following
     return draft.add(
         Guard(
             name=name,
-            use=used[0],
+            use=used,
             edges=edges(
                 allow=following,
                 deny=draft.reply("guard denied", 400, "guard_denied"),
@@ -184,17 +199,3 @@ def _guard(draft: Draft, at: Path, listener: ListenerConfig, number: int, follow
             origin=draft.origin(*at),
         )
     )
-
-
-def _guard_kind(draft: Draft, at: Path, guard: GuardUse) -> type[Kind] | None:
-    dotted = guard.kind if guard.kind.startswith("guard.") else f"guard.{guard.kind}"
-    try:
-        return draft.registry.kind(dotted)
-    except KindMissing as error:
-        draft.unit.error(
-            "unknown-kind",
-            str(error),
-            draft.unit.places.value(*at, "kind"),
-            fix="name the plugin that offers it under `plugins`; `archc plugins list` shows what is installed",
-        )
-        return None

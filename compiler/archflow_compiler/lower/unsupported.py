@@ -9,16 +9,12 @@ Invariant: nothing that a user wrote is ignored silently.
 
 from __future__ import annotations
 
-from archflow_compiler.passes.preferences import Preferred
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 
 _WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
     (("model_metrics_sources",), "models are not ranked by cost or latency yet"),
     (("prompt_caching",), "the prompt caches of providers are not managed yet"),
-    (("routing", "route_on_user_only"), "no model chooses routes yet"),
-    (("routing", "model"), "no model chooses routes yet"),
-    (("routing", "model_provider"), "no model chooses routes yet"),
     (("routing", "session_ttl_seconds"), "sessions do not stay with a model yet"),
     (("routing", "session_max_entries"), "sessions do not stay with a model yet"),
     (("routing", "session_cache"), "sessions do not stay with a model yet"),
@@ -26,7 +22,6 @@ _WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
     (("overrides", "prompt_target_intent_matching_threshold"), "prompts are not matched with targets yet"),
     (("overrides", "optimize_context_window"), "prompts are not matched with targets yet"),
     (("overrides", "disable_signals"), "conversations are not judged yet"),
-    (("overrides", "llm_routing_model"), "no model chooses routes yet"),
     (("overrides", "agent_orchestration_model"), "no model chooses agents yet"),
     (("overrides", "orchestrator_model_context_length"), "no model chooses agents yet"),
     (("tracing", "span_attributes", "header_prefixes"), "request headers do not become span attributes yet"),
@@ -43,9 +38,9 @@ _NEVER: tuple[tuple[Path, str], ...] = (
 """Path -> why it has no effect at all."""
 
 
-def report(unit: Unit, preferred: tuple[Preferred, ...]) -> None:
+def report(unit: Unit) -> None:
     """Say what is refused and what has no effect yet."""
-    _refused(unit, preferred)
+    _refused(unit)
     for path, why in _WITHOUT_EFFECT:
         if unit.places.said(*path):
             unit.warning("no-effect-yet", f'"{path[-1]}" has no effect yet: {why}', unit.places.key(*path))
@@ -65,7 +60,7 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
     )
 
 
-def _refused(unit: Unit, preferred: tuple[Preferred, ...]) -> None:
+def _refused(unit: Unit) -> None:
     config = unit.config
     if config.prompt_targets:
         _refuse(unit, ("prompt_targets",), "prompt targets are")
@@ -79,9 +74,6 @@ def _refused(unit: Unit, preferred: tuple[Preferred, ...]) -> None:
         _refuse(unit, ("state_storage",), "the Responses API and its state are")
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
-    if preferred:
-        path = preferred[0].path
-        _refuse(unit, path[: path.index("routing_preferences") + 1], "routing preferences are")
     for index, listener in enumerate(config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent":

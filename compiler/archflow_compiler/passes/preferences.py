@@ -5,6 +5,8 @@ Rule: a top-level preference wins over one of the same name at a provider; two t
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from archflow_compiler.passes.models import Model, Names
@@ -20,6 +22,8 @@ class Preferred(Struct, frozen=True):
     description: str
     models: tuple[str, ...]
     path: Path
+    examples: tuple[str, ...] = ()
+    prefer: Literal["cheapest", "fastest", "none"] = "none"
 
 
 def merge(unit: Unit, names: Names) -> tuple[Preferred, ...]:
@@ -38,7 +42,14 @@ def merge(unit: Unit, names: Names) -> tuple[Preferred, ...]:
                     unit.places.value(*at, "models", position),
                     fix=unit.suggest(name, names.known()) or "add it under model_providers",
                 )
-        merged[preference.name] = Preferred(preference.name, preference.description, preference.models, at)
+        merged[preference.name] = Preferred(
+            preference.name,
+            preference.description,
+            preference.models,
+            at,
+            preference.examples,
+            preference.selection_policy.prefer,
+        )
     top = set(merged)
     for model in names.models:
         for position, inline in enumerate(model.provider.routing_preferences):
@@ -52,7 +63,7 @@ def _inline_preference(
 ) -> None:
     known = merged.get(inline.name)
     if known is None:
-        merged[inline.name] = Preferred(inline.name, inline.description, (model.full,), at)
+        merged[inline.name] = Preferred(inline.name, inline.description, (model.full,), at, inline.examples)
     elif inline.name in top:
         unit.warning(
             "preference-overruled",
@@ -65,7 +76,11 @@ def _inline_preference(
         _duplicate_preference(unit, inline.name, at, known.path)
     else:
         merged[inline.name] = Preferred(
-            inline.name, inline.description, (*known.models, model.full), known.path
+            inline.name,
+            inline.description,
+            (*known.models, model.full),
+            known.path,
+            tuple(dict.fromkeys((*known.examples, *inline.examples))),
         )
 
 

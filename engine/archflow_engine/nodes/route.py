@@ -1,4 +1,4 @@
-"""Picks the model: by provider hint, by name or alias, by wildcard, or the default one.
+"""Picks the model: by provider hint, by name or alias, by wildcard, or the default one; or leaves it to a router.
 
 What is unknown is refused with the names that come close, or goes to the default model if the graph says so. A hint
 that is unknown is passed over, as it is only a hint; the reply's `x-arch-dropped` and the record's reason say so.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from archflow_engine.nodes.proposed import brings
 from archflow_engine.walk import Runner
 from archflow_schema.graph import Route
 
@@ -29,6 +30,7 @@ class RouteNode(Runner):
         self._names = {name: (f"model:{model}", model, reason) for name, model, reason in node.names}
         self._wildcards = tuple(sorted(node.wildcards, key=lambda item: -len(item[0])))
         self._default = node.default
+        self._routed = frozenset(node.routed)
         self._unknown_to_default = node.unknown == "default"
 
     def run(self, exchange: Exchange) -> Runner | None:
@@ -46,8 +48,10 @@ class RouteNode(Runner):
 
     def _by_name(self, exchange: Exchange) -> Runner | None:
         assert exchange.head is not None  # noqa: S101 - set by begin()
-        asked = exchange.head.model
-        found = self._find(exchange, asked, "")
+        asked = exchange.chosen or exchange.head.model
+        if self._routed and (asked in self._routed or brings(exchange.head)):
+            return self.edges["choose"]
+        found = self._find(exchange, asked, "preference" if exchange.chosen else "")
         if found is not None:
             return found
         if self._unknown_to_default and self._default:

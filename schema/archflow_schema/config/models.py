@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -34,11 +34,13 @@ class Preference(Struct, frozen=True):
 
     Attributes:
         name: unique among all preferences.
-        description: what such requests are about; a router model compares the conversation with it.
+        description: what such requests are about; a router compares the conversation with it.
+        examples: what users say then; they sharpen the description.
     """
 
     name: Name
     description: str
+    examples: tuple[str, ...] = ()
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
@@ -116,15 +118,17 @@ class RoutingPreference(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: unique among all preferences.
-        description: what such requests are about; a router model compares the conversation with it.
+        description: what such requests are about; a router compares the conversation with it.
         models: full names of models, best first.
         selection_policy: how they are ranked.
+        examples: what users say then; they sharpen the description.
     """
 
     name: Name
     description: str
     models: Annotated[tuple[Name, ...], Meta(min_length=1)]
     selection_policy: SelectionPolicy = SelectionPolicy()
+    examples: tuple[str, ...] = ()
 
 
 class SessionCache(Struct, frozen=True, kw_only=True):
@@ -157,6 +161,17 @@ class RoutingBudget(Struct, frozen=True, kw_only=True):
     record_counterfactual: bool = False
 
 
+class RouterUse(Struct, frozen=True):
+    """The router that compares conversations with preferences. The keys beside this one are the kind's own.
+
+    Attributes:
+        kind: the router's kind; `composite` stands for `router.composite`.
+    """
+
+    rest: ClassVar[bool] = True
+    kind: Name
+
+
 class Routing(Struct, frozen=True, kw_only=True):
     """How a model is chosen.
 
@@ -165,6 +180,10 @@ class Routing(Struct, frozen=True, kw_only=True):
             the default provider, as Arch 0.3 does.
         model_provider: the provider that serves the router model.
         model: the router model's name.
+        router: who compares conversations with preferences; by default the local `composite`, or `language_model` where
+            a router model is named.
+        timeout: how long it may take; after that the default model is asked.
+        override_explicit_model: let it also choose for requests that name a model, as Arch does.
         route_on_user_only: choose anew only after a message of the user.
         session_ttl_seconds: how long a session stays with its model.
         session_max_entries: how many sessions are remembered.
@@ -175,6 +194,9 @@ class Routing(Struct, frozen=True, kw_only=True):
     unknown_model: Literal["refuse", "default"] = "refuse"
     model_provider: Name | None = None
     model: str = ""
+    router: RouterUse | None = None
+    timeout: Duration = 2.0
+    override_explicit_model: bool = False
     route_on_user_only: bool = False
     session_ttl_seconds: Annotated[int, Meta(ge=1)] = 600
     session_max_entries: Annotated[int, Meta(ge=1, le=10_000)] = 10_000

@@ -25,7 +25,6 @@ def test_every_path_is_a_key_of_the_configuration(path):
         "prompt_targets: [{name: a, description: b}]",
         "prompt_guards: {input_guards: {jailbreak: {on_exception: {message: x}}}}",
         "state_storage: {type: memory}",
-        "routing_preferences: [{name: a, description: b, models: [gpt-4o]}]",
         "endpoints: {a: {endpoint: b}}\nerror_target: {name: a}",
     ],
 )
