@@ -37,7 +37,6 @@ from archflow_plugins.kinds import (
     Recollection,
     Router,
     SlotFiller,
-    Slots,
     Store,
     StreamTap,
     Summary,
@@ -89,6 +88,7 @@ from archflow_schema.errors import (
 from archflow_schema.events import Usage
 from archflow_schema.graph import Graph
 from archflow_schema.reply import Reply
+from archflow_schema.slots import Filled, FilledCall, Intent, Question, Slot
 from archflow_schema.text import Text
 
 __all__ = [
@@ -112,10 +112,13 @@ __all__ = [
     "Dropped",
     "Empty",
     "Encoded",
+    "Filled",
+    "FilledCall",
     "Graph",
     "Guard",
     "Head",
     "ImagePart",
+    "Intent",
     "Kept",
     "Kind",
     "LimitExceeded",
@@ -142,8 +145,8 @@ __all__ = [
     "Router",
     "RunContext",
     "Sent",
+    "Slot",
     "SlotFiller",
-    "Slots",
     "Store",
     "StreamTap",
     "Summary",

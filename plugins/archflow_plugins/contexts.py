@@ -16,6 +16,7 @@ from archflow_schema.conversation import Conversation
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
 from archflow_schema.graph import Blob
 from archflow_schema.reply import Reply
+from archflow_schema.slots import Intent
 from archflow_schema.text import Env, Secret, Text, compile_text, references, resolve
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class CompileContext:
     Attributes:
         name: the name of the item in the configuration, for messages.
         options: for a matcher or a router: what it chooses among.
+        intents: for a slot filler: the targets whose slots it fills.
 
     The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph,
     and `models`, which knows the configured models by all their names.
@@ -91,9 +93,11 @@ class CompileContext:
         secret: Callable[[str, tuple[str | int, ...]], Text] | None = None,
         models: Callable[[str], str] | None = None,
         options: tuple[Option, ...] = (),
+        intents: tuple[Intent, ...] = (),
     ) -> None:
         self.name = name
         self.options = options
+        self.intents = intents
         self._report = report
         self._locate = locate
         self._secret = secret

@@ -35,6 +35,7 @@ from archflow_plugins.translation import (
 )
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
+from archflow_schema.slots import Filled, Question
 from archflow_schema.text import Text
 
 
@@ -469,12 +470,14 @@ class Choice(Struct, frozen=True, kw_only=True):
         reason: one word for how it was found, such as `similar`, `ranked`, `language_model`, `unclear`.
         confidence: how likely the choice is right, 0..1, as calibrated on cases that were not learned from.
         scores: options and their scores as far as they were compared, best first; what they mean is the kind's affair.
+        also: other options that the same turn asks for, the surest first.
     """
 
     option: str = ""
     reason: str = ""
     confidence: float = 0.0
     scores: tuple[tuple[str, float], ...] = ()
+    also: tuple[str, ...] = ()
 
 
 class Router(Kind):
@@ -504,24 +507,23 @@ class Matcher(Kind):
         raise NotImplementedError
 
 
-class Slots(Struct, frozen=True):
-    """Filled parameters of a target: name and JSON value."""
-
-    values: tuple[tuple[str, Raw], ...]
-
-
-class Question(Struct, frozen=True):
-    """What to ask the user for, and which slots are missing."""
-
-    text: str
-    missing: tuple[str, ...]
-
-
 class SlotFiller(Kind):
-    """Takes a target's parameters from a conversation. Failing means asking."""
+    """Takes the parameters of targets from a conversation.
 
-    async def fill(self, conversation: Conversation) -> Slots | Question:
-        """The typed values, or a question."""
+    The targets come by `CompileContext.intents`. Failing means asking.
+    """
+
+    async def fill(self, conversation: Conversation, targets: tuple[str, ...]) -> Filled | Question:
+        """The calls that the newest turn asks for, or a question. Blocks while a model thinks.
+
+        Args:
+            conversation: what was said so far.
+            targets: what was matched, the surest first.
+
+        Returns:
+            Calls whose values are valid for their slots, and whose required slots are all there; no calls if the
+            conversation asks for none after all. A value that nobody said is asked for, never invented.
+        """
         raise NotImplementedError
 
 

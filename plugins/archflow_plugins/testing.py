@@ -34,10 +34,8 @@ from archflow_plugins.kinds import (
     Matcher,
     Provider,
     ProviderConfig,
-    Question,
     Router,
     SlotFiller,
-    Slots,
     Store,
     Tracer,
     UpstreamRequest,
@@ -50,6 +48,7 @@ from archflow_schema.conversation import Conversation, Message, Role, TextPart
 from archflow_schema.diagnostic import Range, Report
 from archflow_schema.errors import ClientProtocolError
 from archflow_schema.graph import Blob
+from archflow_schema.slots import Filled, Intent, Question
 from archflow_schema.text import Env, Secret
 
 CHECKPOINTS_AT_MOST = 200
@@ -78,14 +77,20 @@ def conversation(*turns: str, model: str = "", stream: bool = False) -> Conversa
 
 
 def compile_context(
-    name: str = "test", report: Report | None = None, *, options: Iterable[Option] = ()
+    name: str = "test",
+    report: Report | None = None,
+    *,
+    options: Iterable[Option] = (),
+    intents: Iterable[Intent] = (),
 ) -> CompileContext:
     """A context to compile with; what the kind reports is in `report`, at ranges that name the path as the file."""
 
     def locate(*path: str | int) -> Range:
         return Range(file=".".join(map(str, path)) or name, line=1, column=1, end_line=1, end_column=1)
 
-    return CompileContext(name, Report() if report is None else report, locate, options=tuple(options))
+    return CompileContext(
+        name, Report() if report is None else report, locate, options=tuple(options), intents=tuple(intents)
+    )
 
 
 def run_context(
@@ -173,6 +178,7 @@ def compile_kind(
     config: Struct | Mapping[str, Any] | None = None,
     *,
     options: tuple[Option, ...] = (),
+    intents: tuple[Intent, ...] = (),
 ) -> tuple[Struct, tuple[Blob, ...]]:
     """A kind's configuration as the graph would store it, with its blobs.
 
@@ -180,6 +186,7 @@ def compile_kind(
         kind: the kind.
         config: a Struct, or what would stand in the YAML.
         options: what a matcher or a router chooses among.
+        intents: what a slot filler fills.
 
     Raises:
         Broken: the configuration does not fit, or the kind reported an error.
@@ -192,7 +199,7 @@ def compile_kind(
                 f"{_name(kind)}: the configuration does not fit {_name(kind.config)}: {error}"
             ) from error
     report = Report()
-    context = compile_context(kind.kind, report, options=options)
+    context = compile_context(kind.kind, report, options=options, intents=intents)
     compiled = kind.compile(config, context)
     if report.failed:
         found = "; ".join(f"{one.code}: {one.summary}" for one in report if one.severity == "error")
@@ -209,6 +216,7 @@ def check_kind(
     environment: Mapping[str, str] | None = None,
     conversations: Sequence[Conversation] = (),
     options: Iterable[Option] = (),
+    intents: Iterable[Intent] = (),
     ask: Ask | None = None,
     fetch: Fetch | None = None,
 ) -> None:
@@ -223,6 +231,7 @@ def check_kind(
         environment: values of the variables that the configuration names.
         conversations: what guards, matchers, slot fillers and routers are asked about, besides an empty one.
         options: what matchers and routers choose among.
+        intents: what slot fillers fill.
         ask: answers for the models that the kind asks.
         fetch: answers for the services that the kind asks.
 
@@ -230,9 +239,9 @@ def check_kind(
         Broken: the kind breaks its contract.
     """
     _check_declaration(kind)
-    options = tuple(options)
-    compiled, blobs = compile_kind(kind, config, options=options)
-    _check_stored(kind, compiled, blobs, compile_kind(kind, config, options=options))
+    options, intents = tuple(options), tuple(intents)
+    compiled, blobs = compile_kind(kind, config, options=options, intents=intents)
+    _check_stored(kind, compiled, blobs, compile_kind(kind, config, options=options, intents=intents))
     stored = msgspec.msgpack.decode(encode_compiled(compiled), type=compiled_type(kind))
 
     async def opened(use: Callable[[Any], Awaitable[None]]) -> None:
@@ -252,7 +261,11 @@ def check_kind(
     left: set[str] = set()
     for _ in range(2):
         before = _open_files()
-        trio.run(opened, _exercise(kind, asked), clock=trio.testing.MockClock(autojump_threshold=0))
+        trio.run(
+            opened,
+            _exercise(kind, asked, tuple(one.name for one in intents)),
+            clock=trio.testing.MockClock(autojump_threshold=0),
+        )
         _check_cancellation(kind, opened)
         left = _open_files() - before
         if not left:
@@ -344,7 +357,9 @@ class _CancelAtStep(trio.abc.Instrument):
                 self.scope.cancel()
 
 
-def _exercise(kind: type[Kind], asked: Sequence[Conversation]) -> Callable[[Any], Awaitable[None]]:
+def _exercise(
+    kind: type[Kind], asked: Sequence[Conversation], intents: tuple[str, ...]
+) -> Callable[[Any], Awaitable[None]]:
     """What a live instance is asked to do, by family."""
 
     async def use(instance: Any) -> None:
@@ -357,7 +372,7 @@ def _exercise(kind: type[Kind], asked: Sequence[Conversation]) -> Callable[[Any]
                     _choice(kind, "match", await instance.match(one))
             case SlotFiller():
                 for one in asked:
-                    _expect(kind, "fill", await instance.fill(one), Slots | Question)
+                    _expect(kind, "fill", await instance.fill(one, intents), Filled | Question)
             case Router():
                 for one in asked:
                     _choice(kind, "choose", await instance.choose(one))

@@ -68,7 +68,7 @@ class Nearest(Matcher):
 class Asking(SlotFiller):
     kind = "slot_filler.asking"
 
-    async def fill(self, conversation):
+    async def fill(self, conversation, targets):
         return Question("which city?", ("city",))
 
 

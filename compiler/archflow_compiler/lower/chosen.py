@@ -14,6 +14,7 @@ from archflow_plugins.contexts import Option
 from archflow_plugins.kinds import Kind
 from archflow_schema.errors import KindMissing
 from archflow_schema.graph import Use
+from archflow_schema.slots import Intent
 
 
 def use(
@@ -26,6 +27,7 @@ def use(
     known: tuple[str, ...],
     entry: str,
     options: tuple[Option, ...] = (),
+    intents: tuple[Intent, ...] = (),
 ) -> Use | None:
     """Compile a use of a kind whose settings stand at `at`, beside the keys that are the configuration's own.
 
@@ -38,6 +40,7 @@ def use(
         known: the keys there that are not the kind's.
         entry: what the names of its secrets begin with.
         options: what it chooses among.
+        intents: whose slots it fills.
 
     Returns:
         None if it cannot be used, which is reported.
@@ -56,7 +59,7 @@ def use(
     config = _settings(draft, kind, at, known)
     if config is None:
         return None
-    used = draft.use(kind, config, name, at, entry, options)
+    used = draft.use(kind, config, name, at, entry, options, intents)
     return None if used is None else used[0]
 
 

@@ -23,6 +23,7 @@ from archflow_plugins.registry import Registry
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Range
 from archflow_schema.graph import Blob, Edge, Listener, Node, Origin, Reply, Upstream, Use
+from archflow_schema.slots import Intent
 from archflow_schema.text import Text
 
 
@@ -83,6 +84,7 @@ class Draft:
         at: Path,
         entry: str,
         options: tuple[Option, ...] = (),
+        intents: tuple[Intent, ...] = (),
     ) -> tuple[Use, Struct] | None:
         """Let a kind compile its configuration.
 
@@ -93,6 +95,7 @@ class Draft:
             at: where its configuration stands.
             entry: what the names of its secrets begin with.
             options: what it chooses among.
+            intents: whose slots it fills.
 
         Returns:
             What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
@@ -110,7 +113,7 @@ class Draft:
             found = alias or self.names.find(asked)
             return found.name if found is not None else ""
 
-        ctx = CompileContext(name, unit.report, locate, secret, model, options)
+        ctx = CompileContext(name, unit.report, locate, secret, model, options, intents)
         try:
             compiled = kind.compile(config, ctx)
             stored = encode_compiled(compiled)
