@@ -33,7 +33,6 @@ from archflow_plugins.kinds import (
     Matcher,
     Provider,
     ProviderConfig,
-    Question,
     Recollection,
     Router,
     SlotFiller,
