@@ -212,7 +212,8 @@ class Exchange(Struct, eq=False):
         if self._over:
             return
         self._stop()
-        self.record.error = self.record.error or "client_gone"
+        if self.translation is None or not self.translation.finished:
+            self.record.error = self.record.error or "client_gone"
         if not self._started:
             self.record.status = 499
         self.finish()

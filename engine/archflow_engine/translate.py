@@ -94,9 +94,15 @@ class Asked:
 
 
 class Translation:
-    """Hears an upstream for an exchange, and says it in the words of its client."""
+    """Hears an upstream for an exchange, and says it in the words of its client.
 
-    __slots__ = ("_decoder", "_encoder", "_error", "_exchange", "_finished", "_head", "_inflater", "_target")
+    Attributes:
+        finished: the upstream has said everything, even if its body has not ended.
+    """
+
+    __slots__ = (
+        "_decoder", "_encoder", "_error", "_exchange", "_head", "_inflater", "_target", "_whole", "finished",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, target: Dialect, created: int) -> None:
         dialect, head = exchange.dialect, exchange.head
@@ -115,7 +121,8 @@ class Translation:
         self._inflater: Inflater | None = None
         self._head: ReplyHead | None = None
         self._error: list[bytes] | None = None
-        self._finished = False
+        self.finished = False
+        self._whole: list[bytes] | None = None if head.stream else []
 
     # The upstream's side.
 
@@ -125,7 +132,7 @@ class Translation:
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no (more) reply."""
-        if self._finished and self._error is None:
+        if self.finished and self._error is None:
             self._hand(b"", end=True)  # it had said everything
         else:
             self._exchange.failed(error)
@@ -144,11 +151,11 @@ class Translation:
                 return
             assert self._decoder is not None  # noqa: S101 - set by _begin
             for portion in (data,) if self._inflater is None else self._inflater.feed(data):
-                if portion and not self._finished:
+                if portion and not self.finished:
                     out.append(self._said(self._decoder.feed(portion)))  # noqa: PERF401 - what was said before a failure counts
-            if end and not self._finished:
+            if end and not self.finished:
                 out.append(self._said(self._decoder.end()))
-                if not self._finished:
+                if not self.finished:
                     raise UpstreamProtocolError("the upstream's reply ended before it was complete")
         except _GaveUp as gave_up:
             self._give_up(gave_up, b"".join(out))
@@ -173,7 +180,7 @@ class Translation:
             if type(event) in _DELTAS:
                 continue
             if type(event) is Finished:
-                self._finished = True
+                self.finished = True
             elif type(event) is Failed:
                 raise _GaveUp(event, self._encoder.feed(events) if self._begun(events) else b"")
             else:
@@ -190,7 +197,7 @@ class Translation:
     def _give_up(self, gave_up: _GaveUp, before: bytes) -> None:
         """The upstream said in its dialect that it cannot go on."""
         if gave_up.data:
-            self._finished = True
+            self.finished = True
             self._exchange.record.error = "upstream_failed"
             self._exchange.record.detail = gave_up.failed.message
             self._hand(before + gave_up.data, end=True)
@@ -206,6 +213,9 @@ class Translation:
     def _hand(self, data: bytes, *, end: bool) -> None:
         """Give the client bytes, the head before the first; without any, only note that the upstream lives."""
         head = self._head
+        if self._whole is not None:
+            self._whole.append(data)
+            data = b"".join(self._whole) if end else b""
         if not data and not end:
             self._exchange.heard()
             return

@@ -253,7 +253,7 @@ def test_check_and_check_nowait_must_agree():
     ],
 )
 def test_answers_of_the_wrong_type(kind, method, complaint):
-    async def wrong(self, conversation):
+    async def wrong(self, conversation, targets=()):
         return 1
 
     broken(type("A", (kind,), {method: wrong}), complaint)

@@ -47,7 +47,7 @@ def router(draft: Draft, preferred: tuple[Preferred, ...]) -> Router | None:
     options = tuple(
         Option(name=one.name, description=one.description, examples=one.examples) for one in preferred
     )
-    named = routing.model_provider or routing.model or draft.config.overrides.llm_routing_model
+    named = _named(draft)
     used = (
         _asking(draft, named, options)
         if routing.router is None and named
@@ -106,6 +106,28 @@ def choose(draft: Draft, providers: Providers, router: Router, listener: str, *,
             origin=draft.origin(*router.at),
         )
     )
+
+
+def _named(draft: Draft) -> str:
+    """The router model that a configuration names as Arch does; empty if it is none that a provider serves."""
+    routing, overrides = draft.config.routing, draft.config.overrides
+    said: tuple[tuple[str, Path], ...] = (
+        (routing.model_provider or "", ("routing", "model_provider")),
+        (routing.model, ("routing", "model")),
+        (overrides.llm_routing_model, ("overrides", "llm_routing_model")),
+    )
+    for name, at in said:
+        if name and draft.names.find(name) is not None:
+            return name
+        if name and routing.router is None and not routing.model_provider:
+            draft.unit.warning(
+                "unknown-router-model",
+                f'no provider serves the router model "{name}", so the local router chooses',
+                draft.unit.places.value(*at),
+                detail="Arch asks a model of its maker for it; nothing here is asked that is not configured",
+                fix="add a provider that serves it, or leave it out",
+            )
+    return ""
 
 
 def _asking(draft: Draft, model: str, options: tuple[Option, ...]) -> Use | None:

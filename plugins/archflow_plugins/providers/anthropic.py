@@ -1,4 +1,7 @@
-"""Anthropic: Messages with `x-api-key`, and its OpenAI-compatible chat with a bearer key.
+"""Anthropic: Messages, with `x-api-key` and a version.
+
+Its OpenAI-compatible endpoint is not used: it ignores what it does not know, output schemas, thinking and caching among
+it, where a translation into Messages keeps them.
 
 Source: Anthropic's API reference, "Versions" and "OpenAI SDK compatibility", 2026-11.
 """
@@ -8,10 +11,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from archflow_plugins.providers.openai_compatible import HttpProvider
-from archflow_plugins.providers.table import Auth
 
 VERSION = "2023-06-01"
-_OWN = frozenset({"anthropic_messages", "anthropic_count_tokens"})
 
 
 class Anthropic(HttpProvider):
@@ -20,9 +21,5 @@ class Anthropic(HttpProvider):
     kind = "provider.anthropic"
     vendors: ClassVar[tuple[str, ...]] = ("anthropic",)
 
-    def auth(self, dialect: str) -> Auth:
-        return self.vendor.auth if dialect in _OWN else "bearer"
-
     def own_headers(self, dialect: str) -> dict[str, str]:
-        headers = super().own_headers(dialect)
-        return {**headers, "anthropic-version": VERSION} if dialect in _OWN else headers
+        return {**super().own_headers(dialect), "anthropic-version": VERSION}

@@ -92,7 +92,7 @@ _ROWS: tuple[Vendor, ...] = (
     Vendor(
         name="anthropic",
         url="https://api.anthropic.com",
-        dialects=(*MESSAGES, "anthropic_count_tokens", *CHAT),
+        dialects=(*MESSAGES, "anthropic_count_tokens"),
         auth="x-api-key",
         aliases=("claude",),
         arch=True,

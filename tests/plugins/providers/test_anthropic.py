@@ -1,4 +1,4 @@
-"""Anthropic: two dialects, two forms of the key."""
+"""Anthropic: its key, its version, its paths."""
 
 import pytest
 
@@ -24,12 +24,6 @@ def test_counting_tokens():
     assert request.headers == (("x-api-key", "sk-1"), ("anthropic-version", "2023-06-01"))
 
 
-def test_chat():
-    request = live().request("openai_chat", "m", stream=True)
-    assert request.path == "/v1/chat/completions"
-    assert request.headers == (("authorization", "Bearer sk-1"),)
-
-
 def test_the_version_goes_along_when_the_client_brings_the_key():
     request = live(passthrough_auth=True).request("anthropic_messages", "m", stream=False)
     assert request.headers == (("anthropic-version", "2023-06-01"),)
@@ -45,11 +39,7 @@ def test_a_configured_version_wins():
 @pytest.mark.parametrize("fields", [{"vendor": "claude"}, {"vendor": "mine", "interface": "anthropic"}])
 def test_by_alias_and_by_interface(fields):
     provider = live(base_url="http://box:1/api/v2", **fields)
-    assert provider.dialects(provider.settings) == (
-        "anthropic_messages",
-        "anthropic_count_tokens",
-        "openai_chat",
-    )
+    assert provider.dialects(provider.settings) == ("anthropic_messages", "anthropic_count_tokens")
     assert provider.request("anthropic_messages", "m", stream=False).path == "/api/v2/messages"
 
 
@@ -57,4 +47,3 @@ def test_a_clients_own_key_is_sent_in_the_form_of_the_dialect():
     provider = live(passthrough_auth=True)
     assert provider.credentials("anthropic_messages", "k") == (("x-api-key", "k"),)
     assert provider.credentials("anthropic_count_tokens", "k") == (("x-api-key", "k"),)
-    assert provider.credentials("openai_chat", "k") == (("authorization", "Bearer k"),)
