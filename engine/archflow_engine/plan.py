@@ -127,6 +127,8 @@ class ListenerPlan:
         return next(sent, next((one for one in dialects if not one.client_header), dialects[0]))
 
     def _answer_models(self, exchange: Exchange, dialect: Dialect, name: str) -> None:
+        name = unquote(name)
+        exchange.dialect = dialect
         if not name:
             exchange.answer(200, _JSON, dialect.encode_models(self._models))
         elif name in self._models:
