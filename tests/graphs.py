@@ -18,6 +18,8 @@ DIALECTS = (
     "bedrock_converse",
     "gemini",
 )
+KEEPS = "openai_responses"
+"""The dialect whose clients go on from earlier replies; served where a graph says where those are kept."""
 REPLIES = (
     g.Reply("unknown", 404, "model_not_found"),
     g.Reply("refused", 502, "upstream_refused"),
@@ -27,6 +29,7 @@ REPLIES = (
     g.Reply("denied", 400, "guard_denied"),
     g.Reply("guard-failed", 503, "guard_failed"),
     g.Reply("exceeded", 429, "rate_limit_exceeded"),
+    g.Reply("forgetful", 503, "state_unavailable"),
 )
 _LIMITS = g.Limits()
 _AT = {reply.name: index for index, reply in enumerate(REPLIES)}
@@ -69,6 +72,7 @@ def model_graph(
     guards: tuple[g.Use, ...] = (),
     quotas: tuple[g.Quota, ...] = (),
     store: str = "store.memory",
+    recall: g.Use | None = None,
     tracers: tuple[g.Use, ...] = (),
     limits: g.Limits = _LIMITS,
     tls: g.Tls | None = None,
@@ -103,8 +107,15 @@ def model_graph(
         )
         nodes.append(g.Guard(f"guard-{number}", use, after))
     endpoints = tuple(g.Endpoint(_path(registry, dialect), dialect, len(nodes) - 1) for dialect in DIALECTS)
+    dialects = DIALECTS
+    if recall is not None:
+        ready = (g.Edge("ready", len(nodes) - 1), g.Edge("failed", _AT["forgetful"]))
+        nodes.append(g.Recall("recall", recall, 3600.0, ready))
+        dialects = (*DIALECTS, KEEPS)
+        endpoints = (*endpoints, g.Endpoint(_path(registry, KEEPS), KEEPS, len(nodes) - 1))
     kinds = {upstream.use.kind for upstream in upstreams} | {use.kind for use in (*guards, *tracers)}
-    kinds |= {f"dialect.{dialect}" for dialect in DIALECTS} | ({store} if quotas else set())
+    kinds |= {f"dialect.{dialect}" for dialect in dialects} | ({store} if quotas else set())
+    kinds |= {recall.kind} if recall is not None else set()
     return g.Graph(
         source="test.yaml",
         listeners=tuple(
@@ -125,7 +136,7 @@ def model_graph(
         upstreams=tuple(upstreams),
         tracers=tracers,
         environment=("UPSTREAM_KEY",),
-        dialects=DIALECTS,
+        dialects=dialects,
         requires=registry.requires(kinds),
     )
 

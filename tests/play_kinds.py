@@ -105,6 +105,18 @@ class FarStore(Memory):
         await scene.store()
         self.settle_nowait(key, difference, capacity, period)
 
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        await scene.store()
+        self.put_nowait(key, value, seconds)
+
+    async def get(self, key: str) -> bytes | None:
+        await scene.store()
+        return self.get_nowait(key)
+
+    async def delete(self, key: str) -> None:
+        await scene.store()
+        self.delete_nowait(key)
+
 
 @hookimpl
 def archflow_register_tracers() -> list[type[Tracer]]:

@@ -18,6 +18,7 @@ from archflow_engine.nodes.choose import ChooseNode
 from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
 from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
+from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
@@ -123,6 +124,13 @@ class _Binder:
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
 
+    async def _store(self, use: ir.Use, name: str) -> Store:
+        """A store, opened when it is first wanted; all that use it in the same way share it."""
+        store = self._stores.get(use)
+        if store is None:
+            store = self._stores[use] = await self._open(use, Store, name)
+        return store
+
     async def _dialect(self, name: str) -> Dialect:
         return await self._open(ir.Use(f"dialect.{name}"), Dialect, name)
 
@@ -202,10 +210,11 @@ class _Binder:
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)
+        if isinstance(node, ir.Recall):
+            store = await self._store(node.store, node.name)
+            return (WaitingRecallNode if store.waits else RecallNode)(node.name, store, node.seconds)
         if isinstance(node, ir.Limit):
-            store = self._stores.get(node.store)
-            if store is None:
-                store = self._stores[node.store] = await self._open(node.store, Store, node.name)
+            store = await self._store(node.store, node.name)
             return (WaitingLimitNode if store.waits else LimitNode)(node.name, node.model, node.quotas, store)
         upstream, provider, pool, authority = self._upstreams[node.upstream]
         renews = type(provider).renew is not Provider.renew

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from archflow_engine.nodes.dispatch import DispatchNode
     from archflow_engine.nodes.limit import LimitNode
+    from archflow_engine.nodes.recall import RecallNode
     from archflow_engine.plan import ListenerPlan
     from archflow_engine.translate import Translation
     from archflow_schema.graph import Quota
@@ -98,6 +99,9 @@ class Exchange(Struct, eq=False):
     chosen: str = ""
     deadline: float = 0.0
     translation: Translation | None = None
+    said: Head | None = None
+    """The request as the client sent it, where `head` holds more."""
+    keeper: RecallNode | None = None
     plan: Any = None
     record: Any = None
     _began: float = 0.0

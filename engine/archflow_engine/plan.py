@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from archflow_engine.hub import Hub
 from archflow_engine.metrics import UPSTREAM_CONNECTIONS, Family, Labels, Metrics
+from archflow_engine.nodes.recall import RecallNode
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Kind, Tracer
 from archflow_plugins.record import Record
@@ -76,6 +77,12 @@ class ListenerPlan:
                 if place:
                     self._lists.setdefault(place, []).append(dialect)
         self._voice = next((dialect for dialect, _, _ in self.endpoints.values()), None)
+        self._keepers = tuple(
+            (f"{path}/", dialect, name, node)
+            for one, (dialect, name, node) in endpoints.items()
+            if isinstance(node, RecallNode)
+            for path in (one, *dialect.other_paths)
+        )
         for endpoint in endpoints.values():
             more = (path for path in endpoint[0].other_paths if "{" not in path)
             self.endpoints |= dict.fromkeys(more, endpoint)
@@ -108,6 +115,8 @@ class ListenerPlan:
             exchange.answer(200, b"text/plain", b"")
         elif method in {b"GET", b"HEAD"} and lists is not None:
             self._answer_models(exchange, self._list(exchange, lists), path[len(lists) + 1 :])
+        elif self._answer_kept(exchange, method, path):
+            pass
         elif known or lists is not None or path == "/healthz":
             allowed = b"POST, OPTIONS" if known else b"GET, HEAD, OPTIONS"
             message = f"{path} does not take {exchange.record.method}: use {allowed.decode()}"
@@ -117,6 +126,17 @@ class ListenerPlan:
             exchange.refuse(
                 404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}"
             )
+
+    def _answer_kept(self, exchange: Exchange, method: bytes, path: str) -> bool:
+        """Answer a request about a reply that was kept; False if it is none."""
+        for place, dialect, name, node in self._keepers:
+            if path.startswith(place):
+                rest = path[len(place) :]
+                if method == b"OPTIONS" and dialect.asks("GET", rest):
+                    exchange.answer(204, b"", b"", CORS)
+                    return True
+                return node.answer(exchange, dialect, name, method.decode("latin-1"), rest)
+        return False
 
     def _list(self, exchange: Exchange, path: str) -> Dialect:
         """Whose list of models a client expects: that of the dialect whose header it sent, or else the first."""

@@ -28,8 +28,10 @@ from archflow_engine.front.serve import open_sockets
 from archflow_engine.load import Program
 from archflow_engine.metrics import FAMILIES, Snapshot, merge
 from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Limit
+from archflow_schema.graph import Limit, Recall
 
+PER_WORKER = frozenset({"store.memory"})
+"""Stores that each worker has for itself."""
 START = 60.0
 """Seconds that a worker may take until it serves."""
 ANSWER = 5.0
@@ -151,6 +153,16 @@ class Supervisor:
                 level="warning",
                 detail=f"rate limits are kept in memory by each of {len(self._workers)} workers: a client whose "
                 "connections reach several of them can use the limit once in each",
+            )
+        if any(
+            isinstance(node, Recall) and node.store.kind in PER_WORKER for node in self.program.graph.nodes
+        ):
+            self._log(
+                "state_per_worker",
+                level="warning",
+                detail=f"replies are kept in memory by each of {len(self._workers)} workers: a client whose next "
+                "connection reaches another one cannot go on from them; `state_storage: {type: sqlite, path: ...}` "
+                "is shared",
             )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -101,11 +101,12 @@ class Translation:
     """
 
     __slots__ = (
-        "_decoder", "_encoder", "_error", "_exchange", "_head", "_inflater", "_target", "_whole", "finished",
+        "_decoder", "_encoder", "_ended", "_error", "_exchange", "_head", "_held", "_inflater", "_target", "_whole",
+        "finished",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, target: Dialect, created: int) -> None:
-        dialect, head = exchange.dialect, exchange.head
+        dialect, head = exchange.dialect, exchange.said or exchange.head
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         record = exchange.record
         self._exchange = exchange
@@ -123,6 +124,9 @@ class Translation:
         self._error: list[bytes] | None = None
         self.finished = False
         self._whole: list[bytes] | None = None if head.stream else []
+        self._held: list[bytes] | None = None
+        """The end of the reply, while it is being kept; `_ended` tells whether the upstream said all."""
+        self._ended = False
 
     # The upstream's side.
 
@@ -162,6 +166,8 @@ class Translation:
         except UpstreamError as error:
             exchange.give_up(error)
         else:
+            if self.finished:
+                self._keep()
             self._hand(out[0] if len(out) == 1 else b"".join(out), end=end)
 
     def _begin(self, head: ReplyHead) -> None:
@@ -212,6 +218,10 @@ class Translation:
 
     def _hand(self, data: bytes, *, end: bool) -> None:
         """Give the client bytes, the head before the first; without any, only note that the upstream lives."""
+        if self._held is not None:
+            self._held.append(data)
+            self._ended = self._ended or end
+            return
         head = self._head
         if self._whole is not None:
             self._whole.append(data)
@@ -224,6 +234,17 @@ class Translation:
             length = len(data) if end else None
             head = _replaced(head, self._encoder.content_type.encode("ascii"), length)
         self._exchange.reply(head, data, end)
+
+    def _keep(self) -> None:
+        """The reply is whole: let it be kept, if the client may refer to it later."""
+        keeper, self._exchange.keeper = self._exchange.keeper, None
+        if keeper is not None and keeper.keep(self._exchange, self._encoder, self._kept):
+            self._held = []
+
+    def _kept(self) -> None:
+        held, self._held = self._held, None
+        if held is not None and not self._exchange.over:
+            self._hand(b"".join(held), end=self._ended)
 
     def _hear_error(self, data: bytes, *, end: bool) -> None:
         error, head = self._error, self._head

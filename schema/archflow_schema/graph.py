@@ -52,6 +52,21 @@ class Guard(Struct, frozen=True, array_like=True, tag="guard"):
     origin: Origin = Origin()
 
 
+class Recall(Struct, frozen=True, array_like=True, tag="recall"):
+    """Puts earlier replies in the place of references to them, and has translated ones kept. Outcomes: ready, failed.
+
+    Attributes:
+        store: where they are kept.
+        seconds: for how long.
+    """
+
+    name: str
+    store: Use
+    seconds: float
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
 class Route(Struct, frozen=True, array_like=True, tag="route"):
     """Picks a model by name. Outcomes: `model:<name>`, unknown, and `choose` if it has `routed` names.
 
@@ -149,7 +164,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     origin: Origin = Origin()
 
 
-Node = Guard | Route | Choose | Limit | Dispatch | Reply
+Node = Recall | Guard | Route | Choose | Limit | Dispatch | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -282,6 +297,7 @@ class Graph(Struct, frozen=True, array_like=True):
 
 
 OUTCOMES: dict[str, tuple[str, ...]] = {
+    "recall": ("ready", "failed"),
     "guard": ("allow", "deny", "failed"),
     "limit": ("admitted", "exceeded"),
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
@@ -291,7 +307,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
 
 
 def node_type(node: Node) -> str:
-    """The node's type as its tag names it: guard, route, choose, limit, dispatch, reply."""
+    """The node's type as its tag names it: recall, guard, route, choose, limit, dispatch, reply."""
     return str(node.__struct_config__.tag)
 
 
@@ -314,7 +330,7 @@ def uses(graph: Graph) -> Iterator[Use]:
     for node in graph.nodes:
         if isinstance(node, Guard | Choose):
             yield node.use
-        elif isinstance(node, Limit):
+        elif isinstance(node, Limit | Recall):
             yield node.store
     for upstream in graph.upstreams:
         yield upstream.use

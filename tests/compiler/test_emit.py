@@ -16,6 +16,7 @@ def test_the_graph_declares_what_it_uses():
         "dialect.openai_embeddings",
         "dialect.openai_responses",
         "provider.openai_compatible",
+        "store.memory",
         "tracer.access_log",
         "tracer.otlp",
     )

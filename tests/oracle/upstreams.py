@@ -5,7 +5,7 @@ Every script calls the first tool that it is offered whose name it knows, once; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import json
@@ -24,7 +24,7 @@ def sse(data: Json, event: str = "") -> bytes:
     return (f"event: {event}\n".encode() if event else b"") + b"data: " + json.encode(data) + b"\n\n"
 
 
-def chat(tools: dict[str, Arguments], final: str = "Done.") -> Callable[[Received], Answer]:
+def chat(tools: Mapping[str, Arguments], final: str = "Done.") -> Callable[[Received], Answer]:
     """An upstream of Chat Completions: calls a tool, then says `final`."""
 
     def script(request: Received) -> Answer:
@@ -69,7 +69,7 @@ def chat(tools: dict[str, Arguments], final: str = "Done.") -> Callable[[Receive
     return script
 
 
-def messages(tools: dict[str, Arguments], final: str = "Done.") -> Callable[[Received], Answer]:
+def messages(tools: Mapping[str, Arguments], final: str = "Done.") -> Callable[[Received], Answer]:
     """An upstream of Messages: thinks, calls a tool, then says `final`."""
 
     def script(request: Received) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from archflow_compiler.explain import facts
-from archflow_schema.graph import END, Choose, Dispatch, Graph, Guard, Limit, Node, Reply, Route
+from archflow_schema.graph import END, Choose, Dispatch, Graph, Guard, Limit, Node, Recall, Reply, Route
 
 CLIENT = "client"
 
@@ -18,7 +18,7 @@ class Box(Struct, frozen=True):
 
     Attributes:
         id: unique, a plain word.
-        kind: listener, guard, route, limit, dispatch, reply or client.
+        kind: listener, recall, guard, route, limit, dispatch, reply or client.
         lines: what stands in it.
     """
 
@@ -76,6 +76,8 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, f"asks {upstream.provider} for {node.model_id or '*'}")
         case Limit():
             return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
+        case Recall():
+            return (node.name, node.store.kind)
         case Guard():
             return (node.name, node.use.kind)
         case Route():
@@ -88,6 +90,7 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
 
 _MERMAID = {
     "listener": ("([", "])"),
+    "recall": ("[(", ")]"),
     "guard": ("{{", "}}"),
     "route": ("{", "}"),
     "choose": ("{", "}"),
@@ -119,6 +122,7 @@ def _mermaid_text(words: str) -> str:
 
 _SHAPES = {
     "listener": "cds",
+    "recall": "cylinder",
     "guard": "octagon",
     "route": "diamond",
     "choose": "diamond",

@@ -22,6 +22,7 @@ from archflow_schema.graph import (
     Listener,
     Node,
     Quota,
+    Recall,
     Reply,
     Route,
     Upstream,
@@ -53,6 +54,12 @@ def facts(graph: Graph) -> Facts:
             }
         elif isinstance(node, Guard):
             found[node.name] = {"kind": node.use.kind, **settings(node.use)}
+        elif isinstance(node, Recall):
+            found[node.name] = {
+                "keeps in": node.store.kind,
+                "keeps for": seconds(node.seconds),
+                **settings(node.store),
+            }
         elif isinstance(node, Choose):
             found[f"router of {node.name.removeprefix('choose ')}"] = {
                 "kind": node.use.kind,
@@ -97,10 +104,11 @@ def guards(graph: Graph, listener: Listener) -> Iterator[str]:
     index = listener.endpoints[0].entry if listener.endpoints else -1
     while 0 <= index < len(graph.nodes):
         node = graph.nodes[index]
-        if not isinstance(node, Guard):
+        if isinstance(node, Guard):
+            yield node.name
+        elif not isinstance(node, Recall):
             return
-        yield node.name
-        index = next((edge.target for edge in node.edges if edge.outcome == "allow"), -1)
+        index = next((edge.target for edge in node.edges if edge.outcome in {"allow", "ready"}), -1)
 
 
 def _route(route: Route) -> Facts:
@@ -199,8 +207,9 @@ def _period(quota: Quota) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time in words: `300 s`."""
-    return f"{value:g} s"
+    """A time in words: `300 s`, `30 d`."""
+    days, rest = divmod(value, 86_400)
+    return f"{days:g} d" if days and not rest else f"{value:g} s"
 
 
 def title(node: Node) -> str:

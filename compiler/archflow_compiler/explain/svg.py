@@ -22,6 +22,7 @@ MAX_TEXT = 46
 
 _FILL = {
     "listener": "#dbeafe",
+    "recall": "#ede9fe",
     "guard": "#fee2e2",
     "route": "#fef9c3",
     "choose": "#fde68a",

@@ -19,6 +19,7 @@ from archflow_schema.graph import (
     Limit,
     Listener,
     Node,
+    Recall,
     Reply,
     Route,
 )
@@ -70,13 +71,18 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
         yield [*heads, *_edges(graph, nodes[0])]
 
 
-_ORDER: dict[type[Node], int] = {Guard: 0, Route: 1, Choose: 2, Limit: 3, Dispatch: 4, Reply: 5}
+_ORDER: dict[type[Node], int] = {
+    Recall: 0, Guard: 1, Route: 2, Choose: 3, Limit: 4, Dispatch: 5, Reply: 6,
+}  # fmt: skip
 
 
 def _head(node: Node) -> Iterator[str]:
     if isinstance(node, Guard):
         words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.use).items())
         yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
+    elif isinstance(node, Recall):
+        words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.store).items())
+        yield f"{node.name}: for {facts.seconds(node.seconds)} in {node.store.kind}, {words}"
     elif isinstance(node, Limit):
         yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
     elif isinstance(node, Choose):

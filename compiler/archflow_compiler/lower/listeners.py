@@ -2,9 +2,9 @@
 
 ::
 
-    endpoint -> guard -> guard -> route -> [limit ->] dispatch -> the client
-                  |        |        |         |          |
-                  +--------+--------+---------+----------+--> reply
+    endpoint -> [recall ->] guard -> guard -> route -> [limit ->] dispatch -> the client
+                   |          |        |        |         |          |
+                   +----------+--------+--------+---------+----------+--> reply
 
 Where models are preferred, a second route stands before it that leaves unnamed requests to a router::
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.lower import chosen, routing
+from archflow_compiler.lower import chosen, routing, state
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
@@ -59,7 +59,7 @@ def _listener(
             address=listener.address,
             port=listener.port,
             timeout=listener.timeout,
-            endpoints=_endpoints(draft, providers, entry),
+            endpoints=_endpoints(draft, providers, entry, listener.name),
             tls=None if listener.tls is None else Tls(listener.tls.certificate, listener.tls.private_key),
             limits=Limits(
                 head=listener.limits.head,
@@ -157,7 +157,7 @@ def _known(model: Model) -> tuple[str, ...]:
     return tuple(f"{model.prefix}{one.id}" for one in catalogue.of(vendor.name) if one.served_by(vendor))
 
 
-def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint, ...]:
+def _endpoints(draft: Draft, providers: Providers, entry: int, listener: str) -> tuple[Endpoint, ...]:
     """A path for every dialect that some upstream speaks, that can be translated into one, or that needs none."""
     kinds = draft.registry.dialects()
     spoken = providers.dialects()
@@ -167,7 +167,8 @@ def _endpoints(draft: Draft, providers: Providers, entry: int) -> tuple[Endpoint
         answers = kind.answer is not Dialect.answer
         if name in spoken or (translatable and (kind.translates or answers)):
             draft.kinds.add(kind.kind)
-            found.append(Endpoint(kind.path, name, entry))
+            begin = state.recall(draft, entry, listener) if kind.keeps else entry
+            found.append(Endpoint(kind.path, name, begin))
     return tuple(sorted(found, key=lambda endpoint: endpoint.path))
 
 

@@ -70,8 +70,8 @@ def _refused(unit: Unit) -> None:
         _refuse(unit, ("overrides", "use_agent_orchestrator"), "the agent orchestrator is")
     if config.error_target is not None:
         _refuse(unit, ("error_target",), "error_target is")
-    if config.state_storage is not None:
-        _refuse(unit, ("state_storage",), "the Responses API and its state are")
+    if config.state_storage is not None and config.state_storage.type == "postgres":
+        _refuse(unit, ("state_storage", "type"), "state in PostgreSQL is")
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):

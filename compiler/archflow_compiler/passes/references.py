@@ -201,6 +201,13 @@ def _stores(unit: Unit) -> None:
             unit.places.value("state_storage", "type"),
             fix="add `connection_string: postgresql://user:$DB_PASSWORD@host:5432/name`",
         )
+    if storage is not None and storage.type == "sqlite" and not storage.path:
+        unit.error(
+            "missing-key",
+            'the key "path" is missing: sqlite must have a file',
+            unit.places.value("state_storage", "type"),
+            fix="add `path: /var/lib/archflow/state.db`",
+        )
     cache = unit.config.routing.session_cache
     if cache.type == "redis" and not cache.url:
         unit.error(

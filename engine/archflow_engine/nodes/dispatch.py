@@ -130,6 +130,12 @@ class DispatchNode(Runner):
                 return None
             exchange.error = self._unsupported(record.dialect, record.model)
             return self.edges["unsupported"]
+        missing = dialect.missing(head) if dialect.keeps else None
+        if missing is not None:
+            status, body = missing
+            record.error = "not_found"
+            exchange.answer(status, b"application/json", body)
+            return None
         name, target = self._target
         stream = head.stream if self._streams == "asked" else self._streams == "only"
         model = self._model_id or exchange.model_suffix

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import math
 import os
-import sqlite3
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +24,9 @@ from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.kinds import Admission, Store
 from archflow_schema.errors import ArchflowError
 from archflow_schema.text import Text
+
+if TYPE_CHECKING:
+    import sqlite3
 
 T = TypeVar("T")
 
@@ -102,6 +104,8 @@ class Sqlite(Store):
                 await self.ctx.offload(self._close)
 
     def _open(self) -> None:
+        import sqlite3
+
         try:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             self._file = file = sqlite3.connect(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from archflow_schema.config.forms import Duration, Name, Pairs, Percent, Scalars, Url
+from archflow_schema.config.forms import Duration, Name, Pairs, Percent, Scalars, Size, Url
 
 
 class Overrides(Struct, frozen=True, kw_only=True):
@@ -109,15 +109,21 @@ class AccessLog(Struct, frozen=True):
 
 
 class StateStorage(Struct, frozen=True, kw_only=True):
-    """Where conversations of the Responses API are kept.
+    """Where replies are kept that were translated for clients of the Responses API, so that they can go on from them.
 
     Attributes:
-        type: `memory` of this process, or `postgres`.
+        type: `memory` of each worker, `sqlite`, which workers share and restarts leave alone, or `postgres`.
         connection_string: for `postgres`: where it is.
+        path: for `sqlite`: the file; it is made if it is not there.
+        keep: for how long; OpenAI keeps responses for 30 days.
+        max_bytes: of all that is kept, roughly; the oldest gives way. By default 64 MiB in memory, 1 GiB in a file.
     """
 
-    type: Literal["memory", "postgres"]
+    type: Literal["memory", "sqlite", "postgres"] = "memory"
     connection_string: str = ""
+    path: str = ""
+    keep: Duration = 2_592_000.0
+    max_bytes: Size | None = None
 
 
 class PluginUse(Struct, frozen=True):

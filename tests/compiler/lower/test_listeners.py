@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from archflow_schema.graph import END, Dispatch, Guard, Limit, Reply, Route, problems
+from archflow_schema.graph import END, Dispatch, Guard, Limit, Recall, Reply, Route, problems
 from compiling import HEAD, MODEL, codes, compiled, graph
 from fake_plugins import write_distribution
 
@@ -62,7 +62,10 @@ def follow(found, index, outcome):
 def test_guards_stand_before_the_route_in_their_order():
     found = graph(guarded("{kind: test, limit: 1, name: first}", "{kind: guard.test, limit: 2}"))
     entry = found.listeners[0].endpoints[0].entry
-    assert {endpoint.entry for endpoint in found.listeners[0].endpoints} == {entry}
+    entries = {endpoint.entry for endpoint in found.listeners[0].endpoints}
+    recalling = [found.nodes[one] for one in entries - {entry}]
+    assert all(isinstance(node, Recall) for node in recalling)
+    assert {follow(found, found.nodes.index(node), "ready") for node in recalling} <= {entry}
     first = found.nodes[entry]
     assert isinstance(first, Guard)
     assert first.name == "guard first"

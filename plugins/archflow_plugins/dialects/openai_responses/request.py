@@ -21,6 +21,24 @@ from archflow_plugins.dialects.json_body import BAD_JSON
 from archflow_plugins.dialects.json_body import encode as encode_json
 from archflow_plugins.dialects.openai_responses.fields import LOGPROBS, SEALED
 from archflow_plugins.dialects.openai_responses.items import ORIGIN
+from archflow_plugins.dialects.openai_responses.sent import (
+    Body,
+    CallItem,
+    CustomCallItem,
+    CustomResultItem,
+    CustomTool,
+    FileItem,
+    FunctionTool,
+    ImageItem,
+    MessageItem,
+    RawThought,
+    ReasoningItem,
+    RefusalItem,
+    ResultItem,
+    SaidItem,
+    TextItem,
+    Thought,
+)
 from archflow_plugins.dialects.openai_responses.table import PLACES
 from archflow_plugins.dialects.sealed import PREFIX
 from archflow_plugins.kinds import Head
@@ -50,107 +68,6 @@ _TIERS = {tier: tier for tier in ("auto", "default", "flex", "scale", "priority"
 _TIERS["standard_only"] = "default"
 _FAMILY = frozenset({ORIGIN, "openai_chat"})
 """The dialects of OpenAI: they share a store of files."""
-
-
-class _Text(Struct, tag_field="type", tag="input_text"):
-    text: str
-
-
-class _Said(Struct, tag_field="type", tag="output_text"):
-    text: str
-
-
-class _Refusal(Struct, tag_field="type", tag="refusal"):
-    refusal: str
-
-
-class _Image(Struct, tag_field="type", tag="input_image", omit_defaults=True):
-    image_url: str
-    detail: str = ""
-
-
-class _File(Struct, tag_field="type", tag="input_file", omit_defaults=True):
-    filename: str = ""
-    file_data: str = ""
-    file_url: str = ""
-    file_id: str = ""
-
-
-class _Message(Struct, tag_field="type", tag="message"):
-    role: str
-    content: Any
-
-
-class _Call(Struct, tag_field="type", tag="function_call"):
-    call_id: str
-    name: str
-    arguments: str
-
-
-class _CustomCall(Struct, tag_field="type", tag="custom_tool_call"):
-    call_id: str
-    name: str
-    input: str
-
-
-class _Result(Struct, tag_field="type", tag="function_call_output"):
-    call_id: str
-    output: Any
-
-
-class _CustomResult(Struct, tag_field="type", tag="custom_tool_call_output"):
-    call_id: str
-    output: Any
-
-
-class _Thought(Struct, tag_field="type", tag="summary_text"):
-    text: str
-
-
-class _RawThought(Struct, tag_field="type", tag="reasoning_text"):
-    text: str
-
-
-class _Reasoning(Struct, tag_field="type", tag="reasoning", omit_defaults=True):
-    summary: list[_Thought]
-    id: str = ""
-    content: list[_RawThought] = []
-    encrypted_content: str = ""
-
-
-class _Function(Struct, tag_field="type", tag="function", omit_defaults=True):
-    name: str
-    parameters: Raw
-    strict: bool
-    description: str = ""
-
-
-class _Custom(Struct, tag_field="type", tag="custom", omit_defaults=True):
-    name: str
-    description: str = ""
-    format: Any = None
-
-
-class _Body(Struct, omit_defaults=True):
-    model: str
-    input: Any
-    store: bool
-    stream: bool = False
-    instructions: str | None = None
-    tools: Any = None
-    tool_choice: Any = None
-    parallel_tool_calls: bool | None = None
-    text: Any = None
-    reasoning: Any = None
-    include: Any = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_logprobs: int | None = None
-    metadata: Any = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    service_tier: str | None = None
 
 
 class _Grammar(Struct):
@@ -199,7 +116,7 @@ def encode(conversation: Conversation, model: str) -> Encoded:
     include = [LOGPROBS] if sampling.logprobs else []
     if writer.sealed or (reasoning and reasoning.get("effort") != "none"):
         include.append(SEALED)
-    body = _Body(
+    body = Body(
         model=model,
         input=items,
         store=False,
@@ -272,10 +189,10 @@ class _Writer:
         said: list[Struct] = []
         for one in parts:
             if isinstance(one, TextPart):
-                said.append(_Said(one.text))
+                said.append(SaidItem(one.text))
                 continue
             if isinstance(one, RefusalPart):
-                said.append(_Refusal(one.text))
+                said.append(RefusalItem(one.text))
                 continue
             self._say("assistant", said)
             said = []
@@ -296,7 +213,7 @@ class _Writer:
                 said = []
                 self._result(one)
             else:
-                said.append(_Text(one.text) if isinstance(one, TextPart) else self._shown(one))
+                said.append(TextItem(one.text) if isinstance(one, TextPart) else self._shown(one))
         self._say(role, said)
         self._marks(parts)
 
@@ -304,16 +221,16 @@ class _Writer:
         if not said:
             return
         only = said[0] if len(said) == 1 else None
-        content = only.text if isinstance(only, _Text | _Said) else said
-        self._items.append(_Message(role, content))
+        content = only.text if isinstance(only, TextItem | SaidItem) else said
+        self._items.append(MessageItem(role, content))
 
     def _call(self, one: ToolCallPart) -> None:
         call = call_id(one.id)
         self._calls[call] = one.custom
         if one.custom:
-            self._items.append(_CustomCall(call, one.name, one.arguments))
+            self._items.append(CustomCallItem(call, one.name, one.arguments))
         else:
-            self._items.append(_Call(call, one.name, one.arguments or "{}"))
+            self._items.append(CallItem(call, one.name, one.arguments or "{}"))
 
     def _result(self, one: ToolResultPart) -> None:
         call = call_id(one.id)
@@ -327,8 +244,10 @@ class _Writer:
         parts = one.parts
         output: object = one.text
         if not all(isinstance(part, TextPart) for part in parts):
-            output = [_Text(part.text) if isinstance(part, TextPart) else self._shown(part) for part in parts]
-        self._items.append((_CustomResult if self._calls[call] else _Result)(call, output))
+            output = [
+                TextItem(part.text) if isinstance(part, TextPart) else self._shown(part) for part in parts
+            ]
+        self._items.append((CustomResultItem if self._calls[call] else ResultItem)(call, output))
 
     def _reasoning(self, one: ReasoningPart) -> None:
         shown = bool(one.text) and not one.summary
@@ -336,18 +255,18 @@ class _Writer:
             self.leave("reasoning.history")
             return
         self.sealed = self.sealed or bool(one.sealed)
-        summary = [_Thought(one.text)] if one.text and one.summary else []
-        content = [_RawThought(one.text)] if shown else []
-        self._items.append(_Reasoning(summary, one.id, content, one.sealed))
+        summary = (Thought(one.text),) if one.text and one.summary else ()
+        content = (RawThought(one.text),) if shown else ()
+        self._items.append(ReasoningItem(summary, one.id, content, one.sealed))
 
     def _shown(self, one: Part) -> Struct:
         """A part that is no text."""
         if isinstance(one, ImagePart):
-            return _Image(one.url, one.detail)
+            return ImageItem(one.url, one.detail)
         if isinstance(one, DocumentPart):
             return self._document(one)
         if isinstance(one, RefusalPart):
-            return _Text(one.text)
+            return TextItem(one.text)
         feature = "audio" if isinstance(one, AudioPart) else "opaque"
         raise CannotExpress(feature, _why(feature))
 
@@ -357,14 +276,14 @@ class _Writer:
         if one.file_id:
             if one.origin not in _FAMILY:
                 self.leave("document.file_id")
-            return _File(file_id=one.file_id)
+            return FileItem(file_id=one.file_id)
         if one.text or not one.url:
             data = base64.b64encode(one.text.encode("utf-8", "replace")).decode("ascii")
             name = one.name if one.name.endswith(".txt") else f"{one.name or 'document'}.txt"
-            return _File(filename=name, file_data=f"data:text/plain;base64,{data}")
+            return FileItem(filename=name, file_data=f"data:text/plain;base64,{data}")
         if one.url.startswith("data:"):
-            return _File(filename=one.name or _file_name(one.media_type), file_data=one.url)
-        return _File(file_url=one.url)
+            return FileItem(filename=one.name or _file_name(one.media_type), file_data=one.url)
+        return FileItem(file_url=one.url)
 
     def _marks(self, parts: tuple[Part, ...]) -> None:
         if any(getattr(one, "cache", None) is not None for one in parts):
@@ -375,11 +294,11 @@ class _Writer:
         if tool.cache is not None:
             self.leave("cache")
         if tool.custom:
-            return _Custom(tool.name, tool.description, _format(tool.grammar))
+            return CustomTool(tool.name, tool.description, _format(tool.grammar))
         parameters = tool.parameters
         if bytes(parameters) in {b"{}", b"null"}:
             parameters = Raw(b'{"type":"object","properties":{}}')
-        return _Function(tool.name, parameters, bool(tool.strict), tool.description)
+        return FunctionTool(tool.name, parameters, bool(tool.strict), tool.description)
 
     def reasoning(self, conversation: Conversation) -> dict[str, str] | None:
         """How much to think, and how much of it to show."""

@@ -133,6 +133,8 @@ class Recollected:
                     self._others.append(response)
 
     def head(self) -> Head:
+        if not any(self._found.values()):
+            return self._head
         unknown = bool(self._previous) and not self._chain
         pieces: list[bytes] = []
         for record in reversed(self._chain):
