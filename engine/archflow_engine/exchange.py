@@ -216,7 +216,7 @@ class Exchange(Struct, eq=False):
         if self._over:
             return
         self._stop()
-        if self.translation is None or not self.translation.finished:
+        if not self._started or self.translation is None or not self.translation.finished:
             self.record.error = self.record.error or "client_gone"
         if not self._started:
             self.record.status = 499
