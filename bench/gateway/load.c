@@ -1,9 +1,9 @@
 /* load: a closed-loop HTTP/1.1 load driver for the loopback interface, one thread, one epoll.
  *
- *     load PORT PATH BODY_FILE [-H 'name: value']... [-c CONNECTIONS] (-t SECONDS | -n REQUESTS) [-s]
+ *     load PORT PATH BODY_FILE [-H 'name: value']... [-c CONNECTIONS] (-t SECONDS | -n REQUESTS) [-s] [-e END]
  *
  * Each connection is kept alive and sends its next POST when the reply is complete. A reply is good if its status is
- * 200 and, with -s, if it is a stream that ends with [DONE]. Prints one line of JSON; exits 1 if a reply was bad.
+ * 200 and, with -s, if it is a stream whose end holds END, which is [DONE] if not said. Prints one line of JSON; exits 1 if a reply was bad.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -38,6 +38,7 @@ typedef struct {
 
 static int port, poll_fd;
 static bool sse;
+static const char *end_of_stream = "[DONE]";
 static char *request;
 static size_t request_length;
 static series whole, first;
@@ -124,7 +125,7 @@ static bool is_complete(const connection *c) {
 static bool is_good(const connection *c) {
     if (c->status != 200) return false;
     size_t tail = c->length - c->head < TAIL ? c->length - c->head : TAIL;
-    return !sse || memmem(c->in + c->length - tail, tail, "[DONE]", 6);
+    return !sse || memmem(c->in + c->length - tail, tail, end_of_stream, strlen(end_of_stream));
 }
 
 static void finish(connection *c, bool was_good) {
@@ -184,7 +185,7 @@ int main(int count, char **arguments) {
     long most = 0;
     double seconds = 0;
     char headers[8192] = "";
-    while ((option = getopt(count, arguments, "H:c:t:n:s")) > 0) {
+    while ((option = getopt(count, arguments, "H:c:t:n:se:")) > 0) {
         if (option == 'H' && strlen(headers) + strlen(optarg) + 3 < sizeof headers) {
             strcat(headers, optarg);
             strcat(headers, "\r\n");
@@ -192,9 +193,10 @@ int main(int count, char **arguments) {
         else if (option == 't') seconds = atof(optarg);
         else if (option == 'n') most = atol(optarg);
         else if (option == 's') sse = true;
+        else if (option == 'e') end_of_stream = optarg;
     }
     if (count - optind != 3 || connections < 1 || (most <= 0) == (seconds <= 0)) {
-        fputs("usage: load PORT PATH BODY_FILE [-H 'name: value']... [-c CONNECTIONS] (-t SECONDS | -n REQUESTS) [-s]\n",
+        fputs("usage: load PORT PATH BODY_FILE [-H 'name: value']... [-c CONNECTIONS] (-t SECONDS | -n REQUESTS) [-s] [-e END]\n",
               stderr);
         return 2;
     }

@@ -4,7 +4,7 @@
  *
  * HTTP/1.1 on the loopback interface, one thread, one epoll. A POST whose body says "stream": true gets CHUNKS
  * server-sent events in chunked encoding, the last of them [DONE], PAUSE_US apart; any other POST gets 472 bytes of
- * chat completion. GET /v1/models gets a list, any other GET {"status":"ok"}.
+ * chat completion. A POST to a path that ends with /messages gets the same in Anthropic's form. GET /v1/models gets a list, any other GET {"status":"ok"}.
  *
  * Rule: it trusts its peer; it is no server for anything but a measurement.
  */
@@ -34,6 +34,7 @@ typedef struct {
     char *in;
     size_t length, capacity;
     bool streaming;
+    const bytes *chunks;
     int next;     /* the chunk to send when it is due */
     uint64_t due; /* microseconds */
 } connection;
@@ -46,6 +47,11 @@ static const char COMPLETION[] =
     "It is about as long as a short answer.\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
     "\"usage\":{\"prompt_tokens\":181,\"completion_tokens\":21,\"total_tokens\":202,"
     "\"prompt_tokens_details\":{\"cached_tokens\":0}},\"system_fingerprint\":\"fp_mock\"}";
+static const char MESSAGE[] =
+    "{\"id\":\"msg_mock0123456789abcdefghij\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt-4o-mini\",\"content\":[{"
+    "\"type\":\"text\",\"text\":\"Hello! This is a canned answer of the mock upstream. It is about as long as a short "
+    "answer.\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":181,"
+    "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":21,\"service_tier\":\"standard\"}}";
 static const char MODELS[] =
     "{\"object\":\"list\",\"data\":[{\"id\":\"gpt-4o-mini\",\"object\":\"model\",\"created\":1735689600,"
     "\"owned_by\":\"mock\",\"root\":\"gpt-4o-mini\"}]}";
@@ -56,7 +62,7 @@ static const char STREAM_HEAD[] =
 
 static connection connections[MOST];
 static int streams[MOST], streaming; /* file descriptors whose next chunk has a time */
-static bytes completion, models, ok, chunks[MOST_CHUNKS];
+static bytes completion, message, models, ok, chunks[MOST_CHUNKS], events[MOST_CHUNKS];
 static int chunk_count = 50;
 static uint64_t pause_us;
 
@@ -73,10 +79,34 @@ static bytes format(const char *pattern, size_t length, const char *body) {
     return (bytes){data, (size_t)written};
 }
 
+/* One event of Anthropic's stream; the first brings its opening along, the last one the end. */
+static bytes message_event(int i, bool last) {
+    char event[2048];
+    if (last)
+        snprintf(event, sizeof event,
+                 "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+                 "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":"
+                 "null},\"usage\":{\"output_tokens\":49}}\n\n"
+                 "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+    else
+        snprintf(event, sizeof event,
+                 "%sevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+                 "\"text_delta\",\"text\":\" tok%03d\"}}\n\n",
+                 i ? ""
+                   : "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_mock\",\"type\":\"message\","
+                     "\"role\":\"assistant\",\"model\":\"gpt-4o-mini\",\"content\":[],\"stop_reason\":null,\"usage\":{"
+                     "\"input_tokens\":181,\"output_tokens\":1}}}\n\n"
+                     "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":"
+                     "\"text\",\"text\":\"\"}}\n\n",
+                 i);
+    return format(last ? "%zx\r\n%s\r\n0\r\n\r\n" : "%zx\r\n%s\r\n", strlen(event), event);
+}
+
 static void prepare(void) {
     const char *reply = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nserver: mock\r\nx-request-id: req_mock\r\n"
                         "content-length: %zu\r\n\r\n%s";
     completion = format(reply, strlen(COMPLETION), COMPLETION);
+    message = format(reply, strlen(MESSAGE), MESSAGE);
     models = format(reply, strlen(MODELS), MODELS);
     ok = format(reply, strlen(OK), OK);
     for (int i = 0; i < chunk_count; i++) {
@@ -88,6 +118,7 @@ static void prepare(void) {
                  "\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":%s}]}\n\n%s",
                  delta, last ? "\"stop\"" : "null", last ? "data: [DONE]\n\n" : "");
         chunks[i] = format(last ? "%zx\r\n%s\r\n0\r\n\r\n" : "%zx\r\n%s\r\n", strlen(event), event);
+        events[i] = message_event(i, last);
     }
 }
 
@@ -128,15 +159,19 @@ static bool asks_for_stream(const char *body, size_t length) {
 
 static void respond(int fd, const char *request, const char *body, size_t body_length) {
     connection *c = &connections[fd];
+    const char *line = memchr(request, '\r', (size_t)(body - request));
+    bool messages = line && memmem(request, (size_t)(line - request), "/messages ", 10);
     if (!strncmp(request, "GET /v1/models", 14)) {
         put(fd, models.data, models.length);
     } else if (!strncmp(request, "GET ", 4)) {
         put(fd, ok.data, ok.length);
     } else if (!asks_for_stream(body, body_length)) {
-        put(fd, completion.data, completion.length);
+        const bytes *whole = messages ? &message : &completion;
+        put(fd, whole->data, whole->length);
     } else {
+        c->chunks = messages ? events : chunks;
         put(fd, STREAM_HEAD, sizeof STREAM_HEAD - 1);
-        put(fd, chunks[0].data, chunks[0].length);
+        put(fd, c->chunks[0].data, c->chunks[0].length);
         c->next = 1;
         c->due = now_us() + pause_us;
         if (chunk_count > 1) {
@@ -198,7 +233,7 @@ static void send_due(void) {
             i++;
             continue;
         }
-        put(fd, chunks[c->next].data, chunks[c->next].length);
+        put(fd, c->chunks[c->next].data, c->chunks[c->next].length);
         c->due += pause_us;
         if (++c->next == chunk_count) {
             stop_streaming(fd);
