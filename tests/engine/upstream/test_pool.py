@@ -29,6 +29,7 @@ class StillHub:
         self.timed: set[object] = set()
         self.channels: list[Channel] = []
         self.looked_at: list[tuple[Channel, int]] = []
+        self.holding = False
 
     def join(self, channel: Channel) -> None:
         self.channels.append(channel)
