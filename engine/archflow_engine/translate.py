@@ -114,7 +114,7 @@ class Translation:
             request_id=record.request_id,
             model=head.model or record.model,
             created=created,
-            query=exchange.query.decode("latin-1"),
+            query=exchange.request.query.decode("latin-1"),
         )
         self._encoder = dialect.reply_encoder(head, answering)
         self._decoder: ReplyDecoder | None = None

@@ -99,13 +99,35 @@ class Carrier(Protocol):
         """Receive again."""
 
 
+class CallHead(Struct, frozen=True, eq=False):
+    """What the heads of equal requests to an upstream have in common.
+
+    Attributes:
+        method, target, authority: the request line; `authority` is the Host.
+        headers: all but those that a Call adds.
+        lines: the same as HTTP/1.1 sends it, up to there.
+    """
+
+    method: bytes
+    target: bytes
+    authority: bytes
+    headers: Headers
+    lines: bytes
+
+    @classmethod
+    def of(cls, target: bytes, authority: bytes, headers: Headers, method: bytes = b"POST") -> CallHead:
+        """With its lines."""
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method, target, authority)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        return cls(method, target, authority, headers, b"".join(lines))
+
+
 class Call(Struct, eq=False):
     """One request on its way. Mutable: it goes from connection to connection.
 
     Attributes:
-        method, target, authority: the request line; `authority` is the Host.
-        headers: complete but for framing.
-        prefix: the same request line and static headers as HTTP/1.1 bytes, prepared once; may be empty.
+        head: the head, but for what follows and framing.
+        request_id, traceparent: the headers of these names, ASCII; empty where `head` has all there is.
         body: the whole body.
         sink: who hears of it.
         carrier: the connection, once there is one.
@@ -113,11 +135,9 @@ class Call(Struct, eq=False):
         answered: whether any byte of a reply came.
     """
 
-    target: bytes
-    authority: bytes
-    static: Headers
-    prefix: bytes
-    headers: Headers
+    head: CallHead
+    request_id: str
+    traceparent: str
     body: bytes
     sink: Sink
     carrier: Carrier | None = None
@@ -145,15 +165,31 @@ class Call(Struct, eq=False):
 
     def http1(self) -> bytes:
         """The request as HTTP/1.1, ready to send in one piece."""
-        lines = [
-            self.prefix or b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (self.method, self.target, self.authority)
+        own = ""
+        if self.request_id:
+            own = f"x-request-id: {self.request_id}\r\ntraceparent: {self.traceparent}\r\n"
+        if self.body or self.framed:
+            own = f"{own}content-length: {len(self.body)}\r\n"
+        return b"".join((self.head.lines, own.encode("ascii"), b"\r\n", self.body))
+
+    def http2(self, scheme: bytes) -> Headers:
+        """The request's head as HTTP/2 sends it."""
+        head = self.head
+        headers = [
+            (b":method", head.method),
+            (b":scheme", scheme),
+            (b":authority", head.authority),
+            (b":path", head.target),
+            *head.headers,
         ]
-        if not self.prefix:
-            lines += [b"%b: %b\r\n" % header for header in self.static]
-        lines += [b"%b: %b\r\n" % header for header in self.headers]
-        if self.body or self.method not in _BODILESS:
-            lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
-            lines.append(self.body)
-        else:
-            lines.append(b"\r\n")
-        return b"".join(lines)
+        if self.request_id:
+            headers.append((b"x-request-id", self.request_id.encode("ascii")))
+            headers.append((b"traceparent", self.traceparent.encode("ascii")))
+        if self.framed:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        return headers
+
+    @property
+    def framed(self) -> bool:
+        """Whether the request says how long its body is."""
+        return bool(self.body) or self.head.method not in _BODILESS
