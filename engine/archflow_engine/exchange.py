@@ -59,8 +59,19 @@ class Client(Protocol):
     protocol: str
     peer: str
 
-    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
-        """Send the head, with what is known of the body; `length` if the whole body's is known."""
+    def start(
+        self, status: int, headers: Headers, data: bytes, end: bool, length: int | None, raw: bytes = b""
+    ) -> None:
+        """Send the head, with what is known of the body.
+
+        Args:
+            status: of the reply.
+            headers: lower-case, end-to-end.
+            data: the body, as far as it is known.
+            end: whether that is all of it.
+            length: of the whole body, if that is known.
+            raw: headers that come first, as HTTP/1.1 lines.
+        """
 
     def write(self, data: bytes, end: bool) -> None:
         """Send more of the body."""
@@ -349,16 +360,18 @@ class Exchange:
                     watch.feed(data)
         else:
             record.error = f"upstream_{head.status}"
-        headers = head.headers
         ours = record.request_id.encode()
+        headers = [(b"x-arch-request-id", ours)]
         if not head.request_id:
             headers.append((b"x-request-id", ours))
-        headers.append((b"x-arch-request-id", ours))
         if self.reply_headers:
             headers += self.reply_headers
-        if b"origin" in self.request.fields and not any(name == CORS[0][0] for name, _ in headers):
+        if b"origin" in self.request.fields and not any(name == CORS[0][0] for name, _ in head.headers):
             headers.append(CORS[0])
-        self.client.start(head.status, headers, data, end, head.length)
+        raw = head.raw
+        self.client.start(
+            head.status, headers if raw else head.headers + headers, data, end, head.length, raw
+        )
 
     def failed(self, error: UpstreamError) -> None:
         """The upstream will say nothing (more)."""

@@ -270,7 +270,7 @@ def _replaced(head: ReplyHead, content_type: bytes, length: int | None) -> Reply
     new.length = length
     new.content_type = content_type
     new.request_id = head.request_id
-    new.headers = [header for header in head.headers if header[0] not in _OF_THE_BODY]
+    new.headers.extend(header for header in head.headers if header[0] not in _OF_THE_BODY)
     new.headers.append((b"content-type", content_type))
     return new
 

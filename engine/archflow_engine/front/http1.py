@@ -30,7 +30,9 @@ LESSONS = 8
 """How often a connection's requests may turn out to differ before their heads are no longer remembered."""
 AHEAD = 8
 """Requests that a client may pipeline before it is no longer read."""
-_STATUS = {status.value: b"%d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_STATUS = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FOREVER = float("inf")
@@ -219,10 +221,12 @@ class Http1:
 
     # The client of an exchange.
 
-    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+    def start(
+        self, status: int, headers: Headers, data: bytes, end: bool, length: int | None, raw: bytes = b""
+    ) -> None:
         version = self._version
         keep = self._keep and not self._last
-        lines = [b"HTTP/1.1 %b\r\n" % (_STATUS.get(status) or b"%d Unknown" % status)]
+        lines = [_STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, raw]
         lines += [b"%b: %b\r\n" % header for header in headers]
         self._chunked = False
         self._framed = True

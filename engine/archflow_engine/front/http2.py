@@ -22,7 +22,7 @@ from archflow_engine.exchange import Exchange
 from archflow_engine.http2 import Http2Connection
 from archflow_engine.hub import Channel, monotonic
 from archflow_engine.request import RequestHead
-from archflow_engine.upstream.call import Headers
+from archflow_engine.upstream.call import Headers, split_lines
 
 if TYPE_CHECKING:
     from archflow_engine.front.serve import Front
@@ -383,9 +383,11 @@ class Http2Stream:
 
     # The client of an exchange.
 
-    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+    def start(
+        self, status: int, headers: Headers, data: bytes, end: bool, length: int | None, raw: bytes = b""
+    ) -> None:
         self._answered = True
-        head = [(b":status", b"%d" % status), *headers]
+        head = [(b":status", b"%d" % status), *split_lines(raw), *headers]
         if self._method == b"HEAD" or status in {204, 304}:
             data = b""
         if length is not None and status != 204:

@@ -17,51 +17,66 @@ from archflow_schema.errors import UpstreamError
 Headers = list[tuple[bytes, bytes]]
 
 
+def split_lines(raw: bytes) -> Headers:
+    """Headers from whole and faultless lines of HTTP/1.1, in lower case."""
+    split = (line.partition(b":") for line in raw.split(b"\r\n")[:-1])
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in split]
+
+
 class ReplyHead(Struct, eq=False):
     """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1). Mutable: filled as it is read.
 
     Attributes:
         status: the final status, never 1xx.
-        headers: lower-case names, in order, without content-length and hop-by-hop headers.
         length: Content-Length if the upstream told it.
         content_type, content_encoding: lower-case; empty if absent.
         request_id: whether the upstream told one of its own.
+        raw: all of `headers` as HTTP/1.1 lines, if they came so and nobody looked at them yet.
         chunked: whether the body ends by HTTP/1.1's chunked coding.
     """
 
     status: int = 0
-    headers: Headers = []
     length: int | None = None
     content_type: bytes = b""
     content_encoding: bytes = b""
     request_id: bool = False
+    raw: bytes = b""
     chunked: bool = False
+    _headers: Headers = []
+
+    @property
+    def headers(self) -> Headers:
+        """Lower-case names, in order, without content-length and hop-by-hop headers. May be changed."""
+        if self.raw:
+            self._headers += split_lines(self.raw)
+            self.raw = b""
+        return self._headers
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take one header, unless it is for this hop or this origin only."""
-        if name in _NOTED:
-            if name == b"content-type":
-                self.content_type = value.lower()
-            elif name == b"content-length":
-                if value.isdigit():
-                    self.length = int(value)
-                return
-            elif name == b"x-request-id":
-                self.request_id = True
-            elif name == b"content-encoding":
-                self.content_encoding = value.lower()
-            else:
+        if name in _FRAMING:
+            if name == b"transfer-encoding":
                 self.chunked = value.lower().endswith(b"chunked")
-                return
-        elif name in _NOT_RELAYED:
-            return
-        self.headers.append((name, value))
+            elif value.isdigit():
+                self.length = int(value)
+        elif name not in NOT_RELAYED:
+            self._headers.append((name, value))
+            if name in _TELLING:
+                self.note(name, value)
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Note what a header tells."""
+        if name == b"content-type":
+            self.content_type = value.lower()
+        elif name == b"content-encoding":
+            self.content_encoding = value.lower()
+        else:
+            self.request_id = True
 
 
-_NOTED = frozenset({
-    b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"x-request-id",
-})  # fmt: skip
-_NOT_RELAYED = frozenset({
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_TELLING = frozenset({b"content-type", b"content-encoding", b"x-request-id"})
+NOT_RELAYED = frozenset({
     # Hop by hop, RFC 9110 section 7.6.1; the length is told anew by whoever frames the body.
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade",
     # About the upstream's origin; a client that believed them would apply them to us.
