@@ -8,8 +8,10 @@ each would cost a system call.
 
 from __future__ import annotations
 
+import binascii
 import os
 import re
+import struct
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PRINTABLE = re.compile(rb"[\x21-\x7e]{1,200}")
@@ -17,6 +19,8 @@ _ZERO_TRACE = "0" * 32
 _ZERO_SPAN = "0" * 16
 
 
+_CUTS = struct.Struct("8s4s4s4s12s32s16s16s")
+"""Where the digits of a block are cut: half the price of slices."""
 _BLOCK = 64
 """Exchanges for which one block has ids."""
 _ids: list[tuple[str, str, str]] = []
@@ -38,12 +42,9 @@ def new_span_id() -> str:
 
 
 def _refill() -> None:
-    digits = os.urandom(48 * _BLOCK).hex()
-    for at in range(0, len(digits), 96):
-        one = digits[at : at + 96]
-        request = f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:32]}"
-        _ids.append((request, one[32:64], one[64:80]))
-        _spans.append(one[80:])
+    for a, b, c, d, e, trace, span, other in _CUTS.iter_unpack(binascii.hexlify(os.urandom(48 * _BLOCK))):
+        _ids.append((b"-".join((a, b, c, d, e)).decode(), trace.decode(), span.decode()))
+        _spans.append(other.decode())
 
 
 def accept_request_id(raw: bytes) -> str:
