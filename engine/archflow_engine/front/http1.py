@@ -281,10 +281,8 @@ class Http1:
             self._leave()
             self._channel.finish()
             return
-        now = monotonic()
-        self.deadline = now + (
-            self._front.limits.idle if self._reading is None else self._front.limits.receive
-        )
+        limits = self._front.plan.limits
+        self.deadline = monotonic() + (limits.idle if self._reading is None else limits.receive)
         if self._channel.paused and len(self._queue) <= AHEAD:
             self._channel.resume()
         if self._queue:

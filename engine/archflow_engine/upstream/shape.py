@@ -84,7 +84,10 @@ class Shape:
         if len(body) != length:
             return None
         like = self._like
-        raw = b"".join(groups[: self._length]) + b"".join(groups[self._length + 1 :])
+        if len(groups) == 2:  # no line that stays here stands between those that go on
+            raw = groups[1 - self._length]
+        else:
+            raw = b"".join(groups[: self._length] + groups[self._length + 1 :])
         return ReplyHead(
             like.status, length, like.content_type, like.content_encoding, like.request_id, raw
         ), body
