@@ -139,7 +139,7 @@ def summarise() -> Iterator[Work]:
 @contextmanager
 def identify() -> Iterator[Work]:
     """The request, trace and span identifiers of one request."""
-    yield lambda: (trace.new_request_id(), trace.new_trace_id(), trace.new_span_id(), trace.new_span_id())
+    yield lambda: (trace.new_ids(), trace.new_span_id())
 
 
 @contextmanager

@@ -35,6 +35,8 @@ SWEEP = 0.05
 """Seconds between two looks at the deadlines: how late a timeout may fire."""
 BATCH = 512
 RECEIVE = 65_536
+BURST = 16
+"""Channels whose writes are held back in a round of several ready ones, and then sent one right after the other."""
 
 READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -80,6 +82,7 @@ class Channel:
 
     __slots__ = (
         "_heeds",
+        "_held",
         "_hub",
         "_pending",
         "_recv",
@@ -104,28 +107,46 @@ class Channel:
         self._recv = sock.recv
         self._send = sock.send
         self._waiting: list[bytes | memoryview] = []
+        self._held: list[bytes] = []
         self._pending = 0
         self._heeds = _HUNG_UP
 
     def write(self, data: bytes) -> None:
-        """Send now what the kernel takes, and the rest when it takes more. Ignored once closed."""
+        """Send what the kernel takes, at the latest when the hub's round ends, and the rest when it takes more.
+
+        Ignored once closed.
+        """
         if self.closed:
             return
-        if not self.unsent:
-            try:
-                sent = self._send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self._lost(error)
-                return
-            if sent == len(data):
-                return
-            self._waiting.append(memoryview(data)[sent:])
-            self.unsent = len(data) - sent
-        else:
+        if self.unsent:
             self._waiting.append(data)
             self.unsent += len(data)
+        elif self._hub.holding:
+            if not self._held:
+                self._hub.held.append(self)
+            self._held.append(data)
+        else:
+            self._put(data)
+
+    def release(self) -> None:
+        """Send what was held back. The owner may be told that the peer is gone."""
+        held = self._held
+        if held:
+            data = held[0] if len(held) == 1 else b"".join(held)
+            held.clear()
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lost(error)
+            return
+        if sent != len(data):
+            self._waiting.append(memoryview(data)[sent:])
+            self.unsent = len(data) - sent
 
     def pause(self, *, heed_end: bool = False) -> None:
         """Receive nothing more for now.
@@ -153,12 +174,14 @@ class Channel:
         """
         if not self.closed and not isinstance(self.owner, _Lingering):
             self.owner = _Lingering(self._hub, self)
+            self.release()
             self.resume()
             if not self.unsent:
                 self.owner.drained()
 
     def send_eof(self) -> None:
         """Tell the peer that nothing more follows."""
+        self.release()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
@@ -178,6 +201,10 @@ class Channel:
         """Close at once. The owner is not told."""
         if not self.closed:
             self.closed = True
+            if self._held:
+                with contextlib.suppress(OSError):  # of a peer that is gone, nobody wants to hear more
+                    self._send(b"".join(self._held))
+                self._held.clear()
             self._waiting.clear()
             self.unsent = 0
             self._hub.leave(self)
@@ -277,6 +304,8 @@ class Hub:
     Attributes:
         timed: what has a deadline; add and discard freely.
         parting: channels that close as soon as they have sent what was written.
+        holding: whether writes are held back until the round, or a burst of it, ends.
+        held: channels with writes that are held back.
         trouble: called with an exception that escaped a callback, after its connection was closed.
     """
 
@@ -290,6 +319,8 @@ class Hub:
         self._nursery: trio.Nursery | None = None
         self.timed: set[Timed] = set()
         self.parting: set[Channel] = set()
+        self.holding = False
+        self.held: list[Channel] = []
         self._all_parted = trio.Event()
         self.trouble = trouble
 
@@ -390,17 +421,35 @@ class Hub:
         return taken
 
     def _round(self, ready: list[tuple[Channel, int]]) -> None:
+        # Most of what a send costs is waking a peer that sleeps. Sent right after each other, the writes of several
+        # exchanges find it awake from the first one on; alone, a write gains nothing by waiting.
+        self.holding = len(ready) > 1
         for channel, mask in ready:
             if channel.closed:
                 continue
             try:
                 channel.ready(mask)
             except Exception as error:  # noqa: BLE001 - a bug in one exchange must not take the others down
-                self.trouble(error)
-                try:
-                    channel.fail(error)
-                except Exception as second:  # noqa: BLE001
-                    self.trouble(second)
+                self._failed(channel, error)
+            if len(self.held) >= BURST:
+                self._release()
+        self.holding = False
+        self._release()
+
+    def _release(self) -> None:
+        held, self.held = self.held, []
+        for channel in held:
+            try:
+                channel.release()
+            except Exception as error:  # noqa: BLE001 - as in _round
+                self._failed(channel, error)
+
+    def _failed(self, channel: Channel, error: Exception) -> None:
+        self.trouble(error)
+        try:
+            channel.fail(error)
+        except Exception as second:  # noqa: BLE001
+            self.trouble(second)
 
     async def _sweep(self) -> None:
         while True:

@@ -90,17 +90,23 @@ class Snapshot(Struct, frozen=True):
     histograms: dict[str, dict[Labels, list[float]]]
 
 
-class _Cell(Struct, eq=False):
+class _Cell:
     """What the requests of one listener, dialect, model and status add to, found by one look-up.
 
+    Those that took one try, as nearly all do, are told apart by upstream and outcome too, and count that try at once.
     The lists are shared with the cells whose labels they have in common.
     """
 
-    duration: list[float]
-    first_byte: list[float]
-    overhead: list[float]
-    tokens: list[float]
-    requests: float = 0.0
+    __slots__ = ("duration", "first_byte", "overhead", "requests", "tokens")
+
+    def __init__(
+        self, duration: list[float], first_byte: list[float], overhead: list[float], tokens: list[float]
+    ) -> None:
+        self.duration = duration
+        self.first_byte = first_byte
+        self.overhead = overhead
+        self.tokens = tokens
+        self.requests = 0.0
 
 
 _KINDS_OF_TOKENS = ("input", "output", "cached", "reasoning")
@@ -110,7 +116,7 @@ class Metrics:
     """The numbers of this worker."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[str, str, str, int], _Cell] = {}
+        self._cells: dict[tuple[str, str, str, int, str, str], _Cell] = {}
         self._values: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, list[float]]] = {}
         self._tokens: dict[str, list[float]] = {}
@@ -122,31 +128,38 @@ class Metrics:
 
     def observe(self, record: Record) -> None:
         """Count one finished exchange."""
-        key = (record.listener, record.dialect, record.model, record.status)
+        attempts, seconds, first = record.attempts, record.duration, record.first_byte
+        upstream = outcome = ""
+        if len(attempts) == 1:
+            upstream, outcome = attempts[0].upstream, attempts[0].outcome
+        key = (record.listener, record.dialect, record.model, record.status, upstream, outcome)
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = self._cell(record)
         cell.requests += 1.0
-        duration = cell.duration
-        duration[bisect_left(SECONDS, record.duration)] += 1.0
-        duration[-1] += record.duration
-        if record.first_byte >= 0:
-            first_byte = cell.first_byte
-            first_byte[bisect_left(SECONDS, record.first_byte)] += 1.0
-            first_byte[-1] += record.first_byte
-        if record.attempts:
-            overhead, began = cell.overhead, record.attempts[0].began
-            overhead[bisect_left(SECONDS, began)] += 1.0
-            overhead[-1] += began
-            for attempt in record.attempts:
-                _add(self._attempts, (attempt.upstream, attempt.outcome), 1.0)
+        buckets = cell.duration
+        buckets[bisect_left(SECONDS, seconds)] += 1.0
+        buckets[-1] += seconds
+        if first >= 0:
+            buckets = cell.first_byte
+            buckets[bisect_left(SECONDS, first)] += 1.0
+            buckets[-1] += first
+        if attempts:
+            buckets, began = cell.overhead, attempts[0].began
+            buckets[bisect_left(SECONDS, began)] += 1.0
+            buckets[-1] += began
+            if not upstream:
+                for attempt in attempts:
+                    _add(self._attempts, (attempt.upstream, attempt.outcome), 1.0)
         usage = record.usage
         if usage is not None:
             tokens = cell.tokens
             tokens[0] += usage.input_tokens
             tokens[1] += usage.output_tokens
-            tokens[2] += usage.cached_tokens
-            tokens[3] += usage.reasoning_tokens
+            if usage.cached_tokens:
+                tokens[2] += usage.cached_tokens
+            if usage.reasoning_tokens:
+                tokens[3] += usage.reasoning_tokens
         if record.error:
             self.count(ERRORS, (record.listener, record.error))
             if record.status == 429 and not record.attempts:
@@ -170,10 +183,11 @@ class Metrics:
     def snapshot(self, gauges: Iterable[tuple[Family, Labels, float]]) -> Snapshot:
         """A copy of everything, with gauges as they are now."""
         values = {name: dict(by_labels) for name, by_labels in self._values.items()}
-        values[REQUESTS.name] = {
-            (listener, dialect, model, str(status)): cell.requests
-            for (listener, dialect, model, status), cell in self._cells.items()
-        }
+        requests = values[REQUESTS.name] = {}
+        for (listener, dialect, model, status, upstream, outcome), cell in self._cells.items():
+            _add(requests, (listener, dialect, model, str(status)), cell.requests)
+            if upstream:
+                _add(values[ATTEMPTS.name], (upstream, outcome), cell.requests)
         values[TOKENS.name] = {
             (model, kind): amount
             for model, amounts in self._tokens.items()

@@ -142,7 +142,9 @@ class ListenerPlan:
         """Whose list of models a client expects: that of the dialect whose header it sent, or else the first."""
         dialects = self._lists[path]
         sent = (
-            one for one in dialects if one.client_header and one.client_header.encode() in exchange.fields
+            one
+            for one in dialects
+            if one.client_header and one.client_header.encode() in exchange.request.fields
         )
         return next(sent, next((one for one in dialects if not one.client_header), dialects[0]))
 
@@ -173,6 +175,7 @@ class Plan:
 
     Attributes:
         live: exchanges under way.
+        samples: whether any tracer decides which traces are recorded.
         idle: set when the plan is retired and its last exchange is over.
     """
 
@@ -185,6 +188,7 @@ class Plan:
         self.pools: list[Pool | LocalPool] = []
         self.kinds: list[Kind] = []
         self.live = 0
+        self.samples = False
         self.idle = trio.Event()
         self._retired = False
         self._samplers: tuple[tuple[str, Callable[[Record], bool]], ...] = ()
@@ -198,11 +202,12 @@ class Plan:
         self._samplers = tuple(
             (tracer.kind, tracer.sample) for tracer in tracers if type(tracer).sample is not Tracer.sample
         )
+        self.samples = bool(self._samplers)
         self._finishers = tuple((tracer.kind, tracer.finish) for tracer in tracers)
 
     def sample(self, record: Record) -> bool:
-        """Whether any tracer records this exchange's trace."""
-        sampled = record.sampled if not self._samplers else False
+        """Whether any tracer records this exchange's trace; to be asked only if `samples`."""
+        sampled = False
         for kind, sample in self._samplers:
             try:
                 sampled = sample(record) or sampled

@@ -2,48 +2,54 @@
 
 Source: https://www.w3.org/TR/trace-context/ (traceparent: version-traceid-parentid-flags).
 
-Ids come from a generator that is seeded by the kernel once per process: they must be unique, not secret, and asking
-the kernel each time is a system call per request.
+Ids are cut from blocks of the kernel's random bytes, many at a time: they must be unique, not secret, and one by one
+each would cost a system call.
 """
 
 from __future__ import annotations
 
-import random
+import binascii
+import os
 import re
+import struct
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PRINTABLE = re.compile(rb"[\x21-\x7e]{1,200}")
-_bits = random.Random().getrandbits  # noqa: S311 - unique, not secret
 _ZERO_TRACE = "0" * 32
 _ZERO_SPAN = "0" * 16
 
 
-def new_trace_id() -> str:
-    """32 hex digits."""
-    return f"{_bits(128):032x}"
+_CUTS = struct.Struct("8s4s4s4s12s32s16s16s")
+"""Where the digits of a block are cut: half the price of slices."""
+_BLOCK = 64
+"""Exchanges for which one block has ids."""
+_ids: list[tuple[str, str, str]] = []
+_spans: list[str] = []
+
+
+def new_ids() -> tuple[str, str, str]:
+    """A request id (UUID-shaped, as Envoy makes them), a trace id of 32 hex digits and a span id of 16."""
+    if not _ids:
+        _refill()
+    return _ids.pop()
 
 
 def new_span_id() -> str:
     """16 hex digits."""
-    return f"{_bits(64):016x}"
+    if not _spans:
+        _refill()
+    return _spans.pop()
 
 
-def new_ids() -> tuple[str, str, str]:
-    """A request id, a trace id and a span id, for the price of one."""
-    digits = f"{_bits(320):080x}"
-    request = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
-    return request, digits[32:64], digits[64:]
-
-
-def new_request_id() -> str:
-    """A UUID-shaped random id, as Envoy makes them."""
-    digits = f"{_bits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _refill() -> None:
+    for a, b, c, d, e, trace, span, other in _CUTS.iter_unpack(binascii.hexlify(os.urandom(48 * _BLOCK))):
+        _ids.append((b"-".join((a, b, c, d, e)).decode(), trace.decode(), span.decode()))
+        _spans.append(other.decode())
 
 
 def accept_request_id(raw: bytes) -> str:
-    """The client's request id if it is printable ASCII of at most 200 characters, else a new one."""
-    return raw.decode() if _PRINTABLE.fullmatch(raw) else new_request_id()
+    """The client's request id if it is printable ASCII of at most 200 characters, else nothing."""
+    return raw.decode() if _PRINTABLE.fullmatch(raw) else ""
 
 
 def parse_traceparent(raw: bytes) -> tuple[str, str, bool] | None:

@@ -115,7 +115,7 @@ class Translation:
             request_id=record.request_id,
             model=head.model or record.model,
             created=created,
-            query=exchange.query.decode("latin-1"),
+            query=exchange.request.query.decode("latin-1"),
         )
         self._encoder = dialect.reply_encoder(head, answering)
         self._decoder: ReplyDecoder | None = None
@@ -291,7 +291,7 @@ def _replaced(head: ReplyHead, content_type: bytes, length: int | None) -> Reply
     new.length = length
     new.content_type = content_type
     new.request_id = head.request_id
-    new.headers = [header for header in head.headers if header[0] not in _OF_THE_BODY]
+    new.headers.extend(header for header in head.headers if header[0] not in _OF_THE_BODY)
     new.headers.append((b"content-type", content_type))
     return new
 

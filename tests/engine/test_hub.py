@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,6 +67,13 @@ class Stand:
     def close(self) -> None:
         for sock in self._sockets:
             sock.close()
+
+    def finish(self) -> None:
+        """Close everything of a hub that never ran."""
+        for channel in list(self.hub._channels.values()):
+            channel.close()
+        self.hub.close()
+        self.close()
 
 
 @asynccontextmanager
@@ -358,3 +366,112 @@ async def test_a_busy_connection_starves_no_task() -> None:
                 await count()
             nursery.cancel_scope.cancel()
         assert turns == 20
+
+
+def _got(sock: socket.socket) -> bytes:
+    """What came so far."""
+    try:
+        return sock.recv(RECEIVE)
+    except BlockingIOError:
+        return b""
+
+
+def _round_of(
+    count: int,
+) -> tuple[Stand, list[tuple[Channel, Ear, socket.socket]], list[tuple[Channel, int]]]:
+    """A hub that stands still, with so many channels that have something to read."""
+    stand = Stand()
+    pairs = [stand.pair() for _ in range(count)]
+    for _, _, theirs in pairs:
+        theirs.send(b"?")
+    return stand, pairs, [(channel, select.EPOLLIN) for channel, _, _ in pairs]
+
+
+async def test_writes_of_a_round_of_several_are_sent_when_it_ends() -> None:
+    stand, pairs, ready = _round_of(2)
+    (first, ear, theirs), (_, last, _) = pairs
+    seen: list[bytes] = []
+
+    def answer(_: bytes) -> None:
+        first.write(b"one ")
+        first.write(b"two")
+
+    ear.received = answer  # type: ignore[method-assign]
+    last.received = lambda _: seen.append(_got(theirs))  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert (seen, _got(theirs)) == ([b""], b"one two")
+    first.write(b"three")
+    assert _got(theirs) == b"three"
+    stand.finish()
+
+
+async def test_a_write_in_a_round_of_one_is_sent_at_once() -> None:
+    stand, [(channel, ear, theirs)], ready = _round_of(1)
+    seen: list[bytes] = []
+
+    def answer(_: bytes) -> None:
+        channel.write(b"now")
+        seen.append(_got(theirs))
+
+    ear.received = answer  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert seen == [b"now"]
+    stand.finish()
+
+
+async def test_no_more_than_a_burst_is_held_back() -> None:
+    stand, pairs, ready = _round_of(hubs.BURST + 1)
+    seen: list[bytes] = []
+    for channel, ear, _ in pairs[:-1]:
+        ear.received = lambda _, channel=channel: channel.write(b"!")  # type: ignore[method-assign, misc]
+    pairs[-1][1].received = lambda _: seen.extend(_got(theirs) for *_, theirs in pairs)  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert seen == [b"!"] * hubs.BURST + [b""]
+    stand.finish()
+
+
+@pytest.mark.parametrize("end", ["close", "finish", "reset"])
+async def test_an_end_in_a_round_comes_after_what_was_written(end: str) -> None:
+    stand, pairs, ready = _round_of(2)
+    (channel, ear, theirs), _ = pairs
+
+    def leave(_: bytes) -> None:
+        channel.write(b"last words")
+        getattr(channel, end)()
+
+    ear.received = leave  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert _got(theirs) == b"last words"
+    assert theirs.recv(1) == b""
+    stand.finish()
+
+
+async def test_a_peer_that_is_gone_when_a_round_ends_is_told_once() -> None:
+    stand, pairs, ready = _round_of(2)
+    (channel, ear, theirs), (_, other, _) = pairs
+    ear.received = lambda _: channel.write(b"hello")  # type: ignore[method-assign]
+    other.received = lambda _: theirs.close()  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert channel.closed
+    assert len(ear.end) == 1
+    stand.finish()
+
+
+async def test_a_bug_when_a_round_ends_costs_its_own_connection_only() -> None:
+    stand, pairs, ready = _round_of(2)
+    (channel, ear, theirs), (second, other, theirs2) = pairs
+
+    def bug(_: OSError | None) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def answer(_: bytes) -> None:
+        theirs.close()
+        second.write(b"fine")
+
+    ear.received = lambda _: channel.write(b"hello")  # type: ignore[method-assign]
+    ear.ended = bug  # type: ignore[method-assign]
+    other.received = answer  # type: ignore[method-assign]
+    stand.hub._round(ready)
+    assert _got(theirs2) == b"fine"
+    assert stand.troubles
+    stand.finish()

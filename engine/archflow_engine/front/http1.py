@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from archflow_engine.exchange import Exchange
 from archflow_engine.hub import Channel, monotonic
+from archflow_engine.request import RequestHead
 from archflow_engine.upstream.call import Headers
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ LESSONS = 8
 """How often a connection's requests may turn out to differ before their heads are no longer remembered."""
 AHEAD = 8
 """Requests that a client may pipeline before it is no longer read."""
-_STATUS = {status.value: b"%d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_STATUS = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FOREVER = float("inf")
@@ -53,6 +56,14 @@ class _Request(Struct, eq=False):
     version: str = "1.1"
     keep: bool = False
     refusal: tuple[int, str, str] | None = None
+    _head: RequestHead | None = None
+
+    @property
+    def head(self) -> RequestHead:
+        """Its head, once it is read."""
+        if self._head is None:
+            self._head = RequestHead(self.method, self.target, self.headers)
+        return self._head
 
 
 class _Repeat:
@@ -62,26 +73,25 @@ class _Repeat:
     request that repeats them, whole in one read, is taken without reading its head anew.
     """
 
-    __slots__ = ("_method", "_prefix", "_suffix", "_target", "headers")
+    __slots__ = ("_prefix", "_suffix", "head")
 
-    def __init__(self, prefix: bytes, suffix: bytes, request: _Request) -> None:
+    def __init__(self, prefix: bytes, suffix: bytes, head: RequestHead) -> None:
         self._prefix = prefix
         self._suffix = suffix
-        self._method = request.method
-        self._target = request.target
-        self.headers = request.headers
+        self.head = head
 
     @classmethod
     def learn(cls, data: bytes, request: _Request) -> _Repeat | None:
         """From the one read that brought a whole request; None if its head cannot be told from its length."""
         end = data.find(b"\r\n\r\n") + 4
         found = _LENGTH.search(data, 0, end)
-        if found is None or request.expects or not request.keep or len(data) - end != len(request.body):
+        whole = len(data) - end == len(request.body)
+        if found is None or not whole or request.expects or not request.keep or request.method != b"POST":
             return None
-        return cls(data[: found.start(1)], data[found.end(1) : end], request)
+        return cls(data[: found.start(1)], data[found.end(1) : end], request.head)
 
-    def request(self, data: bytes, largest: int) -> _Request | None:
-        """The request in `data` if it is one like the last, whole and alone; else None."""
+    def body(self, data: bytes, largest: int) -> bytes | None:
+        """The body of the request in `data` if it is one like the last, whole and alone; else None."""
         if not data.startswith(self._prefix):
             return None
         start = len(self._prefix)
@@ -90,9 +100,7 @@ class _Repeat:
         if end < 0 or not length.isdigit() or not data.startswith(self._suffix, end):
             return None
         body = data[end + len(self._suffix) :]
-        if len(body) != int(length) or len(body) > largest:
-            return None
-        return _Request(self._method, self._target, self.headers, body, keep=True)
+        return body if len(body) == int(length) <= largest else None
 
 
 class Http1:
@@ -136,9 +144,9 @@ class Http1:
         alone = before is None and self._exchange is None and not self._queue
         if alone:
             if self._repeat is not None:
-                request = self._repeat.request(data, self._front.limits.body)
-                if request is not None:
-                    self._serve(request)
+                body = self._repeat.body(data, self._front.plan.limits.body)
+                if body is not None:
+                    self._serve_repeat(self._repeat.head, body)
                     return
                 self._repeat = None
             self.deadline = monotonic() + self._front.limits.receive
@@ -213,10 +221,12 @@ class Http1:
 
     # The client of an exchange.
 
-    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+    def start(
+        self, status: int, headers: Headers, data: bytes, end: bool, length: int | None, raw: bytes = b""
+    ) -> None:
         version = self._version
         keep = self._keep and not self._last
-        lines = [b"HTTP/1.1 %b\r\n" % (_STATUS.get(status) or b"%d Unknown" % status)]
+        lines = [_STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, raw]
         lines += [b"%b: %b\r\n" % header for header in headers]
         self._chunked = False
         self._framed = True
@@ -271,10 +281,8 @@ class Http1:
             self._leave()
             self._channel.finish()
             return
-        now = monotonic()
-        self.deadline = now + (
-            self._front.limits.idle if self._reading is None else self._front.limits.receive
-        )
+        limits = self._front.plan.limits
+        self.deadline = monotonic() + (limits.idle if self._reading is None else limits.receive)
         if self._channel.paused and len(self._queue) <= AHEAD:
             self._channel.resume()
         if self._queue:
@@ -300,11 +308,18 @@ class Http1:
         self._version = request.version
         self._head_only = request.method == b"HEAD"
         self.deadline = _FOREVER
-        exchange = self._exchange = Exchange(self, self._front.plan)
+        exchange = self._exchange = Exchange(self, self._front.plan, request.head, len(request.body))
         if request.refusal is not None:
-            exchange.begin_refused(request.method, request.target, request.headers, *request.refusal)
+            exchange.begin_refused(*request.refusal)
             return
-        exchange.begin(request.method, request.target, request.headers, bytes(request.body))
+        exchange.begin(bytes(request.body))
+
+    def _serve_repeat(self, head: RequestHead, body: bytes) -> None:
+        """As `_serve`, for a request like the last one: what was told of the connection then still holds."""
+        self._head_only = False
+        self.deadline = _FOREVER
+        exchange = self._exchange = Exchange(self, self._front.plan, head, len(body))
+        exchange.begin(body)
 
     def _decline(self, rest: bytes) -> None:
         """Ignore an offer to switch protocols, as a server may (RFC 9110 section 7.8).

@@ -21,7 +21,8 @@ import h2.settings
 from archflow_engine.exchange import Exchange
 from archflow_engine.http2 import Http2Connection
 from archflow_engine.hub import Channel, monotonic
-from archflow_engine.upstream.call import Headers
+from archflow_engine.request import RequestHead
+from archflow_engine.upstream.call import Headers, split_lines
 
 if TYPE_CHECKING:
     from archflow_engine.front.serve import Front
@@ -342,13 +343,17 @@ class Http2Stream:
         self._complete = True
         if not self._answered:
             body, self._body = bytes(self._body), b""
-            exchange = self._exchange = Exchange(self, self._connection.front.plan)
-            exchange.begin(self._method, self._path, self._headers, body)
+            exchange = self._exchange = self._exchange_of(len(body))
+            exchange.begin(body)
 
     def refuse(self, refusal: tuple[int, str, str]) -> None:
         """Answer a request that will not be served."""
-        exchange = self._exchange = Exchange(self, self._connection.front.plan)
-        exchange.begin_refused(self._method, self._path, self._headers, *refusal)
+        exchange = self._exchange = self._exchange_of(0)
+        exchange.begin_refused(*refusal)
+
+    def _exchange_of(self, received: int) -> Exchange:
+        request = RequestHead(self._method, self._path, self._headers)
+        return Exchange(self, self._connection.front.plan, request, received)
 
     def expired(self, now: float) -> None:
         """Look at the clock: the request may be too long in coming, or its reply in being taken."""
@@ -378,9 +383,11 @@ class Http2Stream:
 
     # The client of an exchange.
 
-    def start(self, status: int, headers: Headers, data: bytes, end: bool, length: int | None) -> None:
+    def start(
+        self, status: int, headers: Headers, data: bytes, end: bool, length: int | None, raw: bytes = b""
+    ) -> None:
         self._answered = True
-        head = [(b":status", b"%d" % status), *headers]
+        head = [(b":status", b"%d" % status), *split_lines(raw), *headers]
         if self._method == b"HEAD" or status in {204, 304}:
             data = b""
         if length is not None and status != 204:

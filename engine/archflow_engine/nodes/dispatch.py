@@ -1,8 +1,8 @@
 """Sends the request to an upstream: the model's own name spliced in, auth and trace context set, the rest as it came.
 
 An upstream that does not speak the client's dialect gets the request translated into the first one that it speaks.
-The request line, Host, auth and static headers are prepared once per model and dialect; a request adds the client's
-end-to-end headers, its trace context and its body.
+Path, auth and static headers are prepared once per model and dialect, and what of the client's head goes upstream once
+for all requests that repeat that head; a request adds its identifiers and its body.
 
 Rule: a client's credentials and `x-arch-*` headers never reach an upstream, unless the graph passes auth through.
 Rule: a translated request carries none of the headers that only the client's dialect knows.
@@ -18,7 +18,7 @@ import msgspec
 from archflow_engine import trace
 from archflow_engine.ask import attempting, note
 from archflow_engine.translate import Asked, Translation
-from archflow_engine.upstream.call import Call, Headers
+from archflow_engine.upstream.call import Call, CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Provider, UpstreamRequest
@@ -55,19 +55,16 @@ _PREPARED_AT_MOST = 4096
 class _Prepared:
     """What does not change between two requests for the same model in the same dialect."""
 
-    __slots__ = ("prefix", "skip", "static", "target")
+    __slots__ = ("headers", "skip", "target")
 
-    def __init__(self, request: UpstreamRequest, authority: bytes, *, ours: bool) -> None:
+    def __init__(self, request: UpstreamRequest, *, ours: bool) -> None:
         self.target = request.path.encode("ascii")
         if ours and request.query:
             self.target = _with_query(self.target, request.query.encode("ascii"))
-        self.static = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
-        self.static.append((b"content-type", b"application/json"))
+        self.headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
+        self.headers.append((b"content-type", b"application/json"))
         without = {name.encode("ascii") for name in request.without}
-        self.skip = NOT_FORWARDED | without | {name for name, _ in self.static}
-        lines = [b"POST %b HTTP/1.1\r\nhost: %b\r\n" % (self.target, authority)]
-        lines += [b"%b: %b\r\n" % header for header in self.static]
-        self.prefix = b"".join(lines)
+        self.skip = NOT_FORWARDED | without | {name for name, _ in self.headers}
 
 
 class DispatchNode(Runner):
@@ -165,21 +162,23 @@ class DispatchNode(Runner):
             except UpstreamError as error:
                 exchange.error = str(error)
                 return self.edges["failed"]
+        request = exchange.request
+        if exchange.translation is not None:
+            head = self._head(exchange, dialect, prepared)
+        elif request.call is not None and request.call_for is prepared:
+            head = request.call  # the client repeats itself, so what goes upstream does too
+        else:
+            head = request.call = self._head(exchange, dialect, prepared)
+            request.call_for = prepared
         span_id = trace.new_span_id()
+        flag = "01" if record.sampled else "00"
         call = Call(
-            target=prepared.target,
-            authority=self._authority,
-            static=prepared.static,
-            prefix=prepared.prefix,
-            headers=self._headers(exchange, dialect, prepared, span_id),
-            body=body,
-            sink=exchange.translation or exchange,
+            head,
+            record.request_id,
+            f"00-{record.trace_id}-{span_id}-{flag}",
+            body,
+            exchange.translation or exchange,
         )
-        if exchange.query and exchange.translation is None:
-            query = _without_keys(exchange.query)
-            if query:
-                call.target = _with_query(prepared.target, query)
-                call.prefix = b""
         exchange.dispatch(self, call, span_id)
         return None
 
@@ -208,7 +207,7 @@ class DispatchNode(Runner):
                 self.pool,
                 target=prepared.target,
                 authority=self._authority,
-                headers=[*prepared.static, *traced],
+                headers=[*prepared.headers, *traced],
                 body=body,
                 timeout=timeout,
             )
@@ -225,24 +224,41 @@ class DispatchNode(Runner):
     def _prepare(self, key: tuple[str, str, bool, bool], body: bytes) -> _Prepared:
         dialect, model, stream, ours = key
         request = self._kind.request(dialect, model, stream=stream, body=body)
-        prepared = _Prepared(request, self._authority, ours=ours)
+        prepared = _Prepared(request, ours=ours)
         if self._kind.static:
             if len(self._prepared) >= _PREPARED_AT_MOST:
                 self._prepared.clear()
             self._prepared[key] = prepared
         return prepared
 
-    def _headers(self, exchange: Exchange, dialect: str, prepared: _Prepared, span_id: str) -> Headers:
-        fields, record, skip = exchange.fields, exchange.record, prepared.skip
+    def _head(self, exchange: Exchange, dialect: str, prepared: _Prepared) -> CallHead:
+        """The head of the request, as far as the client's own head and the upstream determine it."""
+        request, target = exchange.request, prepared.target
+        query = _without_keys(request.query) if exchange.translation is None else b""
+        if query:
+            target = _with_query(target, query)
+        headers = [*prepared.headers, *self._forwarded(exchange, prepared.skip)]
+        key = (_client_key(request.fields) or _key_of(request.query)) if self._passthrough_auth else ""
+        if key:
+            headers += [
+                (name.encode("ascii"), value.encode("latin-1"))
+                for name, value in self._kind.credentials(dialect, key)
+            ]
+        return CallHead.of(target, self._authority, headers)
+
+    @staticmethod
+    def _forwarded(exchange: Exchange, skip: frozenset[bytes]) -> Headers:
+        """The headers of the client that go upstream."""
+        request, fields = exchange.request, exchange.request.fields
         if b"connection" in fields:
-            named = b",".join(value for name, value in exchange.headers if name == b"connection").lower()
+            named = b",".join(value for name, value in request.headers if name == b"connection").lower()
             if named not in {b"keep-alive", b"close"}:
                 skip = skip | {token.strip() for token in named.split(b",")}
-        if b"tracestate" in fields and not record.parent_span_id:
+        if b"tracestate" in fields and request.context is None:
             skip = skip | {b"tracestate"}  # of a trace context that was not understood
         headers = [
             header
-            for header in exchange.headers
+            for header in request.headers
             if header[0] not in skip and not header[0].startswith(b"x-arch-")
         ]
         if exchange.translation is not None and exchange.dialect is not None:
@@ -258,16 +274,6 @@ class DispatchNode(Runner):
         elif b"accept-encoding" in fields:
             asked = fields[b"accept-encoding"]
             headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
-        headers.append((b"x-request-id", record.request_id.encode()))
-        flag = "01" if record.sampled else "00"
-        headers.append((b"traceparent", f"00-{record.trace_id}-{span_id}-{flag}".encode()))
-        if self._passthrough_auth:
-            key = _client_key(fields) or _key_of(exchange.query)
-            if key:
-                headers += [
-                    (name.encode("ascii"), value.encode("latin-1"))
-                    for name, value in self._kind.credentials(dialect, key)
-                ]
         return headers
 
     def _unsupported(self, dialect: str, model: str) -> str:

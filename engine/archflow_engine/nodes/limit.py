@@ -36,11 +36,11 @@ class LimitNode(Runner):
 
     def _applying(self, exchange: Exchange) -> list[tuple[Quota, str]]:
         """The quotas that this request falls under, with the key of its bucket."""
-        named = exchange.fields.get(SELECTOR)
+        named = exchange.request.fields.get(SELECTOR)
         if named is None:
             return []
         header = named.decode("latin-1").strip().lower()
-        value = exchange.fields.get(header.encode("latin-1"), b"").decode("latin-1")
+        value = exchange.request.fields.get(header.encode("latin-1"), b"").decode("latin-1")
         return [
             (quota, f"{self._model}\n{header}\n{value}")
             for quota in self._quotas

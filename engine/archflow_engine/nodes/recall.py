@@ -184,7 +184,7 @@ def _to_keep(exchange: Exchange, encoder: ReplyEncoder) -> Kept | None:
 
 
 def _tell(exchange: Exchange, dialect: Dialect, method: str, rest: str, data: bytes | None) -> None:
-    status, body = dialect.tell(method, rest, exchange.query.decode("latin-1"), data)
+    status, body = dialect.tell(method, rest, exchange.request.query.decode("latin-1"), data)
     if status >= 400:
         exchange.record.error = "not_found" if status == 404 else "invalid_request"
     exchange.answer(status, _JSON, body)

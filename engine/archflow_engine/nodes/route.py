@@ -34,7 +34,7 @@ class RouteNode(Runner):
         self._unknown_to_default = node.unknown == "default"
 
     def run(self, exchange: Exchange) -> Runner | None:
-        hint = exchange.fields.get(HINT)
+        hint = exchange.request.fields.get(HINT)
         if hint is None:
             return self._by_name(exchange)
         found = self._find(exchange, hint.decode("latin-1").strip(), "hint")

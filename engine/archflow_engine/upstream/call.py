@@ -17,51 +17,66 @@ from archflow_schema.errors import UpstreamError
 Headers = list[tuple[bytes, bytes]]
 
 
+def split_lines(raw: bytes) -> Headers:
+    """Headers from whole and faultless lines of HTTP/1.1, in lower case."""
+    split = (line.partition(b":") for line in raw.split(b"\r\n")[:-1])
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in split]
+
+
 class ReplyHead(Struct, eq=False):
     """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1). Mutable: filled as it is read.
 
     Attributes:
         status: the final status, never 1xx.
-        headers: lower-case names, in order, without content-length and hop-by-hop headers.
         length: Content-Length if the upstream told it.
         content_type, content_encoding: lower-case; empty if absent.
         request_id: whether the upstream told one of its own.
+        raw: all of `headers` as HTTP/1.1 lines, if they came so and nobody looked at them yet.
         chunked: whether the body ends by HTTP/1.1's chunked coding.
     """
 
     status: int = 0
-    headers: Headers = []
     length: int | None = None
     content_type: bytes = b""
     content_encoding: bytes = b""
     request_id: bool = False
+    raw: bytes = b""
     chunked: bool = False
+    _headers: Headers = []
+
+    @property
+    def headers(self) -> Headers:
+        """Lower-case names, in order, without content-length and hop-by-hop headers. May be changed."""
+        if self.raw:
+            self._headers += split_lines(self.raw)
+            self.raw = b""
+        return self._headers
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take one header, unless it is for this hop or this origin only."""
-        if name in _NOTED:
-            if name == b"content-type":
-                self.content_type = value.lower()
-            elif name == b"content-length":
-                if value.isdigit():
-                    self.length = int(value)
-                return
-            elif name == b"x-request-id":
-                self.request_id = True
-            elif name == b"content-encoding":
-                self.content_encoding = value.lower()
-            else:
+        if name in _FRAMING:
+            if name == b"transfer-encoding":
                 self.chunked = value.lower().endswith(b"chunked")
-                return
-        elif name in _NOT_RELAYED:
-            return
-        self.headers.append((name, value))
+            elif value.isdigit():
+                self.length = int(value)
+        elif name not in NOT_RELAYED:
+            self._headers.append((name, value))
+            if name in _TELLING:
+                self.note(name, value)
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Note what a header tells."""
+        if name == b"content-type":
+            self.content_type = value.lower()
+        elif name == b"content-encoding":
+            self.content_encoding = value.lower()
+        else:
+            self.request_id = True
 
 
-_NOTED = frozenset({
-    b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"x-request-id",
-})  # fmt: skip
-_NOT_RELAYED = frozenset({
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_TELLING = frozenset({b"content-type", b"content-encoding", b"x-request-id"})
+NOT_RELAYED = frozenset({
     # Hop by hop, RFC 9110 section 7.6.1; the length is told anew by whoever frames the body.
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade",
     # About the upstream's origin; a client that believed them would apply them to us.
@@ -99,13 +114,35 @@ class Carrier(Protocol):
         """Receive again."""
 
 
+class CallHead(Struct, frozen=True, eq=False):
+    """What the heads of equal requests to an upstream have in common.
+
+    Attributes:
+        method, target, authority: the request line; `authority` is the Host.
+        headers: all but those that a Call adds.
+        lines: the same as HTTP/1.1 sends it, up to there.
+    """
+
+    method: bytes
+    target: bytes
+    authority: bytes
+    headers: Headers
+    lines: bytes
+
+    @classmethod
+    def of(cls, target: bytes, authority: bytes, headers: Headers, method: bytes = b"POST") -> CallHead:
+        """With its lines."""
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method, target, authority)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        return cls(method, target, authority, headers, b"".join(lines))
+
+
 class Call(Struct, eq=False):
     """One request on its way. Mutable: it goes from connection to connection.
 
     Attributes:
-        method, target, authority: the request line; `authority` is the Host.
-        headers: complete but for framing.
-        prefix: the same request line and static headers as HTTP/1.1 bytes, prepared once; may be empty.
+        head: the head, but for what follows and framing.
+        request_id, traceparent: the headers of these names, ASCII; empty where `head` has all there is.
         body: the whole body.
         sink: who hears of it.
         carrier: the connection, once there is one.
@@ -113,11 +150,9 @@ class Call(Struct, eq=False):
         answered: whether any byte of a reply came.
     """
 
-    target: bytes
-    authority: bytes
-    static: Headers
-    prefix: bytes
-    headers: Headers
+    head: CallHead
+    request_id: str
+    traceparent: str
     body: bytes
     sink: Sink
     carrier: Carrier | None = None
@@ -145,15 +180,31 @@ class Call(Struct, eq=False):
 
     def http1(self) -> bytes:
         """The request as HTTP/1.1, ready to send in one piece."""
-        lines = [
-            self.prefix or b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (self.method, self.target, self.authority)
+        own = ""
+        if self.request_id:
+            own = f"x-request-id: {self.request_id}\r\ntraceparent: {self.traceparent}\r\n"
+        if self.body or self.framed:
+            own = f"{own}content-length: {len(self.body)}\r\n"
+        return b"".join((self.head.lines, own.encode("ascii"), b"\r\n", self.body))
+
+    def http2(self, scheme: bytes) -> Headers:
+        """The request's head as HTTP/2 sends it."""
+        head = self.head
+        headers = [
+            (b":method", head.method),
+            (b":scheme", scheme),
+            (b":authority", head.authority),
+            (b":path", head.target),
+            *head.headers,
         ]
-        if not self.prefix:
-            lines += [b"%b: %b\r\n" % header for header in self.static]
-        lines += [b"%b: %b\r\n" % header for header in self.headers]
-        if self.body or self.method not in _BODILESS:
-            lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
-            lines.append(self.body)
-        else:
-            lines.append(b"\r\n")
-        return b"".join(lines)
+        if self.request_id:
+            headers.append((b"x-request-id", self.request_id.encode("ascii")))
+            headers.append((b"traceparent", self.traceparent.encode("ascii")))
+        if self.framed:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        return headers
+
+    @property
+    def framed(self) -> bool:
+        """Whether the request says how long its body is."""
+        return bool(self.body) or self.head.method not in _BODILESS

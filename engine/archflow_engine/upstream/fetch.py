@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from archflow_engine.inflate import Inflater
-from archflow_engine.upstream.call import Call, Headers, ReplyHead
+from archflow_engine.upstream.call import Call, CallHead, Headers, ReplyHead
 from archflow_engine.upstream.local import LocalPool
 from archflow_engine.upstream.pool import Pool
 from archflow_schema.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout
@@ -119,16 +119,8 @@ async def fetch(
         UpstreamRefused, UpstreamTimeout, UpstreamProtocolError: there is no reply, whatever its status would be.
     """
     waiter = Waiter(at_most)
-    call = Call(
-        target=target,
-        authority=authority,
-        static=[],
-        prefix=b"",
-        headers=[*headers, (b"accept-encoding", b"gzip, deflate")],
-        body=body,
-        sink=waiter,
-        method=method,
-    )
+    headers = [*headers, (b"accept-encoding", b"gzip, deflate")]
+    call = Call(CallHead.of(target, authority, headers, method), "", "", body, waiter)
     fetched: Fetched | None = None
     try:
         with trio.move_on_after(timeout):

@@ -1,7 +1,7 @@
 """An HTTP/1.1 connection to an upstream, on the hub.
 
-Parsing is httptools (llhttp). Replies framed by length, by chunks or by the connection's end are all relayed as they
-come; what one read brings is told to the sink in one call.
+Parsing is httptools (llhttp), but for plain replies of a shape that it has read before. Replies framed by length, by
+chunks or by the connection's end are all relayed as they come; what one read brings is told to the sink in one call.
 
 Rule: a connection is reused only when its reply ended exactly where its framing says and both sides keep it alive.
 Invariant: `call` is None exactly while the connection is idle in its pool.
@@ -15,6 +15,7 @@ import httptools
 
 from archflow_engine.hub import Channel
 from archflow_engine.upstream.call import Call, ReplyHead
+from archflow_engine.upstream.shape import SHAPES, Shape
 from archflow_schema.errors import UpstreamProtocolError
 
 if TYPE_CHECKING:
@@ -77,6 +78,14 @@ class Http1Upstream:
             self._pool.gone(self)
             return
         call.answered = True
+        fresh = not self._head_size and self._head is None and self._told is None
+        if fresh:
+            for shape in self._pool.shapes:
+                whole = shape.read(data)
+                if whole is not None:
+                    self._framed = self._keep = True
+                    self._finish_call(call, *whole)
+                    return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -100,6 +109,10 @@ class Http1Upstream:
             if new is not None or body:
                 call.sink.reply(new, body, False)
             return
+        if fresh and new is not None and self._keep and not self._extra and len(self._pool.shapes) < SHAPES:
+            learnt = Shape.learn(data)
+            if learnt is not None:
+                self._pool.shapes.append(learnt)
         self._finish_call(call, new, body)
 
     def _finish_call(self, call: Call, new: ReplyHead | None, body: bytes) -> None:
@@ -110,7 +123,8 @@ class Http1Upstream:
             self._complete = self._framed = False
             self._told = None
             self._head_size = 0
-            self.channel.resume()
+            if self.channel.paused:
+                self.channel.resume()
             self._pool.rest(self)
         else:
             self.channel.close()

@@ -100,16 +100,7 @@ class Http2Upstream:
         call.sink.sent(self.address, reused=self._calls > 1)
         if call.carrier is not self:
             return True
-        headers = [
-            (b":method", call.method),
-            (b":scheme", self._pool.origin.scheme.encode()),
-            (b":authority", call.authority),
-            (b":path", call.target),
-            *call.static,
-            *call.headers,
-        ]
-        if call.body or call.method == b"POST":
-            headers.append((b"content-length", b"%d" % len(call.body)))
+        headers = call.http2(self._pool.origin.scheme.encode())
         try:
             self._h2.send_headers(number, headers, end_stream=not call.body)
         except h2.exceptions.ProtocolError as error:

@@ -50,7 +50,7 @@ class LocalPool:
 
     def send(self, call: Call) -> None:
         """Answer a call. The sink hears the rest."""
-        path = call.target.partition(b"?")[0].decode("ascii")
+        path = call.head.target.partition(b"?")[0].decode("ascii")
         _, dialect, model = map(unquote, path.split("/", 2))
         answer = _Answer(self, call, self._hub)
         self._live.add(answer)

@@ -20,6 +20,7 @@ from archflow_engine.upstream.address import Address, Resolver
 from archflow_engine.upstream.call import Call
 from archflow_engine.upstream.http1 import Http1Upstream
 from archflow_engine.upstream.http2 import Http2Upstream
+from archflow_engine.upstream.shape import Shape
 from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout
 
 IDLE = 60.0
@@ -56,12 +57,17 @@ def client_tls(origin: Origin) -> ssl.SSLContext:
 
 
 class Pool:
-    """All connections of this worker to one origin."""
+    """All connections of this worker to one origin.
+
+    Attributes:
+        shapes: what its replies look like, as far as that is known.
+    """
 
     def __init__(self, hub: Hub, origin: Origin, keep: int) -> None:
         self.origin = origin
         self.keep = keep
         self.opened = 0
+        self.shapes: list[Shape] = []
         self._hub = hub
         self._resolver = Resolver(origin.host, origin.port)
         self.tls = client_tls(origin) if origin.scheme == "https" else None

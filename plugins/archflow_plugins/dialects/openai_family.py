@@ -75,20 +75,27 @@ def usage_of(told: ToldUsage | None) -> Usage | None:
     """Usage as all dialects tell it."""
     if told is None:
         return None
-    prompt, output = max(0, told.prompt_tokens or 0), max(0, told.completion_tokens or 0)
+    prompt, output = told.prompt_tokens or 0, told.completion_tokens or 0
+    cached, reasoning = told.prompt_cache_hit_tokens or told.cached_tokens or 0, 0
     input_details, output_details = told.prompt_tokens_details, told.completion_tokens_details
+    written = 0
+    if input_details is not None:
+        cached = input_details.cached_tokens or cached
+        written = input_details.cache_write_tokens or 0
+    if output_details is not None:
+        reasoning = output_details.reasoning_tokens or 0
+    if prompt < 0 or output < 0 or cached < 0 or written < 0 or reasoning < 0:  # nobody's count
+        counted = (prompt, output, cached, written, reasoning)
+        prompt, output, cached, written, reasoning = (max(0, one) for one in counted)
+    total = told.total_tokens
+    if total is not None and total - prompt > output:
+        output = total - prompt
     return Usage(
         input_tokens=prompt,
-        output_tokens=max(output, (told.total_tokens or 0) - prompt),
-        cached_tokens=max(
-            0,
-            (input_details and input_details.cached_tokens)
-            or told.prompt_cache_hit_tokens
-            or told.cached_tokens
-            or 0,
-        ),
-        cache_written_tokens=max(0, (input_details and input_details.cache_write_tokens) or 0),
-        reasoning_tokens=max(0, (output_details and output_details.reasoning_tokens) or 0),
+        output_tokens=output,
+        cached_tokens=cached,
+        cache_written_tokens=written,
+        reasoning_tokens=reasoning,
     )
 
 
@@ -158,13 +165,12 @@ class OpenAIDialect(JsonDialect):
             reply = _decode_reply(body)
         except BAD_JSON:
             return Summary()
-        reasons = [choice.finish_reason for choice in reply.choices or () if choice.finish_reason]
-        return Summary(
-            usage=usage_of(reply.usage),
-            finish_reason=reasons[0] if reasons else "",
-            response_model=reply.model or "",
-            response_id=reply.id or "",
-        )
+        reason = ""
+        for choice in reply.choices or ():
+            if choice.finish_reason:
+                reason = choice.finish_reason
+                break
+        return Summary(usage_of(reply.usage), reason, reply.model or "", reply.id or "")
 
     def tap(self) -> StreamTap:
         return OpenAITap()

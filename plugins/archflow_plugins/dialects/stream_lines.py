@@ -33,10 +33,13 @@ class LineTap(StreamTap):
         self._openings_left = self.opening
 
     def feed(self, chunk: bytes) -> None:
-        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
-        if end == 0:
-            self._keep(chunk)
-            return
+        if chunk.endswith(b"\n"):  # as nearly all do
+            end = len(chunk)
+        else:
+            end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+            if end == 0:
+                self._keep(chunk)
+                return
         lines = chunk if end == len(chunk) else chunk[:end]
         if self._partial:
             lines = bytes(self._partial) + lines

@@ -10,7 +10,7 @@ import trio.testing
 
 from archflow_engine.front.http1 import LESSONS, Http1
 from archflow_schema.graph import Limits
-from peers import CHAT, Asked, reply, request
+from peers import CHAT, Asked, Upstream, reply, request
 from playbook import Play, playing
 
 pytestmark = pytest.mark.trio
@@ -665,3 +665,38 @@ async def test_a_repeated_head_with_a_body_above_the_limit_is_refused() -> None:
         assert (await client.reply()).status == 200
         await client.send(HEAD % (b"%d" % len(chat(0, 100)), b"same") + chat(0, 100))
         assert (await client.reply()).status == 413
+
+
+async def test_a_repeated_head_goes_to_each_upstream_as_it_should() -> None:
+    asked: list[Asked] = []
+
+    def keep(one: Asked) -> bytes:
+        asked.append(one)
+        return mark(one)
+
+    async with playing(Upstream(), Upstream(), models={"m": 0, "n": 1}) as play:
+        for upstream in play.upstreams:
+            upstream.script = keep
+        client = await play.client()
+        for model, upstream in zip(
+            "mnnmmn", [play.upstreams["mn".index(one)] for one in "mnnmmn"], strict=True
+        ):
+            body = b'{"model": "%s"}' % model.encode()
+            await client.send(HEAD % (b"%d" % len(body), b"same") + body)
+            answer = await client.reply()
+            assert (answer.json["model"], answer.header("x-mark")) == (f"{model}-upstream", "same")
+            assert asked[-1].header("host") == f"127.0.0.1:{upstream.port}"
+        assert len({one.header("traceparent") for one in asked}) == 6
+
+
+async def test_a_repeated_head_with_an_unusable_id_gets_a_new_one_each_time() -> None:
+    async with playing() as play:
+        play.upstream.script = mark
+        client = await play.client()
+        head = HEAD.replace(b"X-Mark: ", b"X-Request-Id: not an id\r\nX-Mark: ")
+        for _ in range(3):
+            await client.send(head % (b"%d" % len(chat(0)), b"same") + chat(0))
+            await client.reply()
+        ids = {(await play.record()).request_id for _ in range(3)}
+        assert len(ids) == 3
+        assert all(len(one) == 36 for one in ids)

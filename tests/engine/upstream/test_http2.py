@@ -10,7 +10,7 @@ import h2.settings
 import pytest
 
 from archflow_engine.upstream import http2
-from archflow_engine.upstream.call import Call, ReplyHead
+from archflow_engine.upstream.call import Call, CallHead, ReplyHead
 from archflow_schema.errors import UpstreamError
 from peers import Upstream
 from peers_h2 import H2Asked, H2Upstream
@@ -468,7 +468,7 @@ async def test_any_number_of_slow_clients_leaves_the_connections_window_open() -
     slow: list[tuple[Call, Sink]] = []
     for number in range(1, 61, 2):
         sink = Sink()
-        call = Call(target=b"/", authority=b"a", static=[], prefix=b"", headers=[], body=b"", sink=sink)
+        call = Call(CallHead.of(b"/", b"a", []), "", "", b"", sink)
         assert upstream.begin(call)
         upstream.pause(call)
         exchange()

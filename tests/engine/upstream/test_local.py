@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from archflow_engine.hub import Hub
-from archflow_engine.upstream.call import Call
+from archflow_engine.upstream.call import Call, CallHead
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_plugins.kinds import Provider, ProviderConfig
 from archflow_plugins.testing import run_context
@@ -56,9 +56,7 @@ async def asking(answer, target=b"/a_dialect/a%20model%2Fb", troubles=0):
             await nursery.start(hub.run)
             pool = LocalPool(hub, "local/tiny", InProcess(answer, run_context()))
             sink = Sink()
-            call = Call(
-                target=target, authority=b"", static=[], prefix=b"", headers=[], body=b"question", sink=sink
-            )
+            call = Call(CallHead.of(target, b"", []), "", "", b"question", sink)
             pool.send(call)
             yield pool, call, sink
             nursery.cancel_scope.cancel()

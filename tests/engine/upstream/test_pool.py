@@ -13,7 +13,7 @@ from archflow_engine.hub import Channel
 from archflow_engine.upstream import address
 from archflow_engine.upstream import pool as pools
 from archflow_engine.upstream.address import Resolver
-from archflow_engine.upstream.call import Call, ReplyHead
+from archflow_engine.upstream.call import Call, CallHead, ReplyHead
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_schema.errors import UpstreamError, UpstreamRefused
 from peers import reply
@@ -29,6 +29,7 @@ class StillHub:
         self.timed: set[object] = set()
         self.channels: list[Channel] = []
         self.looked_at: list[tuple[Channel, int]] = []
+        self.holding = False
 
     def join(self, channel: Channel) -> None:
         self.channels.append(channel)
@@ -65,7 +66,7 @@ async def test_an_upstream_that_speaks_before_it_is_asked_is_heard() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         origin = Origin("http", "127.0.0.1", listener.getsockname()[1], "1.1", "", 5.0)
         pool = Pool(hub, origin, 1)  # type: ignore[arg-type]
-        pool.send(Call(target=b"/", authority=b"a", static=[], prefix=b"", headers=[], body=b"", sink=sink))
+        pool.send(Call(CallHead.of(b"/", b"a", []), "", "", b"", sink))
         (connecting,) = hub.channels
         accepted, _ = listener.accept()
         with closing(accepted):
