@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 import trio
 
@@ -265,37 +265,49 @@ class EmbeddingLane(Lane[_Texts]):
                 job.done.set()
 
 
+class Bell:
+    """Rings when one of the texts of a request has more to say."""
+
+    def __init__(self) -> None:
+        self._rung = trio.Event()
+
+    def ring(self) -> None:
+        """Something changed."""
+        self._rung.set()
+        self._rung = trio.Event()
+
+    async def wait(self) -> None:
+        """Blocks until it rings."""
+        await self._rung.wait()
+
+
 class Stream:
     """A text being generated. Use as a context manager: leaving it ends the generation.
 
     Attributes:
         generation: what is known of it.
+        over: whether no more pieces will come.
     """
 
-    def __init__(self, lane: GenerationLane) -> None:
+    def __init__(self, lane: GenerationLane, bell: Bell) -> None:
         self.generation: Generation
         self._lane = lane
         self._soon = trio.lowlevel.current_trio_token().run_sync_soon
         self._pieces: deque[Piece] = deque()
-        self._wake = trio.Event()
-        self._over = False
+        self._bell = bell
+        self.over = False
         self.error: Exception | None = None
 
     def tell(self, piece: Piece) -> None:
         """A piece was generated; called in a thread."""
         self._pieces.append(piece)
-        self._soon(self.wake)
-
-    def wake(self) -> None:
-        """Something changed."""
-        self._wake.set()
-        self._wake = trio.Event()
+        self._soon(self._bell.ring)
 
     def end(self, error: Exception | None = None) -> None:
         """No more pieces will come."""
-        self._over = True
+        self.over = True
         self.error = error
-        self.wake()
+        self._bell.ring()
 
     async def next(self) -> list[Piece]:
         """The pieces that came meanwhile; none when the text is over. Blocks until there is one.
@@ -303,19 +315,67 @@ class Stream:
         Raises:
             ArchflowError: the model failed.
         """
-        while not self._pieces and not self._over:
-            await self._wake.wait()
+        while not self._pieces and not self.over:
+            await self._bell.wait()
+        return self.take()
+
+    def take(self) -> list[Piece]:
+        """The pieces that came meanwhile.
+
+        Raises:
+            ArchflowError: the model failed.
+        """
         if self.error is not None:
             raise ArchflowError(f"the model {self._lane.name} failed: {self.error}") from self.error
         found = list(self._pieces)
         self._pieces.clear()
         return found
 
+    def drop(self) -> None:
+        """Nobody wants it any more."""
+        self._lane.drop(self)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lane.drop(self)
+        self.drop()
+
+
+class Answers:
+    """Several texts that answer one request. Use as a context manager: leaving it ends them all.
+
+    Attributes:
+        streams: the texts, in their order.
+    """
+
+    def __init__(self, streams: Sequence[Stream], bell: Bell) -> None:
+        self.streams = tuple(streams)
+        self._bell = bell
+
+    async def next(self) -> list[tuple[int, Piece]]:
+        """The pieces that came meanwhile, with the number of their text; none when all are over. Blocks.
+
+        Raises:
+            ArchflowError: the model failed.
+        """
+        while True:
+            over = all(one.over for one in self.streams)
+            found = [(number, piece) for number, one in enumerate(self.streams) for piece in one.take()]
+            if found or over:
+                return found
+            await self._bell.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in self.streams:
+            stream.drop()
+
+
+Make: TypeAlias = "Callable[[LanguageModel, Callable[[Piece], None]], Generation]"
+"""Makes a generation, given the model and who is told of pieces."""
 
 
 class GenerationLane(Lane[Stream]):
@@ -335,7 +395,7 @@ class GenerationLane(Lane[Stream]):
         self.model = LanguageModel(self._model, threads=1, parallel=self._host.threads)
         self.model.warm()
 
-    async def generate(self, make: Callable[[LanguageModel, Callable[[Piece], None]], Generation]) -> Stream:
+    async def generate(self, make: Make) -> Stream:
         """Begin a generation. Blocks while it is prepared, not until it runs.
 
         Args:
@@ -345,17 +405,29 @@ class GenerationLane(Lane[Stream]):
             Overloaded: too many wait already.
             ClientProtocolError: it cannot be made: what `make` raises.
         """
-        if len(self._queue) >= GENERATIONS_WAITING:
+        return (await self.generate_all([make])).streams[0]
+
+    async def generate_all(self, makes: Sequence[Make]) -> Answers:
+        """Begin several generations that answer one request; as `generate`, and all of them or none."""
+        waiting = len(self._queue)
+        if waiting >= GENERATIONS_WAITING or (waiting and waiting + len(makes) > GENERATIONS_WAITING):
             raise Overloaded(
-                f"the model {self.name} has {len(self._queue)} requests waiting: try again", self._patience()
+                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
             )
-        stream = Stream(self)
-        stream.generation = await self._host.offload(lambda: make(self.model, stream.tell))
-        if stream.generation.reason:
-            stream.end()
-        else:
-            self._put(stream)
-        return stream
+        bell = Bell()
+        streams = [Stream(self, bell) for _ in makes]
+
+        def prepare() -> None:
+            for make, stream in zip(makes, streams, strict=True):
+                stream.generation = make(self.model, stream.tell)
+
+        await self._host.offload(prepare)
+        for stream in streams:
+            if stream.generation.reason:
+                stream.end()
+            else:
+                self._put(stream)
+        return Answers(streams, bell)
 
     async def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of some continuations. Blocks while the model reads them in a thread."""

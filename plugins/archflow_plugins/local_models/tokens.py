@@ -233,6 +233,46 @@ class StopStrings:
         return held
 
 
+class Mark:
+    """Finds the mark at which words end and calls begin, wherever the boundaries of tokens are.
+
+    Args:
+        mark: ASCII.
+        anywhere: words may stand before it; else only white space.
+    """
+
+    def __init__(self, mark: bytes, *, anywhere: bool) -> None:
+        self._mark = mark
+        self._anywhere = anywhere
+        self._tail = b""
+        self._possible = True
+        self._held = StopStrings([mark.decode("ascii")])
+
+    def end(self, data: bytes) -> int:
+        """How many bytes of a token belong to the text up to the mark's end; 0 where it does not end in this token."""
+        if not self._possible:
+            return 0
+        seen = self._tail + data
+        if not self._anywhere:
+            seen = seen.lstrip()
+            if not (seen.startswith(self._mark) or self._mark.startswith(seen)):
+                self._possible = False
+                return 0
+        at = seen.find(self._mark)
+        if at >= 0:
+            return at + len(self._mark) - (len(seen) - len(data))
+        self._tail = seen[-len(self._mark) + 1 :] if len(self._mark) > 1 else b""
+        return 0
+
+    def before(self, text: str) -> str:
+        """What of more text surely stands before the mark, or is no part of one."""
+        return self._held.add(text) if self._possible else self._held.end() + text
+
+    def rest(self) -> str:
+        """What was held back and turned out to be no mark."""
+        return "" if self._held.found else self._held.end()
+
+
 def prefix_range(ordered: list[bytes], prefix: bytes, low: int, high: int) -> tuple[int, int]:
     """Where, between two places of a sorted list, the items stand that begin with a prefix."""
     start = bisect_left(ordered, prefix, low, high)

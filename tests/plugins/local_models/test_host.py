@@ -13,7 +13,7 @@ from archflow_plugins.local_models.generate import Generation
 from archflow_plugins.local_models.host import Host, Overloaded
 from archflow_plugins.local_models.sample import Sampling
 from archflow_schema.errors import ArchflowError, ClientProtocolError
-from local_world import model, words
+from local_world import CONTEXT, model, words
 
 PATIENCE = 30
 
@@ -234,7 +234,7 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(monkeypatch):
 async def test_what_cannot_be_made_is_told():
     async with lane() as chats:
         with pytest.raises(ClientProtocolError, match="shorten it"):
-            await chats.generate(asking("x" * 900))
+            await chats.generate(asking("x" * 2 * CONTEXT))
 
 
 @pytest.mark.trio
