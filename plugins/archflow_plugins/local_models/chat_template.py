@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from archflow_plugins.local_models.tokens import Vocabulary
+from archflow_plugins.local_models.tokens import TooMany, Vocabulary
 from archflow_schema.errors import ArchflowError
 
 
@@ -140,7 +140,12 @@ def template(name: str) -> Template:
 
 
 def render(
-    frame: Template, turns: Sequence[Turn], words: Vocabulary, system: str = "", tools: str = ""
+    frame: Template,
+    turns: Sequence[Turn],
+    words: Vocabulary,
+    system: str = "",
+    tools: str = "",
+    most: int | None = None,
 ) -> list[int]:
     """The prompt of a conversation, as tokens.
 
@@ -150,8 +155,12 @@ def render(
         words: the model's vocabulary.
         system: the first turn where the conversation has no system turn of its own.
         tools: follows the words of that turn.
+        most: how many tokens there may be.
 
     Blocks: while long texts are encoded, so it belongs in a thread.
+
+    Raises:
+        TooMany: the words of the turns have more tokens than that.
     """
     ids = words.encode_template(frame.start) if frame.start else []
     if (system or tools) and (not turns or turns[0].role != "system"):
@@ -162,7 +171,11 @@ def render(
     for index, turn in enumerate(turns):
         before, after = frame.turns[turn.role]
         ids += words.encode_template(before) if before else []
-        ids += words.encode(turn.text.strip() if frame.strip else turn.text)
+        text = turn.text.strip() if frame.strip else turn.text
+        try:
+            ids += words.encode(text, None if most is None else max(0, most - len(ids)))
+        except TooMany as error:
+            raise TooMany(len(ids) + error.count) from None
         if index == last and turn.role == "assistant":
             return ids
         ids += words.encode_template(after)

@@ -20,7 +20,7 @@ from msgspec import Struct
 from archflow_plugins.local_models.chat_template import Template, Turn, render, stop_tokens, template
 from archflow_plugins.local_models.constrain import Constraint, Rule
 from archflow_plugins.local_models.sample import Chooser, Sampling, Score, score
-from archflow_plugins.local_models.tokens import Growing, Mark, StopStrings, Vocabulary
+from archflow_plugins.local_models.tokens import Growing, Mark, StopStrings, TooMany, Vocabulary
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 
 if TYPE_CHECKING:
@@ -85,10 +85,7 @@ class Generation:
             rule = calls.rule
         room = model.context - len(self.prompt)
         if room < 1:
-            raise ClientProtocolError(
-                f"the conversation has {len(self.prompt)} tokens, and {model.name} takes {model.context} "
-                "with its answer: shorten it"
-            )
+            raise model.too_long(len(self.prompt))
         self.limit = min(sampling.max_tokens or room, room)
         if rule is not None and not self._follow(rule):
             raise ClientProtocolError(
@@ -293,8 +290,21 @@ class LanguageModel:
         Args:
             turns: what was said.
             tools: what the system turn says of tools, from `tool_calls.told`.
+
+        Raises:
+            ClientProtocolError: it is longer than the model takes.
         """
-        return render(self._frame, turns, self.words, self._system, tools)
+        try:
+            return render(self._frame, turns, self.words, self._system, tools, self.context)
+        except TooMany as error:
+            raise self.too_long(error.count) from None
+
+    def too_long(self, count: int) -> ClientProtocolError:
+        """Says that a conversation of at least so many tokens does not fit."""
+        return ClientProtocolError(
+            f"the conversation has {count} tokens or more, and {self.name} takes {self.context} with its answer: "
+            "shorten it"
+        )
 
     def warm(self) -> None:
         """Run once, so that the first request finds everything allocated."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeV
 
 import trio
 
-from archflow_plugins.local_models.embed import Embedder, Remembered, text_key
+from archflow_plugins.local_models.embed import Embedded, Embedder, Remembered, text_key
 from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
 from archflow_schema.errors import ArchflowError, LimitExceeded
 
@@ -49,7 +49,7 @@ REMEMBERED = 8192
 """Vectors that are remembered, about 12 MiB of them."""
 LONG = 65_536
 """Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
-SWITCH = 0.001
+SWITCH = 0.0002
 """Seconds for which a thread of Python may keep the event loop waiting."""
 
 
@@ -146,7 +146,7 @@ class _Texts:
 
     def __init__(self, texts: Sequence[str | Sequence[int]]) -> None:
         self.texts = texts
-        self.vectors: list[NDArray[Any] | None] = [None] * len(texts)
+        self.found: list[Embedded | None] = [None] * len(texts)
         self.missing = len(texts)
         self.done = trio.Event()
         self.cancelled = False
@@ -176,45 +176,57 @@ class EmbeddingLane(Lane[_Texts]):
         self.embedder = Embedder(self._model, threads=1, parallel=self._host.threads)
         self.embedder.warm()
 
-    async def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The tokens of texts. Blocks while they are encoded in a thread."""
-        return await self._host.offload(lambda: self.embedder.tokenize(texts))
-
     async def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """A vector of length 1 for each text; what does not fit of a text is left out. Blocks until they are there.
 
         Raises:
             Overloaded: too many texts wait already.
         """
-        small = sum(map(len, texts)) <= LONG
-        keys = [text_key(one) if small else None for one in texts]
-        vectors = [None if key is None else self._remembered.get(key) for key in keys]
-        missing = [place for place, vector in enumerate(vectors) if vector is None]
-        if missing:
-            for place, vector in zip(missing, await self._ask([texts[one] for one in missing]), strict=True):
-                vectors[place] = vector
-                key = keys[place]
-                if key is not None:
-                    self._remembered.put(key, vector)
-        else:
-            await trio.lowlevel.checkpoint()
-        return _stacked(vectors, self.embedder.dimension)
+        return _stacked(await self.embed(texts), self.embedder.dimension)
 
-    async def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
-        """As `encode`, for tokens of `tokenize` that fit; they are not remembered."""
-        return _stacked(await self._ask(texts), self.embedder.dimension)
+    async def embed(self, texts: Sequence[str]) -> list[Embedded]:
+        """As `encode`, each vector by itself with the number of its text's tokens. Blocks until they are there.
 
-    async def _ask(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
-        """Vectors of many texts a part at a time, so that others get their turn between two parts."""
-        if self._texts_waiting and self._texts_waiting + len(texts) > TEXTS_WAITING:
-            raise Overloaded(f"the model {self.name} has {self._texts_waiting} texts waiting: try again", 1)
-        self._texts_waiting += len(texts)
+        A part at a time, so that others get their turn between two parts, and the event loop its own.
+        """
+        self._admit(len(texts))
         try:
-            return [vector for part in _parts(texts) for vector in await self._ask_part(part)]
+            return [one for part in _parts(texts) for one in await self._embed_part(part)]
         finally:
             self._texts_waiting -= len(texts)
 
-    async def _ask_part(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
+    async def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
+        """As `encode`, for tokens that fit; they are not remembered."""
+        self._admit(len(texts))
+        try:
+            found = [one for part in _parts(texts) for one in await self._ask(part)]
+        finally:
+            self._texts_waiting -= len(texts)
+        return _stacked(found, self.embedder.dimension)
+
+    def _admit(self, count: int) -> None:
+        """Count texts as waiting, unless there are too many of them."""
+        if self._texts_waiting and self._texts_waiting + count > TEXTS_WAITING:
+            raise Overloaded(f"the model {self.name} has {self._texts_waiting} texts waiting: try again", 1)
+        self._texts_waiting += count
+
+    async def _embed_part(self, texts: Sequence[str]) -> list[Embedded]:
+        """Vectors of texts, of which some may be remembered."""
+        small = sum(map(len, texts)) <= LONG
+        keys = [text_key(one) if small else None for one in texts]
+        found = [None if key is None else self._remembered.get(key) for key in keys]
+        missing = [place for place, one in enumerate(found) if one is None]
+        if missing:
+            for place, one in zip(missing, await self._ask([texts[one] for one in missing]), strict=True):
+                found[place] = one
+                key = keys[place]
+                if key is not None:
+                    self._remembered.put(key, one)
+        else:
+            await trio.lowlevel.checkpoint()
+        return [one for one in found if one is not None]
+
+    async def _ask(self, texts: Sequence[str | Sequence[int]]) -> list[Embedded]:
         job = _Texts(texts)
         self._put(job)
         try:
@@ -225,7 +237,7 @@ class EmbeddingLane(Lane[_Texts]):
                 self._queue.remove(job)
         if job.error is not None:
             raise ArchflowError(f"the model {self.name} failed: {job.error}") from job.error
-        return [one for one in job.vectors if one is not None]
+        return [one for one in job.found if one is not None]
 
     def _take(self) -> list[_Texts]:
         batch: list[_Texts] = []
@@ -243,19 +255,20 @@ class EmbeddingLane(Lane[_Texts]):
         def work() -> None:
             places = [(job, place) for job in batch for place in range(len(job.texts))]
             texts = [job.texts[place] for job, place in places]
-            written = [one for one in texts if isinstance(one, str)]
-            encoded = iter(self.embedder.tokenize(written)) if written else iter(())
-            tokens = [self.embedder.truncate(next(encoded) if isinstance(one, str) else one) for one in texts]
+            written = iter(self.embedder.read([one for one in texts if isinstance(one, str)]))
+            tokens = [next(written) if isinstance(one, str) else (one, len(one)) for one in texts]
 
             def tell(group: Sequence[int], vectors: NDArray[Any]) -> None:
                 for at, vector in zip(group, vectors, strict=True):
                     job, place = places[at]
-                    job.vectors[place] = vector
+                    job.found[place] = Embedded(vector, tokens[at][1])
                     job.missing -= 1
                     if not job.missing:
                         soon(job.done.set)
 
-            self.embedder.run(tokens, tell, lambda at: not (places[at][0].cancelled or self._stopping))
+            self.embedder.run(
+                [one for one, _ in tokens], tell, lambda at: not (places[at][0].cancelled or self._stopping)
+            )
 
         try:
             await self._host.offload(work)
@@ -494,9 +507,12 @@ class GenerationLane(Lane[Stream]):
                 self._put(stream)
 
 
-def _parts(texts: Sequence[str | Sequence[int]]) -> Iterator[list[str | Sequence[int]]]:
+S = TypeVar("S", bound="str | Sequence[int]")
+
+
+def _parts(texts: Sequence[S]) -> Iterator[list[S]]:
     """Texts in parts that a batch has room for."""
-    part: list[str | Sequence[int]] = []
+    part: list[S] = []
     size = 0
     for text in texts:
         if part and (len(part) == TEXTS_AT_ONCE or size + _characters(text) > CHARACTERS_AT_ONCE):
@@ -521,12 +537,12 @@ def _length(stream: Stream) -> int:
     return len(stream.generation.prompt) + len(stream.generation.tokens)
 
 
-def _stacked(vectors: Sequence[NDArray[Any] | None], dimension: int) -> NDArray[Any]:
+def _stacked(found: Sequence[Embedded], dimension: int) -> NDArray[Any]:
     import numpy as np
 
-    if not vectors:
+    if not found:
         return np.zeros((0, dimension), dtype=np.float32)
-    return np.stack([one for one in vectors if one is not None])
+    return np.stack([one.vector for one in found])
 
 
 _CURRENT: trio.lowlevel.RunVar[Host] = trio.lowlevel.RunVar("archflow local models")
@@ -555,6 +571,7 @@ class Host:
             host = cls()
             _CURRENT.set(host)
             sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH))
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a thread for every core
         await host._begin()
         return host
 

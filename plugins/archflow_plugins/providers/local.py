@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import msgspec
 from msgspec import Raw, Struct
@@ -29,12 +29,19 @@ from archflow_schema.errors import ArchflowError, ClientProtocolError
 from archflow_schema.text import Text
 
 if TYPE_CHECKING:
+    from archflow_plugins.local_models.embed import Embedded
     from archflow_plugins.local_models.generate import Piece
     from archflow_plugins.local_models.host import Answers, EmbeddingLane, GenerationLane, Overloaded
     from archflow_plugins.local_models.sources import Progress
 
 _DIALECTS = {"language_model": ("openai_chat",), "embedder": ("openai_embeddings",)}
 INPUTS_AT_MOST = 2048
+BODY_AT_MOST = 4 << 20
+"""Bytes of a request: reading more would keep the event loop for milliseconds, and no model here takes so much."""
+NUMBERS_AT_ONCE = 2048
+"""Numbers that are written in the event loop, which takes a third of a millisecond; more are written in a thread."""
+PART = 128 << 10
+"""Bytes of a part of a large reply."""
 _JSON = "application/json"
 
 
@@ -152,7 +159,10 @@ class Local(Provider):
         from archflow_plugins.local_models.host import Overloaded
 
         try:
-            if dialect == "openai_embeddings" and self._embeds is not None:
+            if len(body) > BODY_AT_MOST:
+                says = f"the request has {len(body)} bytes, and local models read {BODY_AT_MOST}: split it"
+                await self._refuse(reply, 413, "request_too_large", says)
+            elif dialect == "openai_embeddings" and self._embeds is not None:
                 await self._answer_embeddings(self._embeds, model, body, reply)
             elif dialect == "openai_chat" and self._generates is not None:
                 await self._answer_chat(self._generates, model, body, reply)
@@ -175,7 +185,8 @@ class Local(Provider):
             found: list[tuple[int, Piece]] = []
             while pieces := await answers.next():
                 found += pieces
-            data = writer.whole(found, [one.generation for one in answers.streams])
+            generations = [one.generation for one in answers.streams]
+            data = await self.ctx.offload(lambda: writer.whole(found, generations))
         reply.head(200, _JSON, length=len(data))
         await reply.send(data)
 
@@ -203,18 +214,20 @@ class Local(Provider):
             raise ClientProtocolError("`encoding_format` must be float or base64")
         if asked.dimensions not in {None, dimension}:
             raise ClientProtocolError(f"`dimensions` cannot be chosen: vectors of {model} have {dimension}")
-        tokens = await lane.tokenize(texts)
-        for index, one in enumerate(tokens):
-            if len(one) > limit:
+        found = await lane.embed(texts)
+        for index, one in enumerate(found):
+            if one.tokens > limit:
                 raise ClientProtocolError(
-                    f"`input[{index}]` has {len(one)} tokens, and {model} takes {limit}: split it into parts"
+                    f"`input[{index}]` has {one.tokens} tokens, and {model} takes {limit}: split it into parts"
                 )
-        vectors = await lane.encode(texts)
-        used = sum(map(len, tokens))
-        packed = asked.encoding_format == "base64"
-        data = await self.ctx.offload(lambda: _write_vectors(model, vectors, used, packed=packed))
-        reply.head(200, _JSON, length=len(data))
-        await reply.send(data)
+
+        def write() -> list[bytes]:
+            return _write_vectors(model, found, packed=asked.encoding_format == "base64")
+
+        parts = write() if len(found) * dimension <= NUMBERS_AT_ONCE else await self.ctx.offload(write)
+        reply.head(200, _JSON, length=sum(map(len, parts)))
+        for part in parts:
+            await reply.send(part)
 
     # Refusals.
 
@@ -270,14 +283,24 @@ def _text(raw: Raw) -> str:
     return msgspec.json.decode(data, type=str)
 
 
-def _write_vectors(model: str, vectors: Any, tokens: int, *, packed: bool) -> bytes:
-    """The body of an embeddings reply. Row by row, so that the event loop gets its turns between them."""
-    rows: list[bytes] = []
-    for index, vector in enumerate(vectors):
+def _write_vectors(model: str, found: Sequence[Embedded], *, packed: bool) -> list[bytes]:
+    """The body of an embeddings reply, in parts, so that nobody ever copies all of a large one at once."""
+    parts, rows, size = [b'{"object":"list","data":['], list[bytes](), 0
+    for index, one in enumerate(found):
         if packed:
-            value = b'"' + base64.b64encode(vector.astype("<f4").tobytes()) + b'"'
+            value = b'"' + base64.b64encode(one.vector.astype("<f4").tobytes()) + b'"'
         else:
-            value = b"[" + b",".join([b"%.9g" % one for one in vector.tolist()]) + b"]"
-        rows.append(b'{"object":"embedding","index":%d,"embedding":%b}' % (index, value))
+            value = b"[" + b",".join([b"%.9g" % number for number in one.vector.tolist()]) + b"]"
+        rows.append(
+            b'%b{"object":"embedding","index":%d,"embedding":%b}' % (b"," if index else b"", index, value)
+        )
+        size += len(rows[-1])
+        if size >= PART:
+            parts.append(b"".join(rows))
+            rows, size = [], 0
+    tokens = sum(one.tokens for one in found)
     usage = encode({"prompt_tokens": tokens, "total_tokens": tokens})
-    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (b",".join(rows), encode(model), usage)
+    end = b'],"model":%b,"usage":%b}' % (encode(model), usage)
+    if len(parts) == 1:
+        return [b"".join([*parts, *rows, end])]
+    return [*parts, b"".join([*rows, end])]

@@ -264,15 +264,14 @@ class ChatWriter:
         if not self._scored:
             return None
         return {
-            "content": [
-                {
-                    **self._token(one.token, one.logprob),
-                    "top_logprobs": [self._token(token, logprob) for token, logprob in one.best],
-                }
-                for one in scores
-            ],
+            "content": [self._score(one) for one in scores],
             "refusal": None,
         }
+
+    def _score(self, score: Score) -> Raw:
+        """A token with its alternatives, written by itself: all of a long answer at once would take too long."""
+        best = [self._token(token, logprob) for token, logprob in score.best]
+        return Raw(encode({**self._token(score.token, score.logprob), "top_logprobs": best}))
 
     def _token(self, token: int, logprob: float) -> dict[str, Any]:
         data = self._words.bytes[token]

@@ -12,9 +12,13 @@ from msgspec import json
 
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty, ProviderConfig
-from archflow_plugins.local_models import host
+from archflow_plugins.local_models import constrain, host, tool_calls
+from archflow_plugins.local_models.embed import Embedder
+from archflow_plugins.local_models.generate import LanguageModel
+from archflow_plugins.local_models.tokens import Vocabulary
+from archflow_plugins.providers import local
 from archflow_plugins.providers.local import Compiled, Local
-from archflow_plugins.providers.local_chat import ChatRequest
+from archflow_plugins.providers.local_chat import ChatRequest, ChatWriter
 from archflow_plugins.testing import compile_context, run_context
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import ArchflowError
@@ -239,7 +243,7 @@ async def test_json_objects():
             r"`tools\[1\]\.function\.parameters` cannot be held to: #/not",
         ),
         ({"tools": [tool("f", {"type": "string"})]}, "a schema of an object"),
-        ({"tools": [tool("f", {"x": "y" * 70_000})]}, "larger than 64 KiB together"),
+        ({"tools": [tool("f", {"x": "y" * 70_000})]}, "shorten it"),
         ({"tools": [F], "tool_choice": "always"}, "`tool_choice` must be one of none, auto, required"),
         (
             {"tools": [F], "tool_choice": {"type": "function", "function": {"name": "g"}}},
@@ -446,6 +450,63 @@ async def test_embeddings_that_are_refused(fields, says):
         reply = await ask(provider, "openai_embeddings", **fields)
         assert reply.status == 400
         assert re.search(says, reply.value["error"]["message"])
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("form", ["float", "base64"])
+async def test_a_large_reply_leaves_in_parts(monkeypatch, form):
+    monkeypatch.setattr(local, "PART", 4096)
+    async with opened("tiny-embed") as provider:
+        reply = await ask(
+            provider, "openai_embeddings", input=[f"text {n}" for n in range(70)], encoding_format=form
+        )
+        assert len(reply.parts) > 5
+        assert max(map(len, reply.parts)) < 4096 + 2048
+        assert reply.length == len(reply.body)
+        assert [one["index"] for one in reply.value["data"]] == list(range(70))
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("name", "dialect"), [("tiny-chat", "openai_chat"), ("tiny-embed", "openai_embeddings")]
+)
+async def test_a_request_that_no_model_here_could_take_is_not_read(monkeypatch, name, dialect):
+    monkeypatch.setattr(local, "BODY_AT_MOST", 100)
+    async with opened(name) as provider:
+        reply = await ask(provider, dialect, input="x" * 100)
+        assert reply.status == 413
+        assert "local models read 100: split it" in reply.value["error"]["message"]
+
+
+@pytest.mark.trio
+async def test_the_event_loop_computes_nothing(monkeypatch):
+    """Whatever reads texts, runs a model or writes much, runs in threads."""
+    seen = set()
+
+    def watched(of, name):
+        real = getattr(of, name)
+
+        def call(*args, **fields):
+            seen.add((of.__name__, name, trio.lowlevel.in_trio_run()))
+            return real(*args, **fields)
+
+        monkeypatch.setattr(of, name, call)
+
+    for of, name in (
+        (Embedder, "read"), (Embedder, "run"), (LanguageModel, "prompt"), (LanguageModel, "run"),
+        (Vocabulary, "encode"), (tool_calls, "calls"), (constrain, "json_schema"), (ChatWriter, "whole"),
+        (local, "_write_vectors"),
+    ):  # fmt: skip
+        watched(of, name)
+    monkeypatch.setattr(local, "NUMBERS_AT_ONCE", 64)
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": DAYS}}
+    async with opened("tiny-chat") as chats, opened("tiny-embed") as embeds:
+        await ask(embeds, "openai_embeddings", input=["hello", "world"])
+        await ask(chats, max_tokens=4, logprobs=True)
+        await ask(chats, response_format=schema, max_tokens=60)
+        await ask(chats, tools=[F], tool_choice="required", max_tokens=90, stream=True)
+    assert len(seen) == 9
+    assert not [one for one in seen if one[-1]]
 
 
 @pytest.mark.trio
