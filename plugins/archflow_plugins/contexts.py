@@ -6,7 +6,7 @@ Rule: these are the only doors. A kind never reads the environment, the configur
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -135,10 +135,10 @@ class CompileContext:
         return found
 
     def blob(self, data: bytes) -> str:
-        """Keep bytes in the graph; returns the digest by which `RunContext.blob` finds them again."""
+        """Keep bytes in the graph; returns the digest by which `RunContext` finds them again."""
         digest = hashlib.sha256(data).hexdigest()
         if all(blob.digest != digest for blob in self.blobs):
-            self.blobs.append(Blob(digest, data))
+            self.blobs.append(Blob(digest, memoryview(data)))
         return digest
 
     def error(self, code: str, summary: str, *path: str | int, detail: str = "", fix: str = "") -> None:
@@ -176,7 +176,7 @@ class RunContext:
         name: str,
         *,
         lookup: Callable[[Env | Secret], str],
-        blobs: dict[str, bytes],
+        blobs: Mapping[str, memoryview],
         clock: Callable[[], float],
         offload: Callable[[Callable[[], object]], Awaitable[object]],
         log: Callable[..., None],
@@ -199,7 +199,11 @@ class RunContext:
         return resolve(text, self._lookup)
 
     def blob(self, digest: str) -> bytes:
-        """Bytes that `CompileContext.blob` kept. Raises KeyError for an unknown digest."""
+        """Bytes that `CompileContext.blob` kept, as a copy of one's own. Raises KeyError for an unknown digest."""
+        return bytes(self._blobs[digest])
+
+    def view(self, digest: str) -> memoryview:
+        """The same where they lie in graph.bin, read-only and aligned; all workers share the memory."""
         return self._blobs[digest]
 
     async def offload(self, work: Callable[[], T]) -> T:

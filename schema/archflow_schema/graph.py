@@ -264,10 +264,13 @@ class Requires(Struct, frozen=True, array_like=True):
 
 
 class Blob(Struct, frozen=True, array_like=True):
-    """Bytes that a kind compiled and opens again, such as an index or a vocabulary."""
+    """Bytes that a kind compiled and opens again, such as an index or a vocabulary.
+
+    `data` of a graph that was read is a view of the file: it is not copied, and workers that map the file share it.
+    """
 
     digest: str
-    data: bytes
+    data: memoryview = memoryview(b"")
 
 
 class Graph(Struct, frozen=True, array_like=True):
