@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from archflow_schema.conversation import Conversation
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
-from archflow_schema.graph import Blob
+from archflow_schema.graph import Blob, LocalModel
 from archflow_schema.reply import Reply
 from archflow_schema.slots import Intent
 from archflow_schema.text import Env, Secret, Text, compile_text, references, resolve
@@ -104,6 +104,7 @@ class CompileContext:
         self._models = models
         self.texts: list[Text] = []
         self.blobs: list[Blob] = []
+        self.local_models: list[LocalModel] = []
 
     def text(self, raw: str, *path: str | int, secret: bool = False) -> Text:
         """Compile a string that may name environment variables, and record what it names.
@@ -140,6 +141,11 @@ class CompileContext:
         if all(blob.digest != digest for blob in self.blobs):
             self.blobs.append(Blob(digest, memoryview(data)))
         return digest
+
+    def needs(self, model: LocalModel) -> None:
+        """Record a local model that the kind opens: it is shown, and goes into a bundle."""
+        if model not in self.local_models:
+            self.local_models.append(model)
 
     def error(self, code: str, summary: str, *path: str | int, detail: str = "", fix: str = "") -> None:
         """Report a mistake of the user at `path` below the kind's item; compiling goes on."""

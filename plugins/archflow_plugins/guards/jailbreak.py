@@ -222,10 +222,12 @@ def _embedder(installed: Card, ctx: CompileContext) -> str:
                 detail=f"trained on {installed.embedder_sha256[:16]}..., the catalogue has {entry.sha256[:16]}...",
                 fix="install archflow again",
             )
-        return cache.ensure(entry).digest
+        model = cache.ensure(entry)
     except ArchflowError as error:
         ctx.error("local-model-unusable", f"the jailbreak guard needs {installed.embedder}: {error}")
         return ""
+    ctx.needs(model.recorded)
+    return model.digest
 
 
 def _weights(compiled: Jailbreak) -> tuple[Classifier, Model]:

@@ -110,6 +110,7 @@ class Local(Provider):
         except ArchflowError as error:
             ctx.error("local-model-unusable", f"local/{config.model_id} cannot be used: {error}", "model")
             return Compiled(model=config.model_id)
+        ctx.needs(model.recorded)
         return Compiled(model=entry.name, role=entry.role, digest=model.digest)
 
     @classmethod
