@@ -206,6 +206,15 @@ def test_models_are_listed(client: openai.OpenAI) -> None:
     assert [one.id for one in client.models.list()] == [CHAT, "local/tiny-embed"]
 
 
+def test_what_they_cost_is_in_the_metrics(gateway: Gateway, client: openai.OpenAI) -> None:
+    for _ in range(2):
+        client.embeddings.create(model="local/tiny-embed", input="as often as you like")
+    text = gateway.ask_admin("/metrics").text
+    for family in ('bytes{model="tiny-chat",of="weights"} ', 'bytes{model="tiny-embed",of="vectors"} ',
+                   'waiting{model="tiny-chat"} 0', 'lookups_total{model="tiny-embed",result="hit"} '):  # fmt: skip
+        assert f"archflow_local_model_{family}" in text
+
+
 def test_it_says_what_it_opened(gateway: Gateway) -> None:
     assert '"event":"local_model_ready"' in gateway.stderr
 

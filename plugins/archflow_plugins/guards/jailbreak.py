@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.windows import windows
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import ALLOW, Guard, Number, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 
@@ -172,6 +172,9 @@ class JailbreakGuard(Guard):
         guard._head, model = await guard._host.offload(lambda: _weights(compiled))
         guard._lane = await guard._host.embedder(model)
         return guard
+
+    def numbers(self) -> tuple[Number, ...]:
+        return () if self._lane is None else self._lane.numbers()
 
     async def close(self) -> None:
         lane, self._lane = self._lane, None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeV
 
 import trio
 
+from archflow_plugins.kinds import Number
 from archflow_plugins.local_models.embed import Embedded, Embedder, Remembered, text_key
 from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
 from archflow_schema.errors import ArchflowError, LimitExceeded
@@ -81,12 +82,24 @@ class Lane(Generic[T]):
     @property
     def memory(self) -> int:
         """Bytes that it holds."""
-        raise NotImplementedError
+        return self.weights
 
     @property
     def waiting(self) -> int:
         """Requests in its queue."""
         return len(self._queue)
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What it tells /metrics."""
+        return (
+            Number("bytes", (self.name, "weights"), self.weights),
+            Number("waiting", (self.name,), self.waiting),
+        )
+
+    @property
+    def weights(self) -> int:
+        """Bytes of its weights."""
+        raise NotImplementedError
 
     def open(self) -> None:
         """Load the model and run it once. Blocks; called in a thread."""
@@ -164,8 +177,21 @@ class EmbeddingLane(Lane[_Texts]):
         self.embedder: Embedder
 
     @property
+    def weights(self) -> int:
+        return self.embedder.memory
+
+    @property
     def memory(self) -> int:
-        return self.embedder.memory + self._remembered.memory
+        return self.weights + self._remembered.memory
+
+    def numbers(self) -> tuple[Number, ...]:
+        known = self._remembered
+        return (
+            *super().numbers(),
+            Number("bytes", (self.name, "vectors"), known.memory),
+            Number("lookups", (self.name, "hit"), known.hits),
+            Number("lookups", (self.name, "miss"), known.misses),
+        )
 
     @property
     def remembered(self) -> Remembered:
@@ -401,7 +427,7 @@ class GenerationLane(Lane[Stream]):
         self.model: LanguageModel
 
     @property
-    def memory(self) -> int:
+    def weights(self) -> int:
         return self.model.memory
 
     def open(self) -> None:

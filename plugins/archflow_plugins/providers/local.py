@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.dialects.openai_chat import OpenAIChat
-from archflow_plugins.kinds import Empty, Provider, ProviderConfig, Reply
+from archflow_plugins.kinds import Empty, Number, Provider, ProviderConfig, Reply
 from archflow_plugins.providers.local_chat import ChatRequest, ChatWriter
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 from archflow_schema.text import Text
@@ -149,6 +149,11 @@ class Local(Provider):
             threads=host.threads,
         )
         return self
+
+    def numbers(self) -> tuple[Number, ...]:
+        return tuple(
+            one for lane in (self._generates, self._embeds) if lane is not None for one in lane.numbers()
+        )
 
     async def close(self) -> None:
         for lane in (self._generates, self._embeds):

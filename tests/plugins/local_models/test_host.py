@@ -61,6 +61,20 @@ async def test_there_is_one_host_and_one_lane_for_a_model():
 
 
 @pytest.mark.trio
+async def test_what_it_costs_is_told():
+    async with lane() as chats, lane("embedder") as embeds:
+        await embeds.encode(["a", "b"])
+        await embeds.encode(["a"])
+        told = {(one.name, *one.labels): one.value for one in (*chats.numbers(), *embeds.numbers())}
+        assert told == {
+            ("bytes", "tiny-chat", "weights"): chats.memory, ("waiting", "tiny-chat"): 0,
+            ("bytes", "tiny-embed", "weights"): embeds.embedder.memory, ("waiting", "tiny-embed"): 0,
+            ("bytes", "tiny-embed", "vectors"): 2 * 64 * 4,
+            ("lookups", "tiny-embed", "hit"): 1, ("lookups", "tiny-embed", "miss"): 2,
+        }  # fmt: skip
+
+
+@pytest.mark.trio
 async def test_what_was_released_is_opened_again():
     async with lane() as first:
         pass
