@@ -27,8 +27,12 @@ from archflow_schema.conversation import (
     ImagePart,
     Message,
     OpaquePart,
+    RefusalPart,
+    TextPart,
     Tool,
     ToolCallPart,
+    ToolChoice,
+    ToolResultPart,
 )
 from archflow_schema.errors import ClientProtocolError
 
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 STOPS_AT_MOST = 16
 ALTERNATIVES_AT_MOST = 20
 ANSWERS_AT_MOST = 8
-_CHOICES = ("none", "auto", "required")
+_NO_TEXT = (ImagePart, AudioPart, DocumentPart, OpaquePart)
 
 
 class _JsonSchema(Struct):
@@ -59,17 +63,6 @@ class _Format(Struct):
 
 class _StreamOptions(Struct):
     include_usage: bool | None = None
-
-
-class _Named(Struct):
-    name: str
-
-
-class _Choice(Struct):
-    """`tool_choice` that names a function."""
-
-    type: str
-    function: _Named | None = None
 
 
 class _Fields(Struct):
@@ -90,8 +83,6 @@ class _Fields(Struct):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    tool_choice: str | _Choice | None = None
-    parallel_tool_calls: bool | None = None
     functions: Raw = Raw(b"null")
     function_call: Raw = Raw(b"null")
     modalities: list[str] | None = None
@@ -128,7 +119,8 @@ class ChatRequest:
         self._sampling = _sampling(asked)
         self._format = asked.response_format
         self._tools, self._must_call = _tools(asked, conversation)
-        self._one_call = asked.parallel_tool_calls is False or isinstance(asked.tool_choice, _Choice)
+        choice = conversation.tool_choice
+        self._one_call = conversation.parallel_tool_calls is False or bool(choice and choice.mode == "named")
         self.stream = bool(asked.stream)
         self.usage = bool(asked.stream_options and asked.stream_options.include_usage)
         self.scored = bool(asked.logprobs)
@@ -315,10 +307,19 @@ def _check_messages(conversation: Conversation) -> None:
     if not conversation.messages:
         raise ClientProtocolError("`messages` must have at least one message")
     for index, message in enumerate(conversation.messages):
-        if any(isinstance(part, ImagePart | AudioPart | DocumentPart | OpaquePart) for part in message.parts):
-            raise ClientProtocolError(
-                f"`messages[{index}]` holds more than text, and local models take text only"
-            )
+        for part in message.parts:
+            inner = part.parts if isinstance(part, ToolResultPart) else (part,)
+            custom = isinstance(part, ToolCallPart) and part.custom
+            if custom or any(isinstance(one, _NO_TEXT) for one in inner):
+                raise ClientProtocolError(
+                    f"`messages[{index}]` holds more than text, and local models take text only"
+                )
+
+
+def _words(message: Message) -> str:
+    """What a message says. Earlier thoughts are left out, as models were trained."""
+    texts = (part.text for part in message.parts if isinstance(part, TextPart | RefusalPart | ToolResultPart))
+    return "\n".join(texts)
 
 
 def _turns(messages: Sequence[Message], frame: ToolFrame) -> list[Turn]:
@@ -329,7 +330,7 @@ def _turns(messages: Sequence[Message], frame: ToolFrame) -> list[Turn]:
     turns: list[Turn] = []
     for message in messages:
         role = "system" if message.role == "developer" else message.role
-        text = message.text
+        text = _words(message)
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         if calls:
             text = "\n".join(one for one in (text, written(frame, calls)) if one)
@@ -342,31 +343,30 @@ def _turns(messages: Sequence[Message], frame: ToolFrame) -> list[Turn]:
 
 def _tools(asked: _Fields, conversation: Conversation) -> tuple[tuple[Tool, ...], bool]:
     """The tools that may be called, and whether one must be."""
-    tools, choice = conversation.tools, asked.tool_choice
-    if any(name == "tools" for name, _ in conversation.extras):
+    tools, choice = conversation.tools, conversation.tool_choice or ToolChoice("auto")
+    beyond = {name for name, _ in conversation.extras}
+    if "tools" in beyond or any(one.custom for one in tools):
         raise ClientProtocolError("`tools` must all be of type function: local models know no others")
+    if "tool_choice" in beyond:
+        raise ClientProtocolError("`tool_choice` must be none, auto or required, or name functions")
     for name in ("functions", "function_call"):
         if bytes(getattr(asked, name)) != b"null":
             raise ClientProtocolError(f"`{name}` is not taken by local models: use `tools` and `tool_choice`")
-    if isinstance(choice, str) and choice not in _CHOICES:
-        raise ClientProtocolError(f"`tool_choice` must be one of {', '.join(_CHOICES)}, or name a function")
-    if choice == "none" or (not tools and choice in {None, "auto"}):
+    if choice.mode == "none" or (not tools and choice.mode == "auto"):
         return (), False
     if not tools:
         raise ClientProtocolError("`tool_choice` needs `tools` to choose from")
     _check_tools(tools)
-    if isinstance(choice, _Choice):
-        if choice.type != "function" or choice.function is None:
-            raise ClientProtocolError("`tool_choice` must be a text, or of type function with its name")
-        named = tuple(one for one in tools if one.name == choice.function.name)
-        if not named:
-            raise ClientProtocolError("`tool_choice` names a function that is not among `tools`")
-        return named, True
-    if asked.response_format is not None and asked.response_format.type != "text" and choice != "required":
+    named = (choice.name,) if choice.mode == "named" else choice.allowed
+    if not {one.name for one in tools}.issuperset(named):
+        raise ClientProtocolError("`tool_choice` names a function that is not among `tools`")
+    tools = tuple(one for one in tools if not named or one.name in named)
+    must = choice.mode != "auto"
+    if asked.response_format is not None and asked.response_format.type != "text" and not must:
         raise ClientProtocolError(
             "`response_format` beside `tools` leaves open which is meant: leave one out, or set `tool_choice`"
         )
-    return tools, choice == "required"
+    return tools, must
 
 
 def _check_tools(tools: Sequence[Tool]) -> None:

@@ -236,6 +236,7 @@ async def test_json_objects():
         ({"logit_bias": {"1": 5}}, "`logit_bias` is not taken"),
         ({"modalities": ["audio"]}, "answer in text"),
         ({"tools": [{"type": "web_search"}]}, "`tools` must all be of type function"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "`tools` must all be of type function"),
         ({"tools": [F, F]}, r"`tools\[1\]\.function\.name` is empty or was there before"),
         ({"tools": [tool("f")] * 129}, "at most 128"),
         (
@@ -244,12 +245,12 @@ async def test_json_objects():
         ),
         ({"tools": [tool("f", {"type": "string"})]}, "a schema of an object"),
         ({"tools": [tool("f", {"x": "y" * 70_000})]}, "shorten it"),
-        ({"tools": [F], "tool_choice": "always"}, "`tool_choice` must be one of none, auto, required"),
+        ({"tools": [F], "tool_choice": "always"}, "`tool_choice` must be none, auto or required"),
         (
             {"tools": [F], "tool_choice": {"type": "function", "function": {"name": "g"}}},
             "is not among `tools`",
         ),
-        ({"tools": [F], "tool_choice": {"type": "allowed_tools"}}, "of type function with its name"),
+        ({"tools": [F], "tool_choice": {"type": "allowed_tools"}}, "must be none, auto or required"),
         ({"tool_choice": "required"}, "needs `tools` to choose from"),
         ({"tools": [F], "response_format": {"type": "json_object"}}, "leaves open which is meant"),
         ({"tools": [F], "tool_choice": "required", "max_tokens": 2}, "has room in 2 tokens: allow"),
@@ -326,6 +327,18 @@ async def test_a_call_that_is_named_is_the_only_one():
 
 
 @pytest.mark.trio
+async def test_a_choice_among_some_of_the_tools():
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "g"}}]}
+    async with opened("tiny-chat") as provider:
+        reply = await ask(
+            provider, tools=[F, tool("g")], tool_choice={"type": "allowed_tools", "allowed_tools": allowed},
+            parallel_tool_calls=False, max_tokens=80,
+        )  # fmt: skip
+        calls = reply.value["choices"][0]["message"]["tool_calls"]
+        assert [one["function"] for one in calls] == [{"name": "g", "arguments": "{}"}]
+
+
+@pytest.mark.trio
 async def test_one_call_at_a_time():
     async with opened("tiny-chat") as provider:
         for seed in range(4):
@@ -372,7 +385,7 @@ async def test_calls_and_their_answers_are_told_as_the_model_was_trained():
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"days": 2}'}}
     history = [
         *HI,
-        {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "assistant", "content": None, "tool_calls": [call, call], "reasoning_content": "hm"},
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
         {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "sun"}]},
     ]
