@@ -43,6 +43,7 @@ from archflow_plugins.local_models.errors import (
     ModelError,
     ModelUnavailable,
     ModelUnsupported,
+    libraries,
 )
 from archflow_plugins.local_models.sources import Found, Progress, Tell, digest, fetch, kept
 from archflow_schema.graph import LocalModel
@@ -445,7 +446,8 @@ def _check_name(name: str) -> None:
 
 
 def _convert(path: Path, into: Path, entry: Entry, quantization: Quantization, tell: Tell) -> Converted:
-    from archflow_plugins.local_models.convert.folder import convert
+    with libraries():
+        from archflow_plugins.local_models.convert.folder import convert
 
     config: Config | None = entry.config
     return convert(

@@ -22,6 +22,7 @@ import trio
 
 from archflow_plugins.kinds import Number
 from archflow_plugins.local_models.embed import Embedded, Embedder, Remembered, text_key
+from archflow_plugins.local_models.errors import libraries
 from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
 from archflow_schema.errors import ArchflowError, LimitExceeded
 
@@ -641,7 +642,8 @@ class Host:
             if found is None:
                 lane = make()
                 began = time.monotonic()
-                await self.offload(lane.open)
+                with libraries():
+                    await self.offload(lane.open)
                 lane.load_seconds = time.monotonic() - began
                 self._lanes[key] = found = lane
                 assert self._nursery is not None  # noqa: S101 - set by _begin

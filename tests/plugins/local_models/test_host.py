@@ -1,5 +1,6 @@
 """The host: one model for all who hold it, batches across requests, cancellation, and a queue with an end."""
 
+import sys
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -58,6 +59,14 @@ async def test_there_is_one_host_and_one_lane_for_a_model():
         assert found.memory == first.memory + other.memory > 0
         assert first.load_seconds > 0
     assert (await Host.current()).lanes == ()
+
+
+@pytest.mark.trio
+async def test_a_library_that_was_uninstalled_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(ArchflowError, match=r"need the package ctranslate2, .* `pip install ctranslate2`"):
+        async with lane("embedder"):
+            pass
 
 
 @pytest.mark.trio
