@@ -424,7 +424,8 @@ class GenerationLane(Lane[Stream]):
     def __init__(self, host: Host, model: Model) -> None:
         super().__init__(host, model.entry.name)
         self._model = model
-        self._running = 0
+        self._preparing = 0
+        self._pace = SLICE / GENERATIONS_AT_ONCE
         self.model: LanguageModel
 
     @property
@@ -449,7 +450,7 @@ class GenerationLane(Lane[Stream]):
 
     async def generate_all(self, makes: Sequence[Make]) -> Answers:
         """Begin several generations that answer one request; as `generate`, and all of them or none."""
-        waiting = len(self._queue)
+        waiting = len(self._queue) + self._preparing
         if waiting >= GENERATIONS_WAITING or (waiting and waiting + len(makes) > GENERATIONS_WAITING):
             raise Overloaded(
                 f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
@@ -461,7 +462,11 @@ class GenerationLane(Lane[Stream]):
             for make, stream in zip(makes, streams, strict=True):
                 stream.generation = make(self.model, stream.tell)
 
-        await self._host.offload(prepare)
+        self._preparing += len(makes)
+        try:
+            await self._host.offload(prepare)
+        finally:
+            self._preparing -= len(makes)
         for stream in streams:
             if stream.generation.reason:
                 stream.end()
@@ -481,8 +486,8 @@ class GenerationLane(Lane[Stream]):
             stream.generation.reason = "cancelled"
 
     def _patience(self) -> float:
-        """Seconds until there may be room."""
-        return math.ceil(SLICE * (1 + len(self._queue) / GENERATIONS_AT_ONCE / self._host.threads))
+        """Seconds until what waits now will be done, as fast as it went lately."""
+        return max(1, math.ceil(self._pace * (len(self._queue) + self._preparing) / self._host.threads))
 
     def _take(self) -> list[Stream]:
         """The first that waits, and others that can run with it: drafted alike, and of about the same length.
@@ -521,10 +526,13 @@ class GenerationLane(Lane[Stream]):
                         stream._soon(stream.end)  # noqa: SLF001
 
         error: Exception | None = None
+        began = time.monotonic()
         try:
             await self._host.offload(work)
         except Exception as raised:  # noqa: BLE001 - told to each of those who wait
             error = raised
+        ended = sum(bool(one.reason) for one in generations)
+        self._pace += ((time.monotonic() - began) / max(1, ended) - self._pace) / 8
         for stream in reversed(batch):
             if error is not None or stream.generation.reason:
                 stream.end(error)

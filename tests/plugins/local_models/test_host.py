@@ -257,6 +257,41 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(monkeypatch):
 
 
 @pytest.mark.trio
+async def test_requests_that_come_at_once_are_counted_before_they_are_prepared(monkeypatch):
+    monkeypatch.setattr(host, "GENERATIONS_WAITING", 3)
+    outcomes = []
+    async with lane() as chats:
+
+        async def ask():
+            try:
+                with await chats.generate(asking(max_tokens=2)) as stream:
+                    await text_of(stream)
+                    outcomes.append("done")
+            except Overloaded:
+                outcomes.append("refused")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(ask)
+        assert sorted(outcomes) == ["done"] * 3 + ["refused"] * 7
+        assert chats._preparing == 0
+
+
+@pytest.mark.trio
+async def test_the_time_to_come_back_follows_how_fast_it_goes():
+    async with lane() as chats:
+        chats._preparing, chats._pace = 40, 0.5
+        slow = chats._patience()
+        chats._pace = 0.1
+        assert chats._patience() < slow
+        with await chats.generate(asking(max_tokens=2)) as stream:
+            chats._preparing = 0
+            await text_of(stream)
+        while chats._pace == 0.1:  # it is noted when the batch is over
+            await trio.sleep(0)
+
+
+@pytest.mark.trio
 async def test_what_cannot_be_made_is_told():
     async with lane() as chats:
         with pytest.raises(ClientProtocolError, match="shorten it"):
