@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from archflow_compiler.driver import compile_bytes
 from archflow_schema.artifact import FORMAT, MAGIC, dump, load
 from archflow_schema.errors import ArtifactError
-from archflow_schema.graph import problems
+from archflow_schema.graph import Blob, problems
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=150)
 
 YAML = b"version: v0.4.0\nlisteners: [{name: a, type: model}]\nmodel_providers: [{model: openai/x, access_key: $K}]\n"
 GOOD = compile_bytes("x.yaml", YAML).data
+BLOBS = (Blob("a", memoryview(b"12345")), Blob("b"), Blob("c", memoryview(bytes(70))))
+FILES = (GOOD, dump(msgspec.structs.replace(load(GOOD), blobs=BLOBS)))
 
 
 def holds(data: bytes) -> None:
@@ -30,8 +32,8 @@ def holds(data: bytes) -> None:
     assert load(dump(graph)) == graph
 
 
-def sealed(body: bytes) -> bytes:
-    return struct.pack(">8sHH32s", MAGIC, FORMAT, 0, hashlib.sha256(body).digest()) + body
+def sealed(body: bytes, flags: int = 0) -> bytes:
+    return struct.pack(">8sHH32s", MAGIC, FORMAT, flags, hashlib.sha256(body).digest()) + body
 
 
 @STEADY
@@ -42,21 +44,40 @@ def test_any_bytes(data):
     holds(sealed(data))
 
 
+CHANGES = st.lists(
+    st.tuples(st.integers(0, min(map(len, FILES)) - 1), st.integers(0, 255)), min_size=1, max_size=5
+)
+
+
 @STEADY
-@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=5))
-def test_changed_bytes(changes):
-    data = bytearray(GOOD)
+@given(st.sampled_from(FILES), CHANGES)
+def test_changed_bytes(file, changes):
+    data = bytearray(file)
     for at, byte in changes:
         data[at] = byte
     holds(bytes(data))
-    holds(sealed(bytes(data[44:])))
+    for flags in (0, 1):
+        holds(sealed(bytes(data[44:]), flags))
 
 
 @STEADY
-@given(st.integers(0, len(GOOD)))
-def test_cut_short(length):
-    holds(GOOD[:length])
-    holds(sealed(GOOD[44 : max(44, length)]))
+@given(st.sampled_from(FILES), st.integers(0, max(map(len, FILES))))
+def test_cut_short(file, length):
+    holds(file[:length])
+    for flags in (0, 1):
+        holds(sealed(file[44 : max(44, length)], flags))
+
+
+@STEADY
+@given(
+    st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 300), min_size=1, max_size=4), st.binary(max_size=200)
+)
+def test_any_lengths(lengths, rest):
+    """The lengths of the graph and of its blobs may be any numbers."""
+    (size,) = struct.unpack_from(">Q", FILES[1], 44)
+    graph = FILES[1][52 : 52 + size]
+    holds(sealed(struct.pack(">Q", lengths[0]) + graph + rest, 1))
+    holds(sealed(struct.pack(">Q", size) + graph + struct.pack(f">{len(lengths)}Q", *lengths) + rest, 1))
 
 
 VALUES = st.recursive(

@@ -105,5 +105,5 @@ def test_different_graphs_have_different_names(one, other):
 @given(graphs(), st.binary(min_size=1, max_size=8))
 def test_an_older_reader_skips_what_was_appended(graph, more):
     """Fields are appended with defaults: an array with more items still loads."""
-    body = msgspec.msgpack.decode(dump(graph)[44:])
+    body = msgspec.msgpack.decode(msgspec.msgpack.encode(graph))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode([*body, more]), type=Graph) == graph

@@ -13,6 +13,9 @@ from archflow_plugins.local_models.generate import LanguageModel
 from archflow_plugins.local_models.tokens import Vocabulary
 from tiny_models import Decoder, Encoder
 
+CONTEXT = 2048
+"""Tokens that `tiny-chat` takes, each of which is a character mostly."""
+
 
 @functools.cache
 def cache() -> Cache:
@@ -20,7 +23,7 @@ def cache() -> Cache:
     atexit.register(kept.cleanup)
     folder = Path(kept.name)
     found = Cache(folder / "cache")
-    chat = Decoder("llama").safetensors(folder / "chat")
+    chat = Decoder("llama").safetensors(folder / "chat", max_position_embeddings=CONTEXT)
     found.adopt(Local(path=str(chat)), "tiny-chat", "language_model", quantization="int8")
     found.adopt(Local(path=str(Encoder("bert").safetensors(folder / "embed"))), "tiny-embed", "embedder")
     return found

@@ -156,9 +156,18 @@ def _finish(output: Output, outcome: Outcome, strict: bool) -> bool:
     "-o",
     "--output",
     "target",
-    default="graph.bin",
-    show_default=True,
-    help="Where to; `-` is standard output.",
+    default=None,
+    help="Where to; `-` is standard output.  [default: graph.bin]",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Make a folder instead that runs on a machine without any registry: graph, keys, local models, how to run it.",
+)
+@click.option(
+    "--packages",
+    is_flag=True,
+    help="Put archflow and all that it needs into the bundle, as wheels for this platform.",
 )
 @click.option(
     "--secrets",
@@ -170,8 +179,9 @@ def _finish(output: Output, outcome: Outcome, strict: bool) -> bool:
 @_FORM
 @click.pass_obj
 def compile_(
-    output: Output, file: Path | None, target: str, secrets: Path | None, quiet: bool, strict: bool
-) -> None:
+    output: Output, file: Path | None, target: str | None, bundle: Path | None, packages: bool, secrets: Path | None,
+    quiet: bool, strict: bool,
+) -> None:  # fmt: skip
     """Compile FILE (by default arch_config.yaml or config.yaml here) into graph.bin.
 
     Keys that stand literally in FILE go to a side file that only its owner can read, graph.secrets.
@@ -179,14 +189,28 @@ def compile_(
     from archflow_compiler import write
     from archflow_compiler.driver import compile_file
 
+    if bundle is not None and (target is not None or secrets is not None):
+        raise click.UsageError("a bundle holds graph and keys by itself: leave -o and --secrets out")
+    if packages and bundle is None:
+        raise click.UsageError("--packages are part of a bundle: name its folder with --bundle")
+    target = target or "graph.bin"
     if target == "-" and output.form != "text":
         raise click.UsageError("the graph and the findings cannot both go to standard output")
     path = _config_file(file)
-    if target != "-" and Path(target).exists() and path.exists() and Path(target).samefile(path):
+    if (
+        bundle is None
+        and target != "-"
+        and Path(target).exists()
+        and path.exists()
+        and Path(target).samefile(path)
+    ):
         raise click.UsageError(f"{target} is the configuration itself: name another file with -o")
     outcome = compile_file(path)
     if not _finish(output, outcome, strict):
         raise SystemExit(1)
+    if bundle is not None:
+        _bundle(output, outcome, bundle, packages, quiet)
+        return
     if target == "-" and outcome.secrets and secrets is None:
         raise click.UsageError(
             "the configuration holds literal keys, which the graph never does: name a file for them with --secrets"
@@ -195,6 +219,19 @@ def compile_(
         made = write.write(outcome.data, outcome.secrets, target, secrets)
     if target != "-" and not quiet:
         output.done(made)
+
+
+def _bundle(output: Output, outcome: Outcome, folder: Path, packages: bool, quiet: bool) -> None:
+    from archflow_compiler.bundle import bundle
+
+    def say(words: str) -> None:
+        if not quiet:
+            output.done(words)
+
+    assert outcome.graph is not None  # noqa: S101 - the compile went well
+    with _writing(str(folder)):
+        bundle(outcome.graph, outcome.data, outcome.secrets, folder, packages=packages, say=say)
+    say(f"{folder} is ready: {folder / 'README.md'} says how to run it")
 
 
 @contextmanager

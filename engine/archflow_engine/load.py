@@ -12,13 +12,15 @@ Rule: every missing name is told at once, before anything is opened.
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import re
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -101,12 +103,13 @@ def load(
     if is_configuration(path):
         data, secrets, warnings = _compile(path, log)
     else:
-        data, secrets, warnings = _read(path), *_read_secrets(path.with_suffix(".secrets"))
+        read = _map if home != path else _read
+        data, secrets, warnings = read(path), *_read_secrets(path.with_suffix(".secrets"))
     return program(data, {**read_env_file(home.parent / ".env"), **environment}, secrets, str(home), warnings)
 
 
 def program(
-    data: bytes,
+    data: artifact.Data,
     environment: Mapping[str, str],
     secrets: Mapping[str, str],
     name: str,
@@ -226,7 +229,7 @@ def _logged(found: _Findings, log: Log) -> str:
     return "; ".join(errors)
 
 
-def _compile(path: Path, log: Log | None) -> tuple[bytes, dict[str, str], list[str]]:
+def _compile(path: Path, log: Log | None) -> tuple[artifact.Data, dict[str, str], list[str]]:
     if not path.is_file():
         raise ArchflowError(f"there is no file {path}")
     with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
@@ -234,11 +237,24 @@ def _compile(path: Path, log: Log | None) -> tuple[bytes, dict[str, str], list[s
         return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> artifact.Data:
+    """A file that somebody else may write into, which would end a process that maps it."""
+    with _readable(path):
+        return path.read_bytes()
+
+
+def _map(path: Path) -> artifact.Data:
+    """A copy that is ours: its pages are shared with every process that maps it."""
+    with _readable(path), path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
         if path.stat().st_size > artifact.MAX_SIZE:
             raise ArchflowError(f"{path} is larger than a graph.bin may be ({artifact.MAX_SIZE} bytes)")
-        return path.read_bytes()
+        yield
     except OSError as error:
         hint = "; make one with `archc compile`" if isinstance(error, FileNotFoundError) else ""
         raise ArchflowError(

@@ -71,14 +71,32 @@ CONNECTIONS = Family("archflow_client_connections", "gauge", ("listener",), "Ope
 UPSTREAM_CONNECTIONS = Family(
     "archflow_upstream_connections", "gauge", ("origin", "state"), "Connections to upstreams, open and idle."
 )
+LOCAL_BYTES = Family(
+    "archflow_local_model_bytes",
+    "gauge",
+    ("model", "of"),
+    "Memory of models in this process: their weights, and vectors that are remembered.",
+)
+LOCAL_WAITING = Family(
+    "archflow_local_model_waiting", "gauge", ("model",), "Requests that wait for a model in this process."
+)
+LOCAL_LOOKUPS = Family(
+    "archflow_local_model_lookups_total",
+    "counter",
+    ("model", "result"),
+    "Texts whose vector was remembered (hit), or had to be made (miss).",
+)
 INFO = Family("archflow_graph_info", "gauge", ("digest",), "The graph that is running.")
 SWAPS = Family("archflow_graph_swaps_total", "counter", ("result",), "Graphs swapped in or refused.")
 TROUBLE = Family("archflow_internal_errors_total", "counter", (), "Exceptions that should not have happened.")
 
 FAMILIES = (
     REQUESTS, ERRORS, DURATION, FIRST_BYTE, OVERHEAD, TOKENS, ATTEMPTS, GUARDS, RATELIMITED, IN_FLIGHT, CONNECTIONS,
-    UPSTREAM_CONNECTIONS, INFO, SWAPS, TROUBLE,
+    UPSTREAM_CONNECTIONS, LOCAL_BYTES, LOCAL_WAITING, LOCAL_LOOKUPS, INFO, SWAPS, TROUBLE,
 )  # fmt: skip
+
+OF_KINDS = {"bytes": LOCAL_BYTES, "waiting": LOCAL_WAITING, "lookups": LOCAL_LOOKUPS}
+"""The numbers that kinds tell, by what they call them."""
 
 Labels = tuple[str, ...]
 

@@ -17,7 +17,7 @@ import trio
 from msgspec import Struct
 
 from archflow_engine.hub import Hub
-from archflow_engine.metrics import UPSTREAM_CONNECTIONS, Family, Labels, Metrics
+from archflow_engine.metrics import OF_KINDS, UPSTREAM_CONNECTIONS, Family, Labels, Metrics
 from archflow_engine.nodes.recall import RecallNode
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Kind, Tracer
@@ -237,13 +237,14 @@ class Plan:
                 self._complain(tracer.kind, error)
 
     def gauges(self) -> list[tuple[Family, Labels, float]]:
-        """How the upstream connections stand."""
+        """How the upstream connections stand, and what the kinds tell; what several tell of one thing counts once."""
         found: list[tuple[Family, Labels, float]] = []
         for pool in self.pools:
             total, idle = pool.connections
             found.append((UPSTREAM_CONNECTIONS, (str(pool.origin), "open"), total))
             found.append((UPSTREAM_CONNECTIONS, (str(pool.origin), "idle"), idle))
-        return found
+        told = {(one.name, one.labels): one.value for kind in self.kinds for one in kind.numbers()}
+        return found + [(OF_KINDS[name], labels, value) for (name, labels), value in told.items()]
 
     def retire(self) -> None:
         """No new exchange will begin on this plan."""

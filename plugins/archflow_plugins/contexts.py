@@ -6,7 +6,7 @@ Rule: these are the only doors. A kind never reads the environment, the configur
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from archflow_schema.conversation import Conversation
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
-from archflow_schema.graph import Blob
+from archflow_schema.graph import Blob, LocalModel
 from archflow_schema.reply import Reply
 from archflow_schema.slots import Intent
 from archflow_schema.text import Env, Secret, Text, compile_text, references, resolve
@@ -104,6 +104,7 @@ class CompileContext:
         self._models = models
         self.texts: list[Text] = []
         self.blobs: list[Blob] = []
+        self.local_models: list[LocalModel] = []
 
     def text(self, raw: str, *path: str | int, secret: bool = False) -> Text:
         """Compile a string that may name environment variables, and record what it names.
@@ -135,11 +136,16 @@ class CompileContext:
         return found
 
     def blob(self, data: bytes) -> str:
-        """Keep bytes in the graph; returns the digest by which `RunContext.blob` finds them again."""
+        """Keep bytes in the graph; returns the digest by which `RunContext` finds them again."""
         digest = hashlib.sha256(data).hexdigest()
         if all(blob.digest != digest for blob in self.blobs):
-            self.blobs.append(Blob(digest, data))
+            self.blobs.append(Blob(digest, memoryview(data)))
         return digest
+
+    def needs(self, model: LocalModel) -> None:
+        """Record a local model that the kind opens: it is shown, and goes into a bundle."""
+        if model not in self.local_models:
+            self.local_models.append(model)
 
     def error(self, code: str, summary: str, *path: str | int, detail: str = "", fix: str = "") -> None:
         """Report a mistake of the user at `path` below the kind's item; compiling goes on."""
@@ -176,7 +182,7 @@ class RunContext:
         name: str,
         *,
         lookup: Callable[[Env | Secret], str],
-        blobs: dict[str, bytes],
+        blobs: Mapping[str, memoryview],
         clock: Callable[[], float],
         offload: Callable[[Callable[[], object]], Awaitable[object]],
         log: Callable[..., None],
@@ -199,7 +205,11 @@ class RunContext:
         return resolve(text, self._lookup)
 
     def blob(self, digest: str) -> bytes:
-        """Bytes that `CompileContext.blob` kept. Raises KeyError for an unknown digest."""
+        """Bytes that `CompileContext.blob` kept, as a copy of one's own. Raises KeyError for an unknown digest."""
+        return bytes(self._blobs[digest])
+
+    def view(self, digest: str) -> memoryview:
+        """The same where they lie in graph.bin, read-only and aligned; all workers share the memory."""
         return self._blobs[digest]
 
     async def offload(self, work: Callable[[], T]) -> T:

@@ -43,6 +43,21 @@ class Empty(Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of a kind that has none."""
 
 
+class Number(Struct, frozen=True):
+    """A number that a live kind tells of what it holds; two kinds that share a thing tell the same of it.
+
+    Attributes:
+        name: which one. Of a local model: its `bytes` (labels: model, `weights` or `vectors`), the requests `waiting`
+            for it (model), and the texts whose vector was remembered or not, `lookups` (model, `hit` or `miss`).
+        labels: the values of its labels.
+        value: as it is now.
+    """
+
+    name: Literal["bytes", "waiting", "lookups"]
+    labels: tuple[str, ...]
+    value: float
+
+
 class Kind:
     """What every kind has.
 
@@ -77,6 +92,10 @@ class Kind:
             ArchflowError: it cannot run; the text says why and what to do.
         """
         return cls(compiled, ctx)
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What it tells /metrics beside what the engine counts. Quick: called in the event loop."""
+        return ()
 
     async def close(self) -> None:
         """Release everything. Called once, also when the engine is cancelled."""

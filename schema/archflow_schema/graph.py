@@ -264,10 +264,31 @@ class Requires(Struct, frozen=True, array_like=True):
 
 
 class Blob(Struct, frozen=True, array_like=True):
-    """Bytes that a kind compiled and opens again, such as an index or a vocabulary."""
+    """Bytes that a kind compiled and opens again, such as an index or a vocabulary.
+
+    `data` of a graph that was read is a view of the file: it is not copied, and workers that map the file share it.
+    """
 
     digest: str
-    data: bytes
+    data: memoryview = memoryview(b"")
+
+
+class LocalModel(Struct, frozen=True, array_like=True):
+    """A model that runs in the gateway's own process, as it was when the graph was compiled.
+
+    Attributes:
+        name: in the catalogue or the cache.
+        digest: over every file that decides what it answers; another one is refused at run time.
+        quantization: how its matrices are stored.
+        conversion: the number of the way it was converted in.
+        size: bytes on disk, and about as many in each worker's memory.
+    """
+
+    name: str
+    digest: str
+    quantization: str
+    conversion: int
+    size: int
 
 
 class Graph(Struct, frozen=True, array_like=True):
@@ -282,6 +303,7 @@ class Graph(Struct, frozen=True, array_like=True):
         requires: the plugins it was compiled with.
         blobs: what its kinds compiled.
         dialects: the names of the dialects in use, such as `openai_chat` for the kind `dialect.openai_chat`.
+        models: the local models that its kinds open, sorted.
     """
 
     source: str
@@ -294,6 +316,7 @@ class Graph(Struct, frozen=True, array_like=True):
     requires: tuple[Requires, ...] = ()
     blobs: tuple[Blob, ...] = ()
     dialects: tuple[str, ...] = ()
+    models: tuple[LocalModel, ...] = ()
 
 
 OUTCOMES: dict[str, tuple[str, ...]] = {

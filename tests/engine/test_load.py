@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import structs
 from archflow_engine import load
 from archflow_schema import artifact
 from archflow_schema.errors import ArchflowError, NotAnArtifact, SecretsMissing
-from archflow_schema.graph import Graph, Listener, Tls, Upstream, Use
+from archflow_schema.graph import Blob, Graph, Listener, Tls, Upstream, Use
 from archflow_schema.text import Env, Secret
 
 ENV = """\
@@ -164,3 +165,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_what_is_compiled_first(name: str, is_one: bool) -> None:
     assert load.is_configuration(Path(name)) is is_one
+
+
+BLOB = structs.replace(Graph("a.yaml", (), (), ()), blobs=(Blob("one", memoryview(b"data" * 10_000)),))
+
+
+def test_a_copy_of_ours_is_mapped_and_the_users_own_file_is_not(tmp_path: Path) -> None:
+    """Who writes into a file that is mapped ends the process, and the user's file is the user's."""
+    path = write(tmp_path, BLOB)
+    own = load.load(path, {})
+    mapped = load.load(path, {}, tmp_path / "elsewhere.bin")
+    assert isinstance(mapped.graph.blobs[0].data.obj, mmap.mmap)
+    path.write_bytes(b"")
+    assert own.graph == BLOB

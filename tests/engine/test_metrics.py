@@ -9,9 +9,14 @@ import pytest
 
 from archflow_engine import metrics
 from archflow_engine.control import Numbers
+from archflow_engine.hub import Hub
 from archflow_engine.metrics import FAMILIES, Metrics, merge, render
+from archflow_engine.plan import Plan
+from archflow_plugins.kinds import Kind, Number
 from archflow_plugins.record import Attempt, Record
+from archflow_plugins.testing import run_context
 from archflow_schema.events import Usage
+from archflow_schema.graph import Graph
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"')
@@ -159,3 +164,15 @@ def test_a_snapshot_travels() -> None:
     counted.count(metrics.TROUBLE, ())
     snapshot = counted.snapshot(())
     assert Numbers.of(snapshot).snapshot() == snapshot
+
+
+def test_what_two_kinds_tell_of_one_thing_counts_once() -> None:
+    class Holder(Kind):
+        def numbers(self) -> tuple[Number, ...]:
+            return (Number("bytes", ("m", "weights"), 7.0), Number("waiting", ("m",), 0.0))
+
+    plan = Plan(Graph("a.yaml", (), (), ()), "d", Hub(lambda _: None), Metrics())
+    plan.kinds += [Holder(None, run_context()), Holder(None, run_context()), Kind(None, run_context())]
+    _, samples = parse(render(Metrics().snapshot(plan.gauges())))
+    assert samples["archflow_local_model_bytes", (("model", "m"), ("of", "weights"))] == 7
+    assert samples["archflow_local_model_waiting", (("model", "m"),)] == 0

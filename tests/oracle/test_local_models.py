@@ -101,6 +101,66 @@ def test_structured_output(client: openai.OpenAI) -> None:
         assert 1 <= value["days"] <= 9
 
 
+WEATHER: Any = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "The weather of a city", "parameters": SCHEMA},
+}
+TIME: Any = {"type": "function", "function": {"name": "get_time"}}
+
+
+def test_a_tool_must_be_called(client: openai.OpenAI) -> None:
+    for choice, names in (("required", {"get_weather", "get_time"}), ("named", {"get_weather"})):
+        named: Any = {"type": "function", "function": {"name": "get_weather"}}
+        reply = client.chat.completions.create(
+            model=CHAT, messages=HELLO, tools=[WEATHER, TIME], max_tokens=200, temperature=1.5, seed=1,
+            tool_choice=named if choice == "named" else "required",
+        )  # fmt: skip
+        calls = reply.choices[0].message.tool_calls or []
+        assert calls
+        for call in calls:
+            assert call.type == "function"
+            assert call.function.name in names
+            value = json.decode(call.function.arguments)
+            assert value == {} if call.function.name == "get_time" else 1 <= value["days"] <= 9
+
+
+def test_calls_are_streamed(client: openai.OpenAI) -> None:
+    arguments = ""
+    with client.chat.completions.stream(
+        model=CHAT, messages=HELLO, tools=[WEATHER], tool_choice="required", parallel_tool_calls=False, max_tokens=90
+    ) as stream:  # fmt: skip
+        for event in stream:
+            if event.type == "tool_calls.function.arguments.delta":
+                arguments += event.arguments_delta
+        final = stream.get_final_completion().choices[0]
+    assert final.finish_reason == "tool_calls"
+    assert final.message.tool_calls is not None
+    assert final.message.tool_calls[0].function.arguments == arguments
+    assert 1 <= json.decode(arguments)["days"] <= 9
+
+
+def test_what_a_tool_answered_is_taken(client: openai.OpenAI) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
+    history: Any = [
+        *HELLO,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": "noon"},
+    ]
+    for choice in ("auto", "none"):
+        reply = client.chat.completions.create(
+            model=CHAT, messages=history, tools=[TIME], tool_choice=choice, max_tokens=4
+        )  # fmt: skip
+        assert reply.choices[0].message.tool_calls is None
+
+
+def test_several_answers(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(
+        model=CHAT, messages=HELLO, n=3, max_tokens=8, temperature=1.5, seed=2
+    )
+    assert [one.index for one in reply.choices] == [0, 1, 2]
+    assert len({one.message.content for one in reply.choices}) > 1
+
+
 def test_logprobs(client: openai.OpenAI) -> None:
     reply = client.chat.completions.create(
         model=CHAT, messages=HELLO, max_tokens=4, logprobs=True, top_logprobs=3
@@ -121,8 +181,8 @@ def test_embeddings(client: openai.OpenAI) -> None:
 
 
 def test_mistakes_raise_the_clients_own_exceptions(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="`n` must be 1"):
-        client.chat.completions.create(model=CHAT, messages=HELLO, n=2)
+    with pytest.raises(openai.BadRequestError, match="`n` must be from 1 to 8"):
+        client.chat.completions.create(model=CHAT, messages=HELLO, n=9)
     with pytest.raises(openai.BadRequestError, match="cannot be asked in openai_embeddings"):
         client.embeddings.create(model=CHAT, input="hello")
     with pytest.raises(openai.NotFoundError):
@@ -144,6 +204,15 @@ def test_who_leaves_ends_the_generation(gateway: Gateway, client: openai.OpenAI)
 
 def test_models_are_listed(client: openai.OpenAI) -> None:
     assert [one.id for one in client.models.list()] == [CHAT, "local/tiny-embed"]
+
+
+def test_what_they_cost_is_in_the_metrics(gateway: Gateway, client: openai.OpenAI) -> None:
+    for _ in range(2):
+        client.embeddings.create(model="local/tiny-embed", input="as often as you like")
+    text = gateway.ask_admin("/metrics").text
+    for family in ('bytes{model="tiny-chat",of="weights"} ', 'bytes{model="tiny-embed",of="vectors"} ',
+                   'waiting{model="tiny-chat"} 0', 'lookups_total{model="tiny-embed",result="hit"} '):  # fmt: skip
+        assert f"archflow_local_model_{family}" in text
 
 
 def test_it_says_what_it_opened(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from msgspec import Struct, msgpack
 from archflow_plugins.contexts import CompileContext, encode_compiled, environment_names, secret_keys
 from archflow_plugins.testing import compile_context
 from archflow_schema.diagnostic import Range, Report
+from archflow_schema.graph import LocalModel
 from archflow_schema.text import Env, Secret, compile_text
 
 
@@ -54,6 +55,14 @@ def test_equal_blobs_are_kept_once():
     context = compile_context()
     assert context.blob(b"a") == context.blob(b"a") != context.blob(b"b")
     assert [blob.data for blob in context.blobs] == [b"a", b"b"]
+
+
+def test_a_model_is_recorded_once():
+    context = compile_context()
+    model = LocalModel("minilm", "0" * 64, "int8", 1, 5)
+    context.needs(model)
+    context.needs(LocalModel("minilm", "0" * 64, "int8", 1, 5))
+    assert context.local_models == [model]
 
 
 class Two(Struct, frozen=True):

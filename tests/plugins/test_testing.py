@@ -336,7 +336,9 @@ def test_compile_kind_gives_blobs():
 
     compiled, (blob,) = compile_kind(Keeping)
     assert (compiled.word, blob.data) == (blob.digest, b"data")
-    assert run_context(blobs=[blob]).blob(blob.digest) == b"data"
+    context = run_context(blobs=[blob])
+    assert context.blob(blob.digest) == b"data"
+    assert context.view(blob.digest).obj is blob.data.obj
     check_kind(Keeping)
 
 

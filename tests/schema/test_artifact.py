@@ -4,9 +4,9 @@ import struct
 import msgspec
 import pytest
 
-from archflow_schema.artifact import FORMAT, MAGIC, digest, dump, dump_secrets, load, secrets_name
+from archflow_schema.artifact import ALIGNED, FORMAT, MAGIC, digest, dump, dump_secrets, load, secrets_name
 from archflow_schema.errors import DigestMismatch, FormatMismatch, MalformedGraph, NotAnArtifact
-from archflow_schema.graph import END, Edge, Endpoint, Graph, Listener, Reply, Upstream, Use
+from archflow_schema.graph import END, Blob, Edge, Endpoint, Graph, Listener, Reply, Upstream, Use
 from archflow_schema.text import Env
 
 GRAPH = Graph(
@@ -37,8 +37,46 @@ def test_what_is_no_artifact(data):
 def test_another_format():
     with pytest.raises(FormatMismatch, match=r"format 99 .*, this archflow reads format"):
         load(packed(dump(GRAPH)[44:], number=99))
-    with pytest.raises(FormatMismatch, match="flags 1"):
-        load(packed(dump(GRAPH)[44:], flags=1))
+    with pytest.raises(FormatMismatch, match="flags 2"):
+        load(packed(dump(GRAPH)[44:], flags=2))
+
+
+BLOBS = tuple(Blob(str(size), memoryview(bytes(range(size)))) for size in (100, 0, 64, 7))
+
+
+def test_blobs_lie_behind_the_graph_aligned_and_are_not_copied():
+    graph = msgspec.structs.replace(GRAPH, blobs=BLOBS)
+    data = dump(graph)
+    again = load(data)
+    assert again == graph
+    assert dump(again) == data
+    for blob in again.blobs:
+        assert blob.data.obj is data
+        assert blob.data.readonly
+        if blob.data:
+            assert data.index(bytes(blob.data)) % ALIGNED == 0
+    assert load(memoryview(data)) == graph
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body[:-1],
+        lambda body: body + b"\0",
+        lambda body: b"\xff" * 8 + body[8:],
+        lambda body: body[:7],
+    ],
+)
+def test_blobs_that_do_not_lie_where_they_should(change):
+    body = dump(msgspec.structs.replace(GRAPH, blobs=BLOBS))[44:]
+    with pytest.raises(MalformedGraph, match="does not hold a graph"):
+        load(packed(change(body), flags=1))
+
+
+def test_blobs_within_the_graph_are_refused():
+    body = msgspec.msgpack.encode(msgspec.structs.replace(GRAPH, blobs=BLOBS))
+    with pytest.raises(MalformedGraph, match="keeps blobs where none belong"):
+        load(packed(body))
 
 
 @pytest.mark.parametrize("at", [44, 60, -1])

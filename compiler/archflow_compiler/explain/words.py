@@ -141,5 +141,10 @@ def _rest(graph: Graph) -> Iterator[str]:
         yield f"environment: {', '.join(graph.environment)}"
     if graph.secrets:
         yield f"side file: {', '.join(graph.secrets)}"
+    for model in graph.models:
+        yield (
+            f"local model {model.name}: {model.quantization}, {model.size / 1e6:.0f} MB in each worker, "
+            f"sha256 {model.digest[:16]}, conversion {model.conversion}"
+        )
     for required in graph.requires:
         yield f"plugin {required.entry_point}: {required.distribution} {required.version}, {', '.join(required.kinds)}"

@@ -22,7 +22,7 @@ from archflow_plugins.kinds import Kind
 from archflow_plugins.registry import Registry
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Range
-from archflow_schema.graph import Blob, Edge, Listener, Node, Origin, Reply, Upstream, Use
+from archflow_schema.graph import Blob, Edge, Listener, LocalModel, Node, Origin, Reply, Upstream, Use
 from archflow_schema.slots import Intent
 from archflow_schema.text import Text
 
@@ -36,6 +36,7 @@ class Draft:
         kinds: dotted names of the kinds in use.
         texts: every Text that the graph holds.
         blobs: what kinds compiled, by digest.
+        local_models: the models that kinds open in the gateway's own process.
     """
 
     def __init__(self, unit: Unit, names: Names, registry: Registry) -> None:
@@ -50,6 +51,7 @@ class Draft:
         self.kinds: set[str] = set()
         self.texts: list[Text] = []
         self.blobs: dict[str, Blob] = {}
+        self.local_models: set[LocalModel] = set()
         self._replies: dict[tuple[int, str], int] = {}
 
     @property
@@ -129,6 +131,7 @@ class Draft:
         self.texts += ctx.texts
         for blob in ctx.blobs:
             self.blobs[blob.digest] = blob
+        self.local_models.update(ctx.local_models)
         return Use(kind.kind, stored), compiled
 
     @property

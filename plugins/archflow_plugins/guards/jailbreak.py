@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.windows import windows
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import ALLOW, Guard, Number, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 
@@ -173,6 +173,9 @@ class JailbreakGuard(Guard):
         guard._lane = await guard._host.embedder(model)
         return guard
 
+    def numbers(self) -> tuple[Number, ...]:
+        return () if self._lane is None else self._lane.numbers()
+
     async def close(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
@@ -222,10 +225,12 @@ def _embedder(installed: Card, ctx: CompileContext) -> str:
                 detail=f"trained on {installed.embedder_sha256[:16]}..., the catalogue has {entry.sha256[:16]}...",
                 fix="install archflow again",
             )
-        return cache.ensure(entry).digest
+        model = cache.ensure(entry)
     except ArchflowError as error:
         ctx.error("local-model-unusable", f"the jailbreak guard needs {installed.embedder}: {error}")
         return ""
+    ctx.needs(model.recorded)
+    return model.digest
 
 
 def _weights(compiled: Jailbreak) -> tuple[Classifier, Model]:

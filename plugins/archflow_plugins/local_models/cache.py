@@ -43,8 +43,10 @@ from archflow_plugins.local_models.errors import (
     ModelError,
     ModelUnavailable,
     ModelUnsupported,
+    libraries,
 )
 from archflow_plugins.local_models.sources import Found, Progress, Tell, digest, fetch, kept
+from archflow_schema.graph import LocalModel
 
 if TYPE_CHECKING:
     from archflow_plugins.local_models.convert.folder import Converted
@@ -127,6 +129,12 @@ class Model(Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """Over every file that decides what it answers."""
         return self.manifest.digest
+
+    @property
+    def recorded(self) -> LocalModel:
+        """What a graph keeps of it."""
+        made = self.manifest
+        return LocalModel(made.entry.name, made.digest, made.asked, made.conversion, self.size)
 
     @property
     def size(self) -> int:
@@ -438,7 +446,8 @@ def _check_name(name: str) -> None:
 
 
 def _convert(path: Path, into: Path, entry: Entry, quantization: Quantization, tell: Tell) -> Converted:
-    from archflow_plugins.local_models.convert.folder import convert
+    with libraries():
+        from archflow_plugins.local_models.convert.folder import convert
 
     config: Config | None = entry.config
     return convert(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -160,12 +160,18 @@ def json_schema(schema: Mapping[str, Any] | bool, words: Vocabulary) -> Rule:
         raise BadSchema(f"the schema cannot be written as JSON: {error}") from error
     if len(text) > SIZE_AT_MOST:
         raise BadSchema(f"the schema is larger than {SIZE_AT_MOST // 1024} KiB")
-    key = (id(words), hashlib.sha256(text).hexdigest())
-    rule = _known.get(key)
+    return remembered(text, words, lambda: Rule(compile_schema(schema, leads(words)), words))
+
+
+def remembered(what: bytes, words: Vocabulary, make: Callable[[], Rule]) -> Rule:
+    """A rule that was made before for the same vocabulary, or a new one: those used last are kept."""
+    key = (id(words), hashlib.sha256(what).hexdigest())
+    rule = _known.pop(key, None)
     if rule is None or rule.words is not words:
-        rule = _known[key] = Rule(compile_schema(schema, _leads(words)), words)
-        while len(_known) > RULES_AT_MOST:
-            _known.popitem(last=False)
+        rule = make()
+    _known[key] = rule  # each step by itself is whole, as several threads come here
+    while len(_known) > RULES_AT_MOST:
+        _known.popitem(last=False)
     return rule
 
 
@@ -198,7 +204,7 @@ def choices(texts: Sequence[str], words: Vocabulary) -> Rule:
     return Rule(Grammar(OneOf([one.encode() for one in texts])), words)
 
 
-def _leads(words: Vocabulary) -> frozenset[int]:
+def leads(words: Vocabulary) -> frozenset[int]:
     """The bytes that can begin a character beyond ASCII: none, unless each byte of its rest is a token too."""
     if ~words.alphabet & _TAILS:
         return frozenset()

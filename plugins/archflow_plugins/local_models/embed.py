@@ -11,11 +11,12 @@ Rule: imports ctranslate2, numpy and tokenizers when a model is opened, not befo
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archflow_plugins.local_models.tokens import clean
+from archflow_plugins.local_models.tokens import encodings, pieces
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
@@ -74,8 +75,26 @@ class Embedder:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of texts, all of them, between their two marks. Blocks: for as long as the texts are."""
-        found = self._tokenizer.encode_batch([clean(one) for one in texts])
-        return [one.ids for one in found]
+        return [tokens for tokens, _ in self._read(texts, None)]
+
+    def read(self, texts: Sequence[str]) -> list[tuple[list[int], int]]:
+        """Of each text the tokens that fit, between their marks, and how many tokens all of it has. Blocks as above."""
+        return self._read(texts, self.limit)
+
+    def _read(self, texts: Sequence[str], limit: int | None) -> list[tuple[list[int], int]]:
+        head, tail = self._marks()
+        marks = len(head) + len(tail)
+        split = [pieces(one) for one in texts]
+        encoded = encodings(self._tokenizer, [piece for some in split for piece in some])
+        found: list[tuple[list[int], int]] = []
+        for some in split:
+            tokens, count = list(head), marks
+            for one in itertools.islice(encoded, len(some)):
+                count += len(one)
+                if limit is None or len(tokens) < limit:
+                    tokens += one.ids
+            found.append(([*(tokens if limit is None else tokens[: limit - len(tail)]), *tail], count))
+        return found
 
     def windows(self, tokens: Sequence[int], stride: int = 0) -> list[list[int]]:
         """A long text in pieces that fit, each between marks of its own.
@@ -93,13 +112,9 @@ class Embedder:
         starts = range(0, max(1, len(inner) - size + step), step)
         return [[*head, *inner[start : start + size], *tail] for start in starts]
 
-    def truncate(self, tokens: Sequence[int]) -> list[int]:
-        """As much of a text as fits."""
-        return self.windows(tokens)[0]
-
     def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """A vector of length 1 for each text, float32 [n, dimension]; what does not fit of a text is left out."""
-        return self.encode_tokens([self.truncate(one) for one in self.tokenize(texts)])
+        return self.encode_tokens([tokens for tokens, _ in self.read(texts)])
 
     def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
         """As `encode`, for tokens that fit."""
@@ -183,20 +198,29 @@ def groups(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield group
 
 
+class Embedded(NamedTuple):
+    """The vector of a text, and how many tokens the text has, those that do not fit included."""
+
+    vector: NDArray[Any]
+    tokens: int
+
+
 class Remembered:
     """Vectors by the digest of their text, the most recently used so many.
 
     Attributes:
         hits, misses: how often a text was known, and was not.
+        memory: bytes of the vectors.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._vectors: OrderedDict[bytes, NDArray[Any]] = OrderedDict()
+        self._vectors: OrderedDict[bytes, Embedded] = OrderedDict()
         self.hits = 0
         self.misses = 0
+        self.memory = 0
 
-    def get(self, key: bytes) -> NDArray[Any] | None:
+    def get(self, key: bytes) -> Embedded | None:
         """The vector of a text, if it is remembered."""
         found = self._vectors.get(key)
         if found is None:
@@ -206,19 +230,15 @@ class Remembered:
         self._vectors.move_to_end(key)
         return found
 
-    def put(self, key: bytes, vector: NDArray[Any]) -> None:
+    def put(self, key: bytes, one: Embedded) -> None:
         """Remember a vector, and forget the one that was not asked for the longest."""
         if not self._most:
             return
-        self._vectors[key] = vector
-        self._vectors.move_to_end(key)
+        before = self._vectors.pop(key, None)
+        self._vectors[key] = one
+        self.memory += one.vector.nbytes - (before.vector.nbytes if before else 0)
         while len(self._vectors) > self._most:
-            self._vectors.popitem(last=False)
-
-    @property
-    def memory(self) -> int:
-        """Bytes of the vectors."""
-        return sum(one.nbytes for one in self._vectors.values())
+            self.memory -= self._vectors.popitem(last=False)[1].vector.nbytes
 
 
 def text_key(text: str) -> bytes:

@@ -13,6 +13,9 @@ Rule: every text says what is wrong, where, and what to do next.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from archflow_schema.errors import ArchflowError
 
 
@@ -41,3 +44,23 @@ class ModelUnsupported(ModelError):
 
 class ModelUnavailable(ModelError):
     """A model cannot be fetched or kept: no registry, no extra, no space."""
+
+
+_DISTRIBUTIONS = {"faiss": "faiss-cpu"}
+
+
+@contextlib.contextmanager
+def libraries() -> Iterator[None]:
+    """Name the package of a library that is not there, which is imported late.
+
+    Raises:
+        ModelUnavailable: it was uninstalled.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        package = _DISTRIBUTIONS.get(module, module)
+        raise ModelUnavailable(
+            f"local models need the package {package}, which is not installed: `pip install {package}`"
+        ) from error

@@ -17,26 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from archflow_plugins.local_models.chat_template import Turn, render, stop_tokens, template
+from archflow_plugins.local_models.chat_template import Template, Turn, render, stop_tokens, template
 from archflow_plugins.local_models.constrain import Constraint, Rule
 from archflow_plugins.local_models.sample import Chooser, Sampling, Score, score
-from archflow_plugins.local_models.tokens import Growing, StopStrings, Vocabulary
+from archflow_plugins.local_models.tokens import Growing, Mark, StopStrings, TooMany, Vocabulary
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archflow_plugins.local_models.cache import Model
+    from archflow_plugins.local_models.tool_calls import Calls
 
 STEPS = 64
 """Tokens of one run where every step's logits are kept (about 200 KiB each, for the length of the run)."""
 
 
 class Piece(Struct, frozen=True):
-    """A bit of generated text, and the tokens that it came with."""
+    """A bit of generated text, and the tokens that it came with. `called` tells that it belongs to calls of tools."""
 
     text: str
     scores: tuple[Score, ...] = ()
+    called: bool = False
 
 
 class Generation:
@@ -47,6 +49,7 @@ class Generation:
         tokens: what was generated so far.
         reason: why it ended: `stop`, `length`, `cancelled`; empty while it goes on.
         cancelled: set from anywhere when nobody wants it any more.
+        called: whether it calls tools, from here on.
 
     Raises:
         ClientProtocolError: the prompt does not fit the model's context, or no text of the rule fits `max_tokens`.
@@ -59,27 +62,36 @@ class Generation:
         sampling: Sampling,
         tell: Callable[[Piece], None],
         rule: Rule | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.prompt = list(prompt)
         self.sampling = sampling
         self.tokens: list[int] = []
         self.reason = ""
         self.cancelled = False
+        self.called = False
         self._words = model.words
         self._ends = model.ends
         self._tell = tell
         self._chooser = Chooser(sampling)
-        self._constraint: Constraint | None = rule.begin() if rule is not None else None
+        self._constraint: Constraint | None = None
+        self._mark = Mark(calls.mark, anywhere=calls.anywhere) if calls and not calls.required else None
+        self._calls = calls
         self._growing = Growing()
         self._stop = StopStrings(sampling.stop)
+        if calls is not None and calls.required:
+            self.prompt += self._words.encode_bytes(calls.mark)
+            self.called = True
+            rule = calls.rule
         room = model.context - len(self.prompt)
         if room < 1:
-            raise ClientProtocolError(
-                f"the conversation has {len(self.prompt)} tokens, and {model.name} takes {model.context} "
-                "with its answer: shorten it"
-            )
+            raise model.too_long(len(self.prompt))
         self.limit = min(sampling.max_tokens or room, room)
-        self._begin()
+        if rule is not None and not self._follow(rule):
+            raise ClientProtocolError(
+                f"no text that fits the format has room in {self.limit} tokens: allow "
+                f"{len(self._words.encode_bytes(rule.begin().closing()))} or more"
+            )
 
     @property
     def looks(self) -> bool:
@@ -112,27 +124,32 @@ class Generation:
         if chosen in self._ends or not self._words.bytes[chosen]:
             self._end("stop")
             return False
-        if self._constraint is not None:
-            self._constraint.take(chosen)
+        held = self._constraint
+        if held is not None:
+            held.take(chosen)
         self._add(chosen, scores)
+        if self._constraint is not held:
+            return False  # a call began, and from here on every step's logits are needed
         return not self.reason and not self._write_forced() and chosen == draft
 
     def cancel(self) -> None:
         """Nobody wants it any more; it ends at its next step."""
         self.cancelled = True
 
-    def _begin(self) -> None:
-        rule = self._constraint
-        if rule is not None and rule.least > self.limit:
-            tokens = self._words.encode_bytes(rule.closing())
-            if len(tokens) > self.limit:
-                raise ClientProtocolError(
-                    f"no text that fits the format has room in {self.limit} tokens: allow {len(tokens)} or more"
-                )
-            self._write(tokens)
-            self._end("length")
-        else:
+    def _follow(self, rule: Rule) -> bool:
+        """Hold what comes next to a rule. Returns False where no text of it fits what is left."""
+        begun = rule.begin()
+        if begun.least <= self.left:
+            self._constraint = begun
             self._write_forced()
+            return True
+        tokens = self._words.encode_bytes(begun.closing())
+        if len(tokens) > self.left:
+            return False
+        self._constraint = begun
+        self._write(tokens)
+        self._end("length")
+        return True
 
     def _fits(self, token: int) -> bool:
         rule = self._constraint
@@ -172,24 +189,53 @@ class Generation:
             self._add(token, (Score(token, 0.0),) if known else ())
 
     def _add(self, token: int, scores: tuple[Score, ...]) -> None:
+        data = self._words.bytes[token]
+        end = self._mark.end(data) if self._mark is not None else 0
+        if end:
+            self._call(token, data[:end])
+            return
         self.tokens.append(token)
-        text = self._stop.add(self._growing.add(self._words.bytes[token]))
-        if text or scores:
-            self._tell(Piece(text, scores))
+        self._say(self._growing.add(data), scores)
         if self._stop.found:
             self._end("stop")
         elif not self.left and (self._constraint is None or not self._constraint.forced()):
             self._end("stop" if self._constraint is not None and self._constraint.over else "length")
+
+    def _say(self, text: str, scores: tuple[Score, ...] = ()) -> None:
+        if not self.called:
+            text = self._stop.add(text if self._mark is None else self._mark.before(text))
+        if text or scores:
+            self._tell(Piece(text, scores, self.called))
+
+    def _call(self, token: int, data: bytes) -> None:
+        """The mark of a call ends with this token, or within it: then the token is spelt up to there."""
+        assert self._calls is not None  # noqa: S101 - there is a mark
+        tokens = [token] if data == self._words.bytes[token] else self._words.encode_bytes(data)
+        self.tokens += tokens[: self.left]
+        self._say(self._growing.add(data))
+        if self._stop.found:
+            self._end("stop")
+            return
+        self._say_held()
+        self.called, self._mark = True, None
+        if not self._follow(self._calls.rule):
+            self.called = False
+            self._end("length")
+
+    def _say_held(self) -> None:
+        """What was held back, as it might have been part of a stop string or of a mark."""
+        held = self._stop.add(self._mark.rest()) if self._mark is not None else ""
+        held += self._stop.end()
+        if held:
+            self._tell(Piece(held, (), self.called))
 
     def _end(self, reason: str) -> None:
         if self.reason:
             return
         self.reason = reason
         if reason != "cancelled" and not self._stop.found:
-            rest = self._stop.add(self._growing.end())
-            rest += self._stop.end()
-            if rest:
-                self._tell(Piece(rest))
+            self._say(self._growing.end())
+            self._say_held()
 
 
 class LanguageModel:
@@ -233,9 +279,32 @@ class LanguageModel:
             ) from error
         self.memory = sum(file.stat().st_size for file in model.folder.glob("model*.bin"))
 
-    def prompt(self, turns: Sequence[Turn]) -> list[int]:
-        """The tokens of a conversation that the model is to answer."""
-        return render(self._frame, turns, self.words, self._system)
+    @property
+    def frame(self) -> Template:
+        """How conversations are written for it."""
+        return self._frame
+
+    def prompt(self, turns: Sequence[Turn], tools: str = "") -> list[int]:
+        """The tokens of a conversation that the model is to answer.
+
+        Args:
+            turns: what was said.
+            tools: what the system turn says of tools, from `tool_calls.told`.
+
+        Raises:
+            ClientProtocolError: it is longer than the model takes.
+        """
+        try:
+            return render(self._frame, turns, self.words, self._system, tools, self.context)
+        except TooMany as error:
+            raise self.too_long(error.count) from None
+
+    def too_long(self, count: int) -> ClientProtocolError:
+        """Says that a conversation of at least so many tokens does not fit."""
+        return ClientProtocolError(
+            f"the conversation has {count} tokens or more, and {self.name} takes {self.context} with its answer: "
+            "shorten it"
+        )
 
     def warm(self) -> None:
         """Run once, so that the first request finds everything allocated."""

@@ -16,11 +16,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 import trio
 
-from archflow_plugins.local_models.embed import Embedder, Remembered, text_key
+from archflow_plugins.kinds import Number
+from archflow_plugins.local_models.embed import Embedded, Embedder, Remembered, text_key
+from archflow_plugins.local_models.errors import libraries
 from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
 from archflow_schema.errors import ArchflowError, LimitExceeded
 
@@ -49,7 +51,7 @@ REMEMBERED = 8192
 """Vectors that are remembered, about 12 MiB of them."""
 LONG = 65_536
 """Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
-SWITCH = 0.001
+SWITCH = 0.0002
 """Seconds for which a thread of Python may keep the event loop waiting."""
 
 
@@ -81,12 +83,24 @@ class Lane(Generic[T]):
     @property
     def memory(self) -> int:
         """Bytes that it holds."""
-        raise NotImplementedError
+        return self.weights
 
     @property
     def waiting(self) -> int:
         """Requests in its queue."""
         return len(self._queue)
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What it tells /metrics."""
+        return (
+            Number("bytes", (self.name, "weights"), self.weights),
+            Number("waiting", (self.name,), self.waiting),
+        )
+
+    @property
+    def weights(self) -> int:
+        """Bytes of its weights."""
+        raise NotImplementedError
 
     def open(self) -> None:
         """Load the model and run it once. Blocks; called in a thread."""
@@ -146,7 +160,7 @@ class _Texts:
 
     def __init__(self, texts: Sequence[str | Sequence[int]]) -> None:
         self.texts = texts
-        self.vectors: list[NDArray[Any] | None] = [None] * len(texts)
+        self.found: list[Embedded | None] = [None] * len(texts)
         self.missing = len(texts)
         self.done = trio.Event()
         self.cancelled = False
@@ -164,8 +178,21 @@ class EmbeddingLane(Lane[_Texts]):
         self.embedder: Embedder
 
     @property
+    def weights(self) -> int:
+        return self.embedder.memory
+
+    @property
     def memory(self) -> int:
-        return self.embedder.memory + self._remembered.memory
+        return self.weights + self._remembered.memory
+
+    def numbers(self) -> tuple[Number, ...]:
+        known = self._remembered
+        return (
+            *super().numbers(),
+            Number("bytes", (self.name, "vectors"), known.memory),
+            Number("lookups", (self.name, "hit"), known.hits),
+            Number("lookups", (self.name, "miss"), known.misses),
+        )
 
     @property
     def remembered(self) -> Remembered:
@@ -176,45 +203,57 @@ class EmbeddingLane(Lane[_Texts]):
         self.embedder = Embedder(self._model, threads=1, parallel=self._host.threads)
         self.embedder.warm()
 
-    async def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The tokens of texts. Blocks while they are encoded in a thread."""
-        return await self._host.offload(lambda: self.embedder.tokenize(texts))
-
     async def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """A vector of length 1 for each text; what does not fit of a text is left out. Blocks until they are there.
 
         Raises:
             Overloaded: too many texts wait already.
         """
-        small = sum(map(len, texts)) <= LONG
-        keys = [text_key(one) if small else None for one in texts]
-        vectors = [None if key is None else self._remembered.get(key) for key in keys]
-        missing = [place for place, vector in enumerate(vectors) if vector is None]
-        if missing:
-            for place, vector in zip(missing, await self._ask([texts[one] for one in missing]), strict=True):
-                vectors[place] = vector
-                key = keys[place]
-                if key is not None:
-                    self._remembered.put(key, vector)
-        else:
-            await trio.lowlevel.checkpoint()
-        return _stacked(vectors, self.embedder.dimension)
+        return _stacked(await self.embed(texts), self.embedder.dimension)
 
-    async def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
-        """As `encode`, for tokens of `tokenize` that fit; they are not remembered."""
-        return _stacked(await self._ask(texts), self.embedder.dimension)
+    async def embed(self, texts: Sequence[str]) -> list[Embedded]:
+        """As `encode`, each vector by itself with the number of its text's tokens. Blocks until they are there.
 
-    async def _ask(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
-        """Vectors of many texts a part at a time, so that others get their turn between two parts."""
-        if self._texts_waiting and self._texts_waiting + len(texts) > TEXTS_WAITING:
-            raise Overloaded(f"the model {self.name} has {self._texts_waiting} texts waiting: try again", 1)
-        self._texts_waiting += len(texts)
+        A part at a time, so that others get their turn between two parts, and the event loop its own.
+        """
+        self._admit(len(texts))
         try:
-            return [vector for part in _parts(texts) for vector in await self._ask_part(part)]
+            return [one for part in _parts(texts) for one in await self._embed_part(part)]
         finally:
             self._texts_waiting -= len(texts)
 
-    async def _ask_part(self, texts: Sequence[str | Sequence[int]]) -> list[NDArray[Any]]:
+    async def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
+        """As `encode`, for tokens that fit; they are not remembered."""
+        self._admit(len(texts))
+        try:
+            found = [one for part in _parts(texts) for one in await self._ask(part)]
+        finally:
+            self._texts_waiting -= len(texts)
+        return _stacked(found, self.embedder.dimension)
+
+    def _admit(self, count: int) -> None:
+        """Count texts as waiting, unless there are too many of them."""
+        if self._texts_waiting and self._texts_waiting + count > TEXTS_WAITING:
+            raise Overloaded(f"the model {self.name} has {self._texts_waiting} texts waiting: try again", 1)
+        self._texts_waiting += count
+
+    async def _embed_part(self, texts: Sequence[str]) -> list[Embedded]:
+        """Vectors of texts, of which some may be remembered."""
+        small = sum(map(len, texts)) <= LONG
+        keys = [text_key(one) if small else None for one in texts]
+        found = [None if key is None else self._remembered.get(key) for key in keys]
+        missing = [place for place, one in enumerate(found) if one is None]
+        if missing:
+            for place, one in zip(missing, await self._ask([texts[one] for one in missing]), strict=True):
+                found[place] = one
+                key = keys[place]
+                if key is not None:
+                    self._remembered.put(key, one)
+        else:
+            await trio.lowlevel.checkpoint()
+        return [one for one in found if one is not None]
+
+    async def _ask(self, texts: Sequence[str | Sequence[int]]) -> list[Embedded]:
         job = _Texts(texts)
         self._put(job)
         try:
@@ -225,7 +264,7 @@ class EmbeddingLane(Lane[_Texts]):
                 self._queue.remove(job)
         if job.error is not None:
             raise ArchflowError(f"the model {self.name} failed: {job.error}") from job.error
-        return [one for one in job.vectors if one is not None]
+        return [one for one in job.found if one is not None]
 
     def _take(self) -> list[_Texts]:
         batch: list[_Texts] = []
@@ -243,19 +282,20 @@ class EmbeddingLane(Lane[_Texts]):
         def work() -> None:
             places = [(job, place) for job in batch for place in range(len(job.texts))]
             texts = [job.texts[place] for job, place in places]
-            written = [one for one in texts if isinstance(one, str)]
-            encoded = iter(self.embedder.tokenize(written)) if written else iter(())
-            tokens = [self.embedder.truncate(next(encoded) if isinstance(one, str) else one) for one in texts]
+            written = iter(self.embedder.read([one for one in texts if isinstance(one, str)]))
+            tokens = [next(written) if isinstance(one, str) else (one, len(one)) for one in texts]
 
             def tell(group: Sequence[int], vectors: NDArray[Any]) -> None:
                 for at, vector in zip(group, vectors, strict=True):
                     job, place = places[at]
-                    job.vectors[place] = vector
+                    job.found[place] = Embedded(vector, tokens[at][1])
                     job.missing -= 1
                     if not job.missing:
                         soon(job.done.set)
 
-            self.embedder.run(tokens, tell, lambda at: not (places[at][0].cancelled or self._stopping))
+            self.embedder.run(
+                [one for one, _ in tokens], tell, lambda at: not (places[at][0].cancelled or self._stopping)
+            )
 
         try:
             await self._host.offload(work)
@@ -265,37 +305,49 @@ class EmbeddingLane(Lane[_Texts]):
                 job.done.set()
 
 
+class Bell:
+    """Rings when one of the texts of a request has more to say."""
+
+    def __init__(self) -> None:
+        self._rung = trio.Event()
+
+    def ring(self) -> None:
+        """Something changed."""
+        self._rung.set()
+        self._rung = trio.Event()
+
+    async def wait(self) -> None:
+        """Blocks until it rings."""
+        await self._rung.wait()
+
+
 class Stream:
     """A text being generated. Use as a context manager: leaving it ends the generation.
 
     Attributes:
         generation: what is known of it.
+        over: whether no more pieces will come.
     """
 
-    def __init__(self, lane: GenerationLane) -> None:
+    def __init__(self, lane: GenerationLane, bell: Bell) -> None:
         self.generation: Generation
         self._lane = lane
         self._soon = trio.lowlevel.current_trio_token().run_sync_soon
         self._pieces: deque[Piece] = deque()
-        self._wake = trio.Event()
-        self._over = False
+        self._bell = bell
+        self.over = False
         self.error: Exception | None = None
 
     def tell(self, piece: Piece) -> None:
         """A piece was generated; called in a thread."""
         self._pieces.append(piece)
-        self._soon(self.wake)
-
-    def wake(self) -> None:
-        """Something changed."""
-        self._wake.set()
-        self._wake = trio.Event()
+        self._soon(self._bell.ring)
 
     def end(self, error: Exception | None = None) -> None:
         """No more pieces will come."""
-        self._over = True
+        self.over = True
         self.error = error
-        self.wake()
+        self._bell.ring()
 
     async def next(self) -> list[Piece]:
         """The pieces that came meanwhile; none when the text is over. Blocks until there is one.
@@ -303,19 +355,67 @@ class Stream:
         Raises:
             ArchflowError: the model failed.
         """
-        while not self._pieces and not self._over:
-            await self._wake.wait()
+        while not self._pieces and not self.over:
+            await self._bell.wait()
+        return self.take()
+
+    def take(self) -> list[Piece]:
+        """The pieces that came meanwhile.
+
+        Raises:
+            ArchflowError: the model failed.
+        """
         if self.error is not None:
             raise ArchflowError(f"the model {self._lane.name} failed: {self.error}") from self.error
         found = list(self._pieces)
         self._pieces.clear()
         return found
 
+    def drop(self) -> None:
+        """Nobody wants it any more."""
+        self._lane.drop(self)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lane.drop(self)
+        self.drop()
+
+
+class Answers:
+    """Several texts that answer one request. Use as a context manager: leaving it ends them all.
+
+    Attributes:
+        streams: the texts, in their order.
+    """
+
+    def __init__(self, streams: Sequence[Stream], bell: Bell) -> None:
+        self.streams = tuple(streams)
+        self._bell = bell
+
+    async def next(self) -> list[tuple[int, Piece]]:
+        """The pieces that came meanwhile, with the number of their text; none when all are over. Blocks.
+
+        Raises:
+            ArchflowError: the model failed.
+        """
+        while True:
+            over = all(one.over for one in self.streams)
+            found = [(number, piece) for number, one in enumerate(self.streams) for piece in one.take()]
+            if found or over:
+                return found
+            await self._bell.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in self.streams:
+            stream.drop()
+
+
+Make: TypeAlias = "Callable[[LanguageModel, Callable[[Piece], None]], Generation]"
+"""Makes a generation, given the model and who is told of pieces."""
 
 
 class GenerationLane(Lane[Stream]):
@@ -324,18 +424,19 @@ class GenerationLane(Lane[Stream]):
     def __init__(self, host: Host, model: Model) -> None:
         super().__init__(host, model.entry.name)
         self._model = model
-        self._running = 0
+        self._preparing = 0
+        self._pace = SLICE / GENERATIONS_AT_ONCE
         self.model: LanguageModel
 
     @property
-    def memory(self) -> int:
+    def weights(self) -> int:
         return self.model.memory
 
     def open(self) -> None:
         self.model = LanguageModel(self._model, threads=1, parallel=self._host.threads)
         self.model.warm()
 
-    async def generate(self, make: Callable[[LanguageModel, Callable[[Piece], None]], Generation]) -> Stream:
+    async def generate(self, make: Make) -> Stream:
         """Begin a generation. Blocks while it is prepared, not until it runs.
 
         Args:
@@ -345,17 +446,33 @@ class GenerationLane(Lane[Stream]):
             Overloaded: too many wait already.
             ClientProtocolError: it cannot be made: what `make` raises.
         """
-        if len(self._queue) >= GENERATIONS_WAITING:
+        return (await self.generate_all([make])).streams[0]
+
+    async def generate_all(self, makes: Sequence[Make]) -> Answers:
+        """Begin several generations that answer one request; as `generate`, and all of them or none."""
+        waiting = len(self._queue) + self._preparing
+        if waiting >= GENERATIONS_WAITING or (waiting and waiting + len(makes) > GENERATIONS_WAITING):
             raise Overloaded(
-                f"the model {self.name} has {len(self._queue)} requests waiting: try again", self._patience()
+                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
             )
-        stream = Stream(self)
-        stream.generation = await self._host.offload(lambda: make(self.model, stream.tell))
-        if stream.generation.reason:
-            stream.end()
-        else:
-            self._put(stream)
-        return stream
+        bell = Bell()
+        streams = [Stream(self, bell) for _ in makes]
+
+        def prepare() -> None:
+            for make, stream in zip(makes, streams, strict=True):
+                stream.generation = make(self.model, stream.tell)
+
+        self._preparing += len(makes)
+        try:
+            await self._host.offload(prepare)
+        finally:
+            self._preparing -= len(makes)
+        for stream in streams:
+            if stream.generation.reason:
+                stream.end()
+            else:
+                self._put(stream)
+        return Answers(streams, bell)
 
     async def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of some continuations. Blocks while the model reads them in a thread."""
@@ -369,8 +486,8 @@ class GenerationLane(Lane[Stream]):
             stream.generation.reason = "cancelled"
 
     def _patience(self) -> float:
-        """Seconds until there may be room."""
-        return math.ceil(SLICE * (1 + len(self._queue) / GENERATIONS_AT_ONCE / self._host.threads))
+        """Seconds until what waits now will be done, as fast as it went lately."""
+        return max(1, math.ceil(self._pace * (len(self._queue) + self._preparing) / self._host.threads))
 
     def _take(self) -> list[Stream]:
         """The first that waits, and others that can run with it: drafted alike, and of about the same length.
@@ -409,10 +526,13 @@ class GenerationLane(Lane[Stream]):
                         stream._soon(stream.end)  # noqa: SLF001
 
         error: Exception | None = None
+        began = time.monotonic()
         try:
             await self._host.offload(work)
         except Exception as raised:  # noqa: BLE001 - told to each of those who wait
             error = raised
+        ended = sum(bool(one.reason) for one in generations)
+        self._pace += ((time.monotonic() - began) / max(1, ended) - self._pace) / 8
         for stream in reversed(batch):
             if error is not None or stream.generation.reason:
                 stream.end(error)
@@ -422,9 +542,12 @@ class GenerationLane(Lane[Stream]):
                 self._put(stream)
 
 
-def _parts(texts: Sequence[str | Sequence[int]]) -> Iterator[list[str | Sequence[int]]]:
+S = TypeVar("S", bound="str | Sequence[int]")
+
+
+def _parts(texts: Sequence[S]) -> Iterator[list[S]]:
     """Texts in parts that a batch has room for."""
-    part: list[str | Sequence[int]] = []
+    part: list[S] = []
     size = 0
     for text in texts:
         if part and (len(part) == TEXTS_AT_ONCE or size + _characters(text) > CHARACTERS_AT_ONCE):
@@ -449,12 +572,12 @@ def _length(stream: Stream) -> int:
     return len(stream.generation.prompt) + len(stream.generation.tokens)
 
 
-def _stacked(vectors: Sequence[NDArray[Any] | None], dimension: int) -> NDArray[Any]:
+def _stacked(found: Sequence[Embedded], dimension: int) -> NDArray[Any]:
     import numpy as np
 
-    if not vectors:
+    if not found:
         return np.zeros((0, dimension), dtype=np.float32)
-    return np.stack([one for one in vectors if one is not None])
+    return np.stack([one.vector for one in found])
 
 
 _CURRENT: trio.lowlevel.RunVar[Host] = trio.lowlevel.RunVar("archflow local models")
@@ -483,6 +606,7 @@ class Host:
             host = cls()
             _CURRENT.set(host)
             sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH))
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a thread for every core
         await host._begin()
         return host
 
@@ -526,7 +650,8 @@ class Host:
             if found is None:
                 lane = make()
                 began = time.monotonic()
-                await self.offload(lane.open)
+                with libraries():
+                    await self.offload(lane.open)
                 lane.load_seconds = time.monotonic() - began
                 self._lanes[key] = found = lane
                 assert self._nursery is not None  # noqa: S101 - set by _begin

@@ -1,7 +1,8 @@
 """An index of vectors: built when a graph is compiled, kept in it as bytes, searched at run time.
 
-Few vectors are kept as they are and searched exactly, straight from the graph's bytes; many in a graph of neighbours
-(HNSW), very many in cells (IVF). Which, is decided by their number.
+Few vectors are kept as they are and searched exactly; many in a graph of neighbours (HNSW), very many in cells (IVF).
+Which, is decided by their number. Each form is searched where it lies: nothing is copied, so workers that map graph.bin
+share one index.
 
 Rule: the same vectors give the same bytes: one thread, fixed seeds.
 Rule: imports faiss and numpy when an index is built or opened, not before.
@@ -58,8 +59,8 @@ class Index:
         form: how they are kept.
     """
 
-    def __init__(self, data: bytes) -> None:
-        """Open what `build` made; a flat one is searched where it lies, without a copy.
+    def __init__(self, data: bytes | memoryview) -> None:
+        """Open what `build` made, where it lies: `RunContext.view` has it without a copy.
 
         Raises:
             ArchflowError: the bytes are something else.
@@ -77,7 +78,9 @@ class Index:
             else:
                 import faiss
 
-                self._index = faiss.deserialize_index(np.frombuffer(body, dtype=np.uint8))
+                self._data = np.frombuffer(body, dtype=np.uint8)  # must live as long as the index
+                reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(self._data), self._data.size)  # type: ignore[attr-defined]
+                self._index = faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
                 holds = (self._index.d, self._index.ntotal)
                 _check(holds == (self.dimension, self.count), "it holds other vectors than it says")
         except (struct.error, ValueError, IndexError, RuntimeError) as error:

@@ -65,9 +65,19 @@ def compile_schema(schema: Mapping[str, Any] | bool, leads: frozenset[int] | Non
     Raises:
         BadSchema: something in it is not taken here, or no value fits.
     """
+    return _read(schema, leads)[1]
+
+
+def compile_part(schema: Mapping[str, Any] | bool, leads: frozenset[int] | None = None) -> g.Part:
+    """The same as a part of a larger grammar."""
+    return _read(schema, leads)[0]
+
+
+def _read(schema: Mapping[str, Any] | bool, leads: frozenset[int] | None) -> tuple[g.Part, g.Grammar]:
     reader = _Reader(schema, frozenset(range(0xC2, 0xF5)) if leads is None else leads)
     try:
-        return g.Grammar(reader.part(schema, "#"))
+        part = reader.part(schema, "#")
+        return part, g.Grammar(part)
     except BadSchema:
         raise
     except RecursionError:

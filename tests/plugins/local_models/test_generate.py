@@ -9,7 +9,7 @@ from archflow_plugins.local_models.chat_template import Turn
 from archflow_plugins.local_models.generate import STEPS, Generation, LanguageModel
 from archflow_plugins.local_models.sample import Sampling
 from archflow_schema.errors import ArchflowError, ClientProtocolError
-from local_world import chat, model, words
+from local_world import CONTEXT, chat, model, words
 
 SCHEMA = {
     "type": "object",
@@ -133,13 +133,13 @@ def test_a_limit_that_no_text_fits_is_refused():
 
 
 def test_a_prompt_beyond_the_context_is_refused():
-    with pytest.raises(ClientProtocolError, match="takes 512 with its answer: shorten it"):
-        begin("x" * 600)
+    with pytest.raises(ClientProtocolError, match=f"takes {CONTEXT} with its answer: shorten it"):
+        begin("x" * 2 * CONTEXT)
 
 
 def test_no_limit_means_the_context():
     generation, _ = begin()
-    assert generation.limit == 512 - len(generation.prompt)
+    assert generation.limit == CONTEXT - len(generation.prompt)
 
 
 def test_cancelling_ends_it_at_its_next_step():
@@ -199,7 +199,7 @@ def test_scores_of_given_texts():
 
 
 def test_scoring_nothing_is_refused():
-    with pytest.raises(ArchflowError, match="must have from 1 to 512 tokens"):
+    with pytest.raises(ArchflowError, match=f"must have from 1 to {CONTEXT} tokens"):
         chat().score([1], [[]])
     assert chat().score([1], []) == []
 

@@ -1,5 +1,6 @@
 """The host: one model for all who hold it, batches across requests, cancellation, and a queue with an end."""
 
+import sys
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -13,7 +14,7 @@ from archflow_plugins.local_models.generate import Generation
 from archflow_plugins.local_models.host import Host, Overloaded
 from archflow_plugins.local_models.sample import Sampling
 from archflow_schema.errors import ArchflowError, ClientProtocolError
-from local_world import model, words
+from local_world import CONTEXT, model, words
 
 PATIENCE = 30
 
@@ -61,6 +62,28 @@ async def test_there_is_one_host_and_one_lane_for_a_model():
 
 
 @pytest.mark.trio
+async def test_a_library_that_was_uninstalled_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(ArchflowError, match=r"need the package ctranslate2, .* `pip install ctranslate2`"):
+        async with lane("embedder"):
+            pass
+
+
+@pytest.mark.trio
+async def test_what_it_costs_is_told():
+    async with lane() as chats, lane("embedder") as embeds:
+        await embeds.encode(["a", "b"])
+        await embeds.encode(["a"])
+        told = {(one.name, *one.labels): one.value for one in (*chats.numbers(), *embeds.numbers())}
+        assert told == {
+            ("bytes", "tiny-chat", "weights"): chats.memory, ("waiting", "tiny-chat"): 0,
+            ("bytes", "tiny-embed", "weights"): embeds.embedder.memory, ("waiting", "tiny-embed"): 0,
+            ("bytes", "tiny-embed", "vectors"): 2 * 64 * 4,
+            ("lookups", "tiny-embed", "hit"): 1, ("lookups", "tiny-embed", "miss"): 2,
+        }  # fmt: skip
+
+
+@pytest.mark.trio
 async def test_what_was_released_is_opened_again():
     async with lane() as first:
         pass
@@ -105,7 +128,10 @@ async def test_vectors_are_those_of_the_embedder_and_are_remembered():
         assert (again[0] == found[3]).all() or (again[0] == found[0]).all()
         assert embeds.remembered.hits == 4
         assert embeds.memory == embeds.embedder.memory + 3 * 64 * 4
-        tokens = await embeds.tokenize(["hello world"])
+        assert [one.tokens for one in await embeds.embed(texts)] == list(
+            map(len, embeds.embedder.tokenize(texts))
+        )
+        tokens = embeds.embedder.tokenize(["hello world"])
         assert np.abs(await embeds.encode_tokens(tokens) - found[:1]).max() < 0.02
         assert (await embeds.encode([])).shape == (0, 64)
 
@@ -123,7 +149,7 @@ async def test_many_texts_go_a_part_at_a_time():
 async def test_very_long_texts_are_cut_and_not_remembered():
     async with lane("embedder") as embeds:
         assert (await embeds.encode(["hello " * 20_000, "hello"])).shape == (2, 64)
-        assert (embeds.remembered.hits, embeds.remembered.misses) == (0, 0)
+        assert (embeds.remembered.hits, embeds.remembered.misses) == (0, 1)
 
 
 @pytest.mark.trio
@@ -231,10 +257,45 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(monkeypatch):
 
 
 @pytest.mark.trio
+async def test_requests_that_come_at_once_are_counted_before_they_are_prepared(monkeypatch):
+    monkeypatch.setattr(host, "GENERATIONS_WAITING", 3)
+    outcomes = []
+    async with lane() as chats:
+
+        async def ask():
+            try:
+                with await chats.generate(asking(max_tokens=2)) as stream:
+                    await text_of(stream)
+                    outcomes.append("done")
+            except Overloaded:
+                outcomes.append("refused")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(ask)
+        assert sorted(outcomes) == ["done"] * 3 + ["refused"] * 7
+        assert chats._preparing == 0
+
+
+@pytest.mark.trio
+async def test_the_time_to_come_back_follows_how_fast_it_goes():
+    async with lane() as chats:
+        chats._preparing, chats._pace = 40, 0.5
+        slow = chats._patience()
+        chats._pace = 0.1
+        assert chats._patience() < slow
+        with await chats.generate(asking(max_tokens=2)) as stream:
+            chats._preparing = 0
+            await text_of(stream)
+        while chats._pace == 0.1:  # it is noted when the batch is over
+            await trio.sleep(0)
+
+
+@pytest.mark.trio
 async def test_what_cannot_be_made_is_told():
     async with lane() as chats:
         with pytest.raises(ClientProtocolError, match="shorten it"):
-            await chats.generate(asking("x" * 900))
+            await chats.generate(asking("x" * 2 * CONTEXT))
 
 
 @pytest.mark.trio

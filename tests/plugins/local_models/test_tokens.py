@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archflow_plugins.local_models.tokens import Growing, StopStrings, Vocabulary, clean, prefix_range
+from archflow_plugins.local_models import tokens
+from archflow_plugins.local_models.tokens import (
+    Growing,
+    StopStrings,
+    TooMany,
+    Vocabulary,
+    clean,
+    pieces,
+    prefix_range,
+)
 from archflow_schema.errors import ArchflowError
 from local_world import model, words
 
@@ -108,3 +117,33 @@ def test_a_broken_tokenizer_says_so(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "BPE"')
     with pytest.raises(ArchflowError, match="cannot be read"):
         Vocabulary(tmp_path)
+
+
+def test_a_text_with_too_many_tokens_becomes_no_list():
+    count = len(words().encode("say hello"))
+    assert words().encode("say hello", count) == words().encode("say hello")
+    with pytest.raises(TooMany) as raised:
+        words().encode("say hello", count - 1)
+    assert raised.value.count == count
+
+
+def test_a_text_that_is_far_too_long_is_not_even_read(monkeypatch):
+    monkeypatch.setattr(words(), "_tokenizer", None)
+    with pytest.raises(TooMany) as raised:
+        words().encode("x" * 1000, 10)
+    assert raised.value.count == -(-1000 // words().longest)
+
+
+@given(st.text(alphabet="ab 1.,\n'\u00e9\u0301", max_size=200))
+def test_pieces_have_the_tokens_of_the_whole(text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "PIECE", 7)
+        found = pieces(text)
+        assert "".join(found) == text
+        parts = words().encode(text)
+    assert parts == words().encode(text)
+
+
+def test_a_long_text_is_cut_and_one_long_word_is_not():
+    assert max(map(len, pieces("word and " * 10_000))) < tokens.PIECE + 20
+    assert pieces("x" * 50_000) == ["x" * 50_000]

@@ -4,20 +4,46 @@ import base64
 import re
 from contextlib import asynccontextmanager
 
+import jsonschema
 import numpy as np
 import pytest
 import trio
 from msgspec import json
 
-from archflow_plugins.kinds import ProviderConfig
-from archflow_plugins.local_models import host
+from archflow_plugins.dialects.openai_chat import OpenAIChat
+from archflow_plugins.kinds import Empty, ProviderConfig
+from archflow_plugins.local_models import constrain, host, tool_calls
+from archflow_plugins.local_models.embed import Embedder
+from archflow_plugins.local_models.generate import LanguageModel
+from archflow_plugins.local_models.tokens import Vocabulary
+from archflow_plugins.providers import local
 from archflow_plugins.providers.local import Compiled, Local
+from archflow_plugins.providers.local_chat import ChatRequest, ChatWriter
 from archflow_plugins.testing import compile_context, run_context
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import ArchflowError
-from local_world import cache, chat, model
+from local_world import CONTEXT, cache, chat, model
 
 HI = [{"role": "user", "content": "hello"}]
+DAYS = {
+    "type": "object",
+    "properties": {
+        "days": {"type": "integer", "minimum": 1, "maximum": 9},
+        "note": {"type": "string", "maxLength": 8},
+    },
+    "required": ["days"],
+    "additionalProperties": False,
+}
+
+
+def tool(name, parameters=None):
+    return {
+        "type": "function",
+        "function": {"name": name, **({"parameters": parameters} if parameters else {})},
+    }
+
+
+F = tool("f", DAYS)
 
 
 @pytest.fixture(autouse=True)
@@ -194,8 +220,9 @@ async def test_json_objects():
             {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}]},
             "takes? text only",
         ),
-        ({"messages": [{"role": "user", "content": "x" * 2000}]}, "shorten it"),
-        ({"n": 2}, "`n` must be 1"),
+        ({"messages": [{"role": "user", "content": "x" * 2 * CONTEXT}]}, "shorten it"),
+        ({"n": 0}, "`n` must be from 1 to 8"),
+        ({"n": 9}, "`n` must be from 1 to 8"),
         ({"max_tokens": 0}, "`max_tokens` must be 1 or more"),
         ({"temperature": 2.1}, "`temperature` must be from 0 to 2"),
         ({"temperature": "hot"}, "cannot be read"),
@@ -208,7 +235,26 @@ async def test_json_objects():
         ({"presence_penalty": 1.0}, "`presence_penalty` is not taken"),
         ({"logit_bias": {"1": 5}}, "`logit_bias` is not taken"),
         ({"modalities": ["audio"]}, "answer in text"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "`tools` are not taken"),
+        ({"tools": [{"type": "web_search"}]}, "`tools` must all be of type function"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "`tools` must all be of type function"),
+        ({"tools": [F, F]}, r"`tools\[1\]\.function\.name` is empty or was there before"),
+        ({"tools": [tool("f")] * 129}, "at most 128"),
+        (
+            {"tools": [F, tool("g", {"not": {}})]},
+            r"`tools\[1\]\.function\.parameters` cannot be held to: #/not",
+        ),
+        ({"tools": [tool("f", {"type": "string"})]}, "a schema of an object"),
+        ({"tools": [tool("f", {"x": "y" * 70_000})]}, "shorten it"),
+        ({"tools": [F], "tool_choice": "always"}, "`tool_choice` must be none, auto or required"),
+        (
+            {"tools": [F], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+            "is not among `tools`",
+        ),
+        ({"tools": [F], "tool_choice": {"type": "allowed_tools"}}, "must be none, auto or required"),
+        ({"tool_choice": "required"}, "needs `tools` to choose from"),
+        ({"tools": [F], "response_format": {"type": "json_object"}}, "leaves open which is meant"),
+        ({"tools": [F], "tool_choice": "required", "max_tokens": 2}, "has room in 2 tokens: allow"),
+        ({"functions": []}, "`functions` is not taken"),
         ({"response_format": {"type": "xml"}}, "text, json_object, or json_schema"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}},
@@ -232,11 +278,153 @@ async def test_what_is_refused_is_named(fields, says):
         assert re.search(says, error["message"]), error["message"]
 
 
+def is_valid(call, tools):
+    parameters = {one["function"]["name"]: one["function"].get("parameters") for one in tools}
+    value = json.decode(call["function"]["arguments"])
+    schema = parameters[call["function"]["name"]]
+    if schema is None:
+        assert value == {}
+    else:
+        jsonschema.validate(value, schema)
+    return True
+
+
 @pytest.mark.trio
 async def test_tools_that_may_not_be_used_do_no_harm():
     async with opened("tiny-chat") as provider:
-        tools = [{"type": "function", "function": {"name": "f"}}]
-        assert (await ask(provider, tools=tools, tool_choice="none", max_tokens=2)).status == 200
+        reply = await ask(provider, tools=[F], tool_choice="none", max_tokens=2)
+        assert "tool_calls" not in reply.value["choices"][0]["message"]
+        without = await ask(provider, max_tokens=2)
+        assert reply.value["usage"] == without.value["usage"]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_call_that_must_be_is_valid(seed):
+    tools = [F, tool("g")]
+    async with opened("tiny-chat") as provider:
+        reply = await ask(
+            provider, tools=tools, tool_choice="required", max_tokens=120, temperature=1.5, seed=seed
+        )
+        choice = reply.value["choices"][0]
+        assert choice["message"]["content"] is None
+        calls = choice["message"]["tool_calls"]
+        assert 1 <= len(calls) <= 8
+        assert len({one["id"] for one in calls}) == len(calls)
+        assert all(one["type"] == "function" and is_valid(one, tools) for one in calls)
+        assert choice["finish_reason"] in {"tool_calls", "length"}
+
+
+@pytest.mark.trio
+async def test_a_call_that_is_named_is_the_only_one():
+    async with opened("tiny-chat") as provider:
+        named = {"type": "function", "function": {"name": "f"}}
+        reply = await ask(provider, tools=[tool("g"), F], tool_choice=named, max_tokens=80)
+        choice = reply.value["choices"][0]
+        assert [one["function"]["name"] for one in choice["message"]["tool_calls"]] == ["f"]
+        assert is_valid(choice["message"]["tool_calls"][0], [F])
+        assert choice["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.trio
+async def test_a_choice_among_some_of_the_tools():
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "g"}}]}
+    async with opened("tiny-chat") as provider:
+        reply = await ask(
+            provider, tools=[F, tool("g")], tool_choice={"type": "allowed_tools", "allowed_tools": allowed},
+            parallel_tool_calls=False, max_tokens=80,
+        )  # fmt: skip
+        calls = reply.value["choices"][0]["message"]["tool_calls"]
+        assert [one["function"] for one in calls] == [{"name": "g", "arguments": "{}"}]
+
+
+@pytest.mark.trio
+async def test_one_call_at_a_time():
+    async with opened("tiny-chat") as provider:
+        for seed in range(4):
+            reply = await ask(
+                provider, tools=[F], tool_choice="required", parallel_tool_calls=False, max_tokens=120, seed=seed,
+                temperature=1.5,
+            )  # fmt: skip
+            assert len(reply.value["choices"][0]["message"]["tool_calls"]) == 1
+
+
+@pytest.mark.trio
+async def test_calls_as_a_stream():
+    async with opened("tiny-chat") as provider:
+        fields = {"tools": [F], "tool_choice": "required", "max_tokens": 90, "temperature": 1.5, "seed": 3}
+        whole = (await ask(provider, **fields)).value["choices"][0]
+        reply = await ask(provider, **fields, stream=True)
+        calls = {}
+        for event in reply.events:
+            for delta in event["choices"][0]["delta"].get("tool_calls", ()):
+                call = calls.setdefault(delta["index"], {"function": {"arguments": ""}})
+                if "id" in delta:
+                    assert "id" not in call
+                    call |= {"id": delta["id"], "type": delta["type"]}
+                    call["function"]["name"] = delta["function"]["name"]
+                call["function"]["arguments"] += delta["function"]["arguments"]
+        assert [calls[one]["function"] for one in sorted(calls)] == [
+            one["function"] for one in whole["message"]["tool_calls"]
+        ]
+        assert reply.events[-1]["choices"][0]["finish_reason"] == whole["finish_reason"]
+
+
+@pytest.mark.trio
+async def test_words_or_a_call():
+    """Random weights call nothing by themselves: what matters is that words come as words."""
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, tools=[F], max_tokens=4)
+        message = reply.value["choices"][0]["message"]
+        assert "tool_calls" not in message
+        assert reply.value["usage"]["prompt_tokens"] > (await ask(provider)).value["usage"]["prompt_tokens"]
+
+
+@pytest.mark.trio
+async def test_calls_and_their_answers_are_told_as_the_model_was_trained():
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"days": 2}'}}
+    history = [
+        *HI,
+        {"role": "assistant", "content": None, "tool_calls": [call, call], "reasoning_content": "hm"},
+        {"role": "tool", "tool_call_id": "1", "content": "rain"},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "sun"}]},
+    ]
+    body = json.encode({"model": "m", "messages": history, "tools": [F]})
+    asked = ChatRequest(OpenAIChat(Empty(), run_context()), body)
+    generation = asked.makes()[0](chat(), lambda _: None)
+    text = "".join(chat().words.names[one] if not chat().words.bytes[one] else chat().words.bytes[one].decode()
+                   for one in generation.prompt)  # fmt: skip
+    assert '<tools>\n{"type": "function", "function": {"name": "f", "description": "", "parameters":' in text
+    assert (
+        '<|im_start|>assistant\n<tool_call>\n{"name": "f", "arguments": {"days": 2}}\n</tool_call>\n'
+        '<tool_call>\n{"name": "f", "arguments": {"days": 2}}\n</tool_call><|im_end|>\n'
+        "<|im_start|>user\n<tool_response>\nrain\n</tool_response>\n<tool_response>\nsun\n</tool_response>"
+        "<|im_end|>\n<|im_start|>assistant\n"
+    ) in text
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("stream", [False, True])
+async def test_several_answers(stream):
+    fields = {"temperature": 1.5, "seed": 7, "max_tokens": 8}
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, n=3, **fields, stream=stream, stream_options={"include_usage": True})
+        alone = [(await ask(provider, **fields | {"seed": 7 + number})).value for number in range(3)]
+        if stream:
+            texts, reasons = ["", "", ""], [None] * 3
+            for event in reply.events:
+                for choice in event["choices"]:
+                    texts[choice["index"]] += choice["delta"].get("content", "")
+                    reasons[choice["index"]] = choice["finish_reason"] or reasons[choice["index"]]
+            usage = reply.events[-1]["usage"]
+        else:
+            texts = [one["message"]["content"] for one in reply.value["choices"]]
+            reasons = [one["finish_reason"] for one in reply.value["choices"]]
+            usage = reply.value["usage"]
+        assert texts == [one["choices"][0]["message"]["content"] for one in alone]
+        assert reasons == [one["choices"][0]["finish_reason"] for one in alone]
+        assert usage["completion_tokens"] == sum(one["usage"]["completion_tokens"] for one in alone)
+        assert usage["prompt_tokens"] == alone[0]["usage"]["prompt_tokens"]
 
 
 @pytest.mark.trio
@@ -278,6 +466,63 @@ async def test_embeddings_that_are_refused(fields, says):
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("form", ["float", "base64"])
+async def test_a_large_reply_leaves_in_parts(monkeypatch, form):
+    monkeypatch.setattr(local, "PART", 4096)
+    async with opened("tiny-embed") as provider:
+        reply = await ask(
+            provider, "openai_embeddings", input=[f"text {n}" for n in range(70)], encoding_format=form
+        )
+        assert len(reply.parts) > 5
+        assert max(map(len, reply.parts)) < 4096 + 2048
+        assert reply.length == len(reply.body)
+        assert [one["index"] for one in reply.value["data"]] == list(range(70))
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("name", "dialect"), [("tiny-chat", "openai_chat"), ("tiny-embed", "openai_embeddings")]
+)
+async def test_a_request_that_no_model_here_could_take_is_not_read(monkeypatch, name, dialect):
+    monkeypatch.setattr(local, "BODY_AT_MOST", 100)
+    async with opened(name) as provider:
+        reply = await ask(provider, dialect, input="x" * 100)
+        assert reply.status == 413
+        assert "local models read 100: split it" in reply.value["error"]["message"]
+
+
+@pytest.mark.trio
+async def test_the_event_loop_computes_nothing(monkeypatch):
+    """Whatever reads texts, runs a model or writes much, runs in threads."""
+    seen = set()
+
+    def watched(of, name):
+        real = getattr(of, name)
+
+        def call(*args, **fields):
+            seen.add((of.__name__, name, trio.lowlevel.in_trio_run()))
+            return real(*args, **fields)
+
+        monkeypatch.setattr(of, name, call)
+
+    for of, name in (
+        (Embedder, "read"), (Embedder, "run"), (LanguageModel, "prompt"), (LanguageModel, "run"),
+        (Vocabulary, "encode"), (tool_calls, "calls"), (constrain, "json_schema"), (ChatWriter, "whole"),
+        (local, "_write_vectors"),
+    ):  # fmt: skip
+        watched(of, name)
+    monkeypatch.setattr(local, "NUMBERS_AT_ONCE", 64)
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": DAYS}}
+    async with opened("tiny-chat") as chats, opened("tiny-embed") as embeds:
+        await ask(embeds, "openai_embeddings", input=["hello", "world"])
+        await ask(chats, max_tokens=4, logprobs=True)
+        await ask(chats, response_format=schema, max_tokens=60)
+        await ask(chats, tools=[F], tool_choice="required", max_tokens=90, stream=True)
+    assert len(seen) == 9
+    assert not [one for one in seen if one[-1]]
+
+
+@pytest.mark.trio
 async def test_the_models_own_dimension_may_be_asked_for():
     async with opened("tiny-embed") as provider:
         assert (await ask(provider, "openai_embeddings", input="a", dimensions=64)).status == 200
@@ -311,4 +556,4 @@ async def test_half_surrogates_and_odd_texts():
 
 
 def test_the_tiny_model_is_of_the_shape_that_is_tested():
-    assert chat().context == 512
+    assert chat().context == CONTEXT
