@@ -528,6 +528,7 @@ class Exchange:
         if self._over:
             return
         self._over = True
+        self.translation = None  # or the two would keep each other alive until the next garbage collection
         self.plan.hub.timed.discard(self)
         record = self.record
         record.duration = monotonic() - self._began
