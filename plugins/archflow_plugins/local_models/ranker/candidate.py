@@ -39,8 +39,8 @@ VERBS = {
 """Verbs that ask for the same kind of thing. One may stand in two classes."""
 CLASSES = {name: frozenset(words.split()) for name, words in VERBS.items()}
 COMMON = frozenset(
-    ("a", "an", "the", "of", "to", "for", "in", "on", "at", "by", "with", "and", "or", "is", "are", "be", "this", "that",
-     "it", "from", "as", "can", "you", "i", "me", "my", "please")
+    ("a", "an", "the", "of", "to", "for", "in", "on", "at", "by", "with", "and", "or", "is", "are", "be", "this",
+     "that", "it", "from", "as", "can", "you", "i", "me", "my", "please")
 )  # fmt: skip
 """Words that say nothing about what is asked for."""
 _WORD = re.compile(r"[a-z0-9]+")
