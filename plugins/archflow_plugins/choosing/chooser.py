@@ -72,7 +72,7 @@ class Chooser:
         chooser._lane = lane = await host.embedder(model)
         try:
             if compiled.options:
-                data = ctx.blob(compiled.vectors)
+                data = ctx.view(compiled.vectors)
                 chooser._table = await host.offload(
                     lambda: Table(compiled.options, data, lane.embedder.dimension)
                 )

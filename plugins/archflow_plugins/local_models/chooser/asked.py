@@ -22,11 +22,11 @@ BEFORE = 400
 """Characters of the earlier turns that are read together with the newest."""
 WINDOW = 3
 """Turns that are read together, the newest included."""
-_POLITE = (
-    "thanks thank thx ty cheers appreciate appreciated great cool nice perfect awesome wow wonderful excellent super lovely "
-    "good fine well right alright sure ok okay yes yeah yep no nope correct exactly indeed understood hello hi hey bye hm "
-    "hmm ah oh so much very too again lot just all now then your help let see go ahead do does did was we will would not but"
-)
+_POLITE = """
+thanks thank thx ty cheers appreciate appreciated great cool nice perfect awesome wow wonderful excellent super lovely
+good fine well right alright sure ok okay yes yeah yep no nope correct exactly indeed understood hello hi hey bye hm hmm
+ah oh so much very too again lot just all now then your help let see go ahead do does did was we will would not but
+"""
 _EMPTY = frozenset(_POLITE.split()) | COMMON
 """Words of turns that say nothing about what is wanted."""
 _BEGINS = re.compile(

@@ -81,7 +81,7 @@ class Table:
         self.options = tuple(options)
         body = memoryview(data)
         self._mean = np.frombuffer(body[: 4 * dimension], "<f4")
-        self._index = Index(body[4 * dimension :])  # type: ignore[arg-type]
+        self._index = Index(body[4 * dimension :])
         self._described: list[Described] = [described(one) for one in self.options]
         sizes = [len(one.texts) for one in self._described]
         self._starts = np.cumsum([0, *sizes[:-1]]) if sizes else np.zeros(0, int)
