@@ -13,9 +13,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 from figures import share
-from functions import _cosine, items
+from functions import cosine, items
 from packages import fetch
-from ranker import described
 from vectors import Vectors
 
 from archflow_plugins.local_models.cache import Cache
@@ -28,7 +27,9 @@ NAMES = ("model.safetensors", "config.json", "vocab.txt", "tokenizer.json", "tok
 def fidelity(vectors: Vectors) -> list[str]:
     """The lines of the comparison."""
     live = items("live_multiple")[::3]
-    texts = sorted({text for item in live for text in (item.query, *map(described, item.functions))})
+    texts = sorted(
+        {text for item in live for text in (item.query, *(one.described for one in item.candidates))}
+    )
     with TemporaryDirectory() as place:
         folder = Path(place) / "minilm"
         folder.mkdir()
@@ -50,7 +51,7 @@ def fidelity(vectors: Vectors) -> list[str]:
             f"1st percentile {np.quantile(cosines, 0.01):.4f}"
         ),
         (
-            f"function choice on {len(live)} items of live_multiple: int8 {share(_cosine(live, vectors), len(live))}, "
-            f"float32 {share(_cosine(live, lambda some: exact[[places[text] for text in some]]), len(live))}"
+            f"function choice on {len(live)} items of live_multiple: int8 {share(cosine(live, vectors), len(live))}, "
+            f"float32 {share(cosine(live, lambda some: exact[[places[text] for text in some]]), len(live))}"
         ),
     ]

@@ -14,7 +14,9 @@ from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Guard, Provider, Router, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, Store, Tracer
+from archflow_plugins.matchers.composite import CompositeMatcher
+from archflow_plugins.matchers.language_model import LanguageModelMatcher
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.bedrock import Bedrock
@@ -22,6 +24,8 @@ from archflow_plugins.providers.gemini import Gemini as GeminiProvider
 from archflow_plugins.providers.local import Local
 from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.providers.vertex import Vertex
+from archflow_plugins.routers.cascade import CascadeRouter
+from archflow_plugins.routers.composite import CompositeRouter
 from archflow_plugins.routers.language_model import LanguageModelRouter
 from archflow_plugins.routers.static import StaticRouter
 from archflow_plugins.stores.memory import Memory
@@ -50,13 +54,18 @@ def archflow_register_guards() -> list[type[Guard]]:
 
 
 @hookimpl
+def archflow_register_matchers() -> list[type[Matcher]]:
+    return [CompositeMatcher, LanguageModelMatcher]
+
+
+@hookimpl
 def archflow_register_providers() -> list[type[Provider]]:
     return [OpenAICompatible, Anthropic, AzureOpenAI, Bedrock, GeminiProvider, Vertex, Local]
 
 
 @hookimpl
 def archflow_register_routers() -> list[type[Router]]:
-    return [LanguageModelRouter, StaticRouter]
+    return [CascadeRouter, CompositeRouter, LanguageModelRouter, StaticRouter]
 
 
 @hookimpl

@@ -24,7 +24,7 @@ OPTIONS = (Option(name="a", description="one thing"), Option(name="b", descripti
 async def answer(model, conversation, timeout):
     """What every model answers."""
     await trio.lowlevel.checkpoint()
-    return Reply(text='{"route": "a"}')
+    return Reply(text='{"route": "a", "functions": ["b"]}')
 
 
 CASES: dict[str, list[dict[str, object]]] = {
@@ -37,6 +37,11 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.gemini": [{}],
     "dialect.openai_responses": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
+    "matcher.composite": [
+        {"options": OPTIONS},
+        {"config": {"threshold": 0.0, "window": 1}, "options": OPTIONS},
+    ],
+    "matcher.language_model": [{"config": {"model": "openai/gpt-4o"}, "options": OPTIONS, "ask": answer}],
     "provider.openai_compatible": [
         provider("openai"),
         provider("groq", headers=(("x-team", "$KEY"),)),
@@ -62,6 +67,8 @@ CASES: dict[str, list[dict[str, object]]] = {
         {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}
         for name in ("tiny-chat", "tiny-embed")
     ],
+    "router.cascade": [{"config": {"model": "openai/gpt-4o"}, "options": OPTIONS, "ask": answer}],
+    "router.composite": [{"options": OPTIONS}, {}],
     "router.language_model": [{"config": {"model": "openai/gpt-4o"}, "options": OPTIONS, "ask": answer}],
     "router.static": [{"config": {"option": "a"}, "options": OPTIONS}],
     "store.memory": [{}, {"config": {"max_keys": 3}}],
@@ -69,6 +76,10 @@ CASES: dict[str, list[dict[str, object]]] = {
     "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
     "tracer.otlp": [{"config": {"endpoint": "http://127.0.0.1:1", "timeout": 0.05}}],
 }
+
+
+LOCAL = {"guard.jailbreak", "matcher.composite", "provider.local", "router.cascade", "router.composite"}
+"""Those that use local models."""
 
 
 def test_every_built_in_kind_has_a_case():
@@ -82,7 +93,7 @@ def test_every_built_in_kind_has_a_case():
     ("dotted", "case"), [(dotted, case) for dotted, cases in CASES.items() for case in cases], ids=str
 )
 def test_contract(dotted, case, tmp_path, monkeypatch):
-    if dotted in {"provider.local", "guard.jailbreak"}:
+    if dotted in LOCAL:
         monkeypatch.setenv("ARCHFLOW_CACHE", str(cache().folder))
     config = case.get("config")
     if isinstance(config, dict) and config.get("path") == "FILE":

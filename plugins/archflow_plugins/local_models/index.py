@@ -108,6 +108,19 @@ class Index:
             places = np.pad(places, rest, constant_values=-1)
         return cosines, places
 
+    def rows(self, places: NDArray[Any]) -> NDArray[Any]:
+        """The vectors at some places, as they were put in. Blocks as `search` does.
+
+        Raises:
+            ArchflowError: an index of cells does not give its vectors back.
+        """
+        if self._index is None:
+            found: NDArray[Any] = self._vectors[places]
+            return found
+        if self.form == "ivf":
+            raise ArchflowError("an index of cells does not give its vectors back")
+        return self._index.reconstruct_batch(places)  # type: ignore[no-any-return]
+
 
 def _check(holds: bool, otherwise: str) -> None:
     if not holds:

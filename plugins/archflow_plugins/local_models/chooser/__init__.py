@@ -1,0 +1,1 @@
+"""Which of some described options is a conversation about?"""

@@ -1,0 +1,203 @@
+"""Options prepared to be chosen among: their vectors in an index, their words beside it.
+
+Few options are all compared; of many, those that an index finds nearest to anything that is asked.
+
+Rule: what a table holds is decided when it is made; it is shared by all requests and changes only by remembering words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from archflow_plugins.contexts import Option
+from archflow_plugins.local_models.chooser.asked import Asked
+from archflow_plugins.local_models.chooser.described import Described, Rarity, Words, described, words
+from archflow_plugins.local_models.chooser.features import Cosines, cosines, rows
+from archflow_plugins.local_models.chooser.score import Scored, Scorer
+from archflow_plugins.local_models.index import Index, build
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ALL = 32
+"""Up to so many options are all compared."""
+NEAREST = 24
+"""Texts that the index finds for the newest turn and for the turns together."""
+NEAREST_TO_A_PART = 8
+
+
+class Found(Struct, frozen=True):
+    """What a conversation is about.
+
+    Attributes:
+        options: places of the options that were compared, the likeliest first.
+        chances: of each, adding up to 1.
+        confidence: how likely the first is what was meant.
+        also: places of other options that a part of the newest turn asks for, with their confidence.
+    """
+
+    options: tuple[int, ...]
+    chances: tuple[float, ...]
+    confidence: float
+    also: tuple[tuple[int, float], ...] = ()
+
+
+def texts(options: Sequence[Option]) -> list[str]:
+    """What has to be embedded of options, one after the other."""
+    return [text for option in options for text in described(option).texts]
+
+
+def pack(options: Sequence[Option], vectors: NDArray[Any]) -> bytes:
+    """The vectors of `texts(options)` as bytes that a table can be opened from."""
+    import numpy as np
+
+    starts = np.cumsum([0, *(len(described(option).texts) for option in options[:-1])])
+    mean = vectors[starts].mean(0).astype("<f4")
+    return bytes(mean.tobytes()) + build(vectors, "hnsw" if len(vectors) > 200_000 else None)
+
+
+class Table:
+    """Options to choose among.
+
+    Attributes:
+        options: what there is.
+        size: how many texts stand for them.
+
+    Args:
+        options: what there is.
+        data: of `pack`; searched where it lies if there are few.
+        dimension: of a vector.
+
+    Raises:
+        ArchflowError: the bytes are of other options.
+    """
+
+    def __init__(self, options: Sequence[Option], data: bytes | memoryview, dimension: int) -> None:
+        import numpy as np
+
+        self.options = tuple(options)
+        body = memoryview(data)
+        self._mean = np.frombuffer(body[: 4 * dimension], "<f4")
+        self._index = Index(body[4 * dimension :])
+        self._described: list[Described] = [described(one) for one in self.options]
+        sizes = [len(one.texts) for one in self._described]
+        self._starts = np.cumsum([0, *sizes[:-1]]) if sizes else np.zeros(0, int)
+        self._owner = np.repeat(np.arange(len(sizes)), sizes)
+        self.size = len(self._owner)
+        self._rarity = Rarity(self.options)
+        self._words: dict[int, Words] = {}
+
+    def find(self, scorer: Scorer, asked: Asked, vectors: NDArray[Any], bar: float = 1.0) -> Found:
+        """The option that is asked for. Sync: about a millisecond, for few options and for many.
+
+        Args:
+            scorer: who weighs.
+            asked: what is asked.
+            vectors: of `asked.texts`.
+            bar: the confidence from which a part of the newest turn asks for an option of its own.
+        """
+        import numpy as np
+
+        places, seen = self._compared(asked, vectors)
+        newest, joined = self._rows(asked, places, seen)
+        scored = scorer.score(newest, joined, asked.leans, len(self.options))
+        raised = np.exp(scored.scores - scored.scores.max())
+        order = np.argsort(-scored.scores, kind="stable")
+        also = self._also(scorer, asked, places, seen, scored) if bar < 1 else {}
+        return Found(
+            options=tuple(places[at] for at in order),
+            chances=tuple(float(one) for one in (raised / raised.sum())[order]),
+            confidence=scored.confidence,
+            also=tuple(
+                (at, sure) for at, sure in sorted(also.items(), key=lambda one: -one[1]) if sure >= bar
+            ),
+        )
+
+    def features(
+        self, asked: Asked, vectors: NDArray[Any]
+    ) -> tuple[list[int], NDArray[Any], NDArray[Any] | None]:
+        """Which options are compared, and their features beside the newest turn and beside the turns together."""
+        places, seen = self._compared(asked, vectors)
+        return (places, *self._rows(asked, places, seen))
+
+    def neighbours(self, most: int) -> Iterator[tuple[int, int, float, str]]:
+        """Texts of different options that are near each other: both places, their cosine, and what kind of text it is.
+
+        Blocks: as many searches as there are texts.
+        """
+        import numpy as np
+
+        total = len(self._owner)
+        for start in range(0, total, 256):
+            lines = np.arange(start, min(total, start + 256))
+            likenesses, nearest = self._index.search(self._index.rows(lines), most)
+            for line, beside, likeness in zip(lines, nearest, likenesses, strict=True):
+                here, why = self._kind(int(line))
+                for other, cosine in zip(beside, likeness, strict=True):
+                    if other < 0 or not why:
+                        continue
+                    there, what = self._kind(int(other))
+                    if there != here and what == why:
+                        yield here, there, float(min(1.0, cosine)), why
+
+    def _kind(self, line: int) -> tuple[int, str]:
+        """Whose text a line is, and which: `descriptions`, `examples`, or empty for the rest."""
+        owner = int(self._owner[line])
+        one, at = self._described[owner], line - int(self._starts[owner])
+        if at in one.examples:
+            return owner, "examples"
+        return owner, "descriptions" if at in (0, one.description) else ""
+
+    def _compared(self, asked: Asked, vectors: NDArray[Any]) -> tuple[list[int], Cosines]:
+        import numpy as np
+
+        places = self._near(asked, vectors)
+        prepared = [self._described[at] for at in places]
+        lines = np.concatenate(
+            [self._starts[at] + np.arange(len(self._described[at].texts)) for at in places]
+        )
+        return places, cosines(prepared, self._index.rows(lines), vectors, self._mean)
+
+    def _rows(
+        self, asked: Asked, places: Sequence[int], seen: Cosines
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        known = [self._known(at) for at in places]
+        newest = rows(seen, known, self._rarity, asked.newest, 0, range(1, 1 + len(asked.parts)))
+        if not asked.joined:
+            return newest, None
+        return newest, rows(seen, known, self._rarity, asked.joined, len(asked.parts) + 1, ())
+
+    def _also(
+        self, scorer: Scorer, asked: Asked, places: Sequence[int], seen: Cosines, scored: Scored
+    ) -> dict[int, float]:
+        """The options that parts of the newest turn ask for besides the best, with the confidence of each."""
+        known = [self._known(at) for at in places]
+        found: dict[int, float] = {}
+        for column, text in enumerate(asked.parts, 1):
+            own = scorer.score(
+                rows(seen, known, self._rarity, text, column, ()), None, asked.leans, len(self.options)
+            )
+            if own.best != scored.best:
+                found[places[own.best]] = max(own.confidence, found.get(places[own.best], 0.0))
+        return found
+
+    def _near(self, asked: Asked, vectors: NDArray[Any]) -> list[int]:
+        """The options that are worth comparing, in order of their places."""
+        if len(self.options) <= ALL:
+            return list(range(len(self.options)))
+        whole = [0, *([len(vectors) - 1] if asked.joined else [])]
+        found: set[int] = set()
+        for columns, most in ((whole, NEAREST), (list(range(1, 1 + len(asked.parts))), NEAREST_TO_A_PART)):
+            if columns:
+                _, lines = self._index.search(vectors[columns], most)
+                found.update(int(self._owner[line]) for line in lines.ravel() if line >= 0)
+        return sorted(found)
+
+    def _known(self, at: int) -> Words:
+        found = self._words.get(at)
+        if found is None:
+            found = self._words[at] = words(self.options[at])
+        return found
