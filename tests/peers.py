@@ -349,6 +349,7 @@ class Upstream:
     """An upstream that answers as the test says, or by a script.
 
     Attributes:
+        requests: every one that came, answered or not.
         script: gives the bytes to answer each request with; without one, the test asks for the request and answers.
         gate: while it is not set, nothing is read from the gateway.
         connections: all that the gateway opened, in order.
@@ -360,6 +361,7 @@ class Upstream:
         self.gate.set()
         self.connections: list[UpstreamConnection] = []
         self.notice = Notice()
+        self.requests: list[Asked] = []
         self._requests: list[Asked] = []
         self._tls = tls
         sock = trio.socket.socket()
@@ -390,6 +392,7 @@ class Upstream:
 
     async def take(self, asked: Asked) -> None:
         """A request came."""
+        self.requests.append(asked)
         if self.script is None:
             self._requests.append(asked)
             self.notice.changed()

@@ -25,6 +25,7 @@ from typing import Any
 
 import trio
 import trustme
+from msgspec import structs
 
 import play_kinds
 from archflow_engine import load
@@ -37,6 +38,7 @@ from archflow_plugins.record import Record
 from archflow_plugins.registry import Registry
 from archflow_schema import artifact
 from archflow_schema import graph as g
+from compiling import graph
 from graphs import model_graph, provider
 from peers import PATIENCE, Client, Notice, Upstream, connect
 from peers_h2 import H2Client, H2Upstream
@@ -271,6 +273,20 @@ class Play:
 def program(graph: g.Graph) -> load.Program:
     """A graph as archrun has it after loading."""
     return load.program(artifact.dump(graph), {"UPSTREAM_KEY": KEY}, {}, "test")
+
+
+def compiled(text: str, listener: str = f"egress-{ADDRESS}") -> g.Graph:
+    """The graph of a configuration with one listener, served where plays look for it and told to the play's tracer."""
+    made = graph(text)
+    kinds = {kind for one in made.requires for kind in one.kinds} | {TRACER.kind}
+    return structs.replace(
+        made,
+        listeners=tuple(
+            structs.replace(one, name=listener, address=ADDRESS, port=0) for one in made.listeners
+        ),
+        tracers=(TRACER,),
+        requires=registry().requires(kinds),
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Whether a finished graph keeps its promises, asked of the graph alone.
 
-Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model around a guard.
+Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model or an
+agent around a guard.
 
 Rule: it reads a Graph and nothing else, so that it cannot repeat a mistake of lowering.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archflow_schema.diagnostic import Diagnostic, Report
-from archflow_schema.graph import END, Dispatch, Graph, Guard, problems
+from archflow_schema.graph import END, Agent, Dispatch, Graph, Guard, Select, problems
 
 
 def verify(graph: Graph, report: Report) -> None:
@@ -59,7 +60,10 @@ def _unreached(graph: Graph) -> Iterator[str]:
         index = stack.pop()
         if index not in reached:
             reached.add(index)
-            stack += [edge.target for edge in graph.nodes[index].edges if 0 <= edge.target < len(graph.nodes)]
+            node = graph.nodes[index]
+            if isinstance(node, Select):
+                stack += [asked for asked in node.asks if 0 <= asked < len(graph.nodes)]
+            stack += [edge.target for edge in node.edges if 0 <= edge.target < len(graph.nodes)]
     for index, node in enumerate(graph.nodes):
         if index not in reached:
             yield f"node {node.name} cannot be reached"
@@ -70,7 +74,7 @@ def _unreached(graph: Graph) -> Iterator[str]:
 
 
 def _unguarded(graph: Graph) -> Iterator[str]:
-    """Paths that a request takes to a model by another outcome than `allow` of a guard."""
+    """Paths that a request takes to a model or an agent by another outcome than `allow` of a guard."""
     for where, entry in _entries(graph):
         seen: set[int] = set()
         stack = [(entry, where)]
@@ -86,18 +90,18 @@ def _unguarded(graph: Graph) -> Iterator[str]:
             for edge in node.edges:
                 if edge.outcome == "allow":
                     stack.append((edge.target, path))
-                elif _leads_to_model(graph, edge.target):
-                    yield f"{path}: {node.name} {edge.outcome} leads to a model all the same"
+                elif _leads_on(graph, edge.target):
+                    yield f"{path}: {node.name} {edge.outcome} leads to a model or an agent all the same"
 
 
-def _leads_to_model(graph: Graph, start: int) -> bool:
+def _leads_on(graph: Graph, start: int) -> bool:
     stack, seen = [start], set()
     while stack:
         index = stack.pop()
         if index in seen or not 0 <= index < len(graph.nodes):
             continue
         seen.add(index)
-        if isinstance(graph.nodes[index], Dispatch):
+        if isinstance(graph.nodes[index], Dispatch | Agent):
             return True
         stack += [edge.target for edge in graph.nodes[index].edges]
     return False

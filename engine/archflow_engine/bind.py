@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from archflow_engine.ask import Asker, Services
+from archflow_engine.ask import Asker, Services, address
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
+from archflow_engine.nodes.agent import AgentNode
 from archflow_engine.nodes.choose import ChooseNode
 from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
@@ -22,6 +23,7 @@ from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
+from archflow_engine.nodes.select import SelectNode
 from archflow_engine.plan import ListenerPlan, Plan
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
@@ -199,6 +201,23 @@ class _Binder:
             self.plan.pools.append(pool)
         return pool
 
+    def _agent(self, node: ir.Agent) -> AgentNode:
+        url = resolve(node.url, self._program.lookup)
+        try:
+            origin, authority, base = address(url)
+            pool = self._pool_at(origin._replace(ca=node.ca, connect=node.connect))
+        except (ArchflowError, OSError) as error:
+            raise ArchflowError(f"{node.name}: {error}") from error
+        return AgentNode(
+            node.name,
+            agent=node.agent,
+            pool=pool,
+            authority=authority,
+            base=base,
+            first_byte=node.first_byte,
+            between_chunks=node.between_chunks,
+        )
+
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
         if isinstance(node, ir.Route):
             return RouteNode(node)
@@ -206,7 +225,13 @@ class _Binder:
             router = await self._open(node.use, Router, node.name)
             return ChooseNode(node.name, router, dict(node.routes), node.timeout, user_only=node.user_only)
         if isinstance(node, ir.Reply):
-            return ReplyNode(node.name, node.status, node.code, resolve(node.message, self._program.lookup))
+            message = resolve(node.message, self._program.lookup)
+            return ReplyNode(node.name, node.status, node.code, message, chain=node.form == "chain")
+        if isinstance(node, ir.Select):
+            router = await self._open(node.use, Router, node.name)
+            return SelectNode(node.name, router, node.agents, node.timeout)
+        if isinstance(node, ir.Agent):
+            return self._agent(node)
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)

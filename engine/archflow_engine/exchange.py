@@ -39,6 +39,7 @@ from archflow_schema.errors import (
 if TYPE_CHECKING:
     import trio
 
+    from archflow_engine.nodes.agent import AgentNode
     from archflow_engine.nodes.dispatch import DispatchNode
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.nodes.recall import RecallNode
@@ -284,7 +285,7 @@ class Exchange:
         self.client.start(status, head, body, True, len(body))
         self.finish()
 
-    def dispatch(self, node: DispatchNode, call: Call, span_id: str) -> None:
+    def dispatch(self, node: DispatchNode | AgentNode, call: Call, span_id: str) -> None:
         """Send a call upstream; what comes of it goes to the client, or back to the node."""
         self._dispatch = node
         self._call = call

@@ -110,6 +110,46 @@ class Choose(Struct, frozen=True, array_like=True, tag="choose"):
     origin: Origin = Origin()
 
 
+class Select(Struct, frozen=True, array_like=True, tag="select"):
+    """Lets a router pick the agent by what a conversation is about. Outcomes: `agent:<id>` for each, none, failed.
+
+    Attributes:
+        use: the router kind.
+        agents: who may be chosen, by id.
+        timeout: seconds that the router may take.
+        asks: the nodes of the models that the router may ask, by index.
+    """
+
+    name: str
+    use: Use
+    agents: tuple[str, ...]
+    timeout: float
+    edges: tuple[Edge, ...]
+    asks: tuple[int, ...] = ()
+    origin: Origin = Origin()
+
+
+class Agent(Struct, frozen=True, array_like=True, tag="agent"):
+    """Hands the request to an agent as it came, and relays its reply. Outcomes: streaming, refused, timeout, failed.
+
+    Attributes:
+        agent: its id.
+        url: where it answers; the client's path is put behind it.
+        connect, first_byte, between_chunks: timeouts in seconds.
+        ca: path of a CA bundle, as that of an Upstream.
+    """
+
+    name: str
+    agent: str
+    url: Text
+    edges: tuple[Edge, ...]
+    connect: float = 5.0
+    first_byte: float = 300.0
+    between_chunks: float = 300.0
+    ca: str = ""
+    origin: Origin = Origin()
+
+
 class Quota(Struct, frozen=True, array_like=True):
     """`tokens` per `period` seconds for requests whose header `key` has `value`; an empty value is one bucket each."""
 
@@ -154,6 +194,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
         status: HTTP status.
         code: what went wrong in one word, such as `model_not_found`; empty for a reply that is no error.
         message: the text; empty means the text that the exchange carries from the node that failed.
+        form: of an error's body: the dialect's, or `chain`, in which agents and filters tell of theirs.
     """
 
     name: str
@@ -162,9 +203,10 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     message: Text = ()
     edges: tuple[Edge, ...] = ()
     origin: Origin = Origin()
+    form: Literal["dialect", "chain"] = "dialect"
 
 
-Node = Recall | Guard | Route | Choose | Limit | Dispatch | Reply
+Node = Recall | Guard | Route | Choose | Select | Limit | Dispatch | Agent | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -324,14 +366,20 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "guard": ("allow", "deny", "failed"),
     "limit": ("admitted", "exceeded"),
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
+    "agent": ("streaming", "refused", "timeout", "failed"),
     "reply": (),
 }
-"""The outcomes of each node type but `route` and `choose`, whose outcomes are models and what else may happen."""
+"""The outcomes of each node type but `route`, `choose` and `select`, whose outcomes are what they can pick and what
+else may happen."""
 
 
 def node_type(node: Node) -> str:
-    """The node's type as its tag names it: recall, guard, route, choose, limit, dispatch, reply."""
+    """The node's type as its tag names it: recall, guard, route, choose, select, limit, dispatch, agent, reply."""
     return str(node.__struct_config__.tag)
+
+
+_RELAYING = {("dispatch", "streaming"), ("agent", "streaming")}
+"""The outcomes that end a walk, because from there on a reply is relayed."""
 
 
 def outcomes(node: Node) -> tuple[str, ...]:
@@ -345,13 +393,15 @@ def outcomes(node: Node) -> tuple[str, ...]:
     if isinstance(node, Choose):
         best = {models[0] for _, models in node.routes if models}
         return (*(f"model:{model}" for model in sorted(best)), "named", "none", "failed")
+    if isinstance(node, Select):
+        return (*(f"agent:{agent}" for agent in node.agents), "none", "failed")
     return OUTCOMES[node_type(node)]
 
 
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Choose):
+        if isinstance(node, Guard | Choose | Select):
             yield node.use
         elif isinstance(node, Limit | Recall):
             yield node.store
@@ -368,6 +418,8 @@ def texts(graph: Graph) -> Iterator[Text]:
     for node in graph.nodes:
         if isinstance(node, Reply):
             yield node.message
+        elif isinstance(node, Agent):
+            yield node.url
 
 
 def problems(graph: Graph) -> tuple[str, ...]:
@@ -405,8 +457,12 @@ def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
     for edge in node.edges:
         if not END <= edge.target < len(graph.nodes):
             yield f"node {node.name}: {edge.outcome} leads to node {edge.target}, which does not exist"
-        elif edge.target == END and (node_type(node), edge.outcome) != ("dispatch", "streaming"):
+        elif edge.target == END and (node_type(node), edge.outcome) not in _RELAYING:
             yield f"node {node.name}: {edge.outcome} leads nowhere"
+    if isinstance(node, Select):
+        for index in node.asks:
+            if not 0 <= index < len(graph.nodes):
+                yield f"node {node.name}: asks node {index}, which does not exist"
     if isinstance(node, Dispatch) and not 0 <= node.upstream < len(graph.upstreams):
         yield f"node {node.name}: upstream {node.upstream} does not exist"
 

@@ -1,6 +1,21 @@
+from msgspec import structs
+
 from archflow_compiler.verify import verify
 from archflow_schema.diagnostic import Report
-from archflow_schema.graph import END, Dispatch, Edge, Endpoint, Graph, Guard, Listener, Reply, Upstream, Use
+from archflow_schema.graph import (
+    END,
+    Agent,
+    Dispatch,
+    Edge,
+    Endpoint,
+    Graph,
+    Guard,
+    Listener,
+    Reply,
+    Select,
+    Upstream,
+    Use,
+)
 
 REPLY = Reply("sorry", 502)
 
@@ -33,8 +48,12 @@ def test_a_sound_graph():
 
 
 def test_a_guard_that_lets_through_what_it_denies():
-    assert found(guard(1, 1, 2), dispatch(2), REPLY) == ["l /p: guard deny leads to a model all the same"]
-    assert found(guard(1, 2, 1), dispatch(2), REPLY) == ["l /p: guard failed leads to a model all the same"]
+    assert found(guard(1, 1, 2), dispatch(2), REPLY) == [
+        "l /p: guard deny leads to a model or an agent all the same"
+    ]
+    assert found(guard(1, 2, 1), dispatch(2), REPLY) == [
+        "l /p: guard failed leads to a model or an agent all the same"
+    ]
 
 
 def test_a_node_that_nothing_reaches():
@@ -49,3 +68,24 @@ def test_an_upstream_that_nobody_asks():
 
 def test_an_entry_that_does_not_exist():
     assert "listener l: /p enters at node 9, which does not exist" in found(REPLY, entry=9, upstreams=0)
+
+
+def agent(reply):
+    outcomes = ("refused", "timeout", "failed")
+    return Agent("a", "a", ("http://h",), (Edge("streaming", END), *(Edge(one, reply) for one in outcomes)))
+
+
+def test_a_guard_that_lets_an_agent_hear_what_it_denies():
+    assert found(guard(1, 1, 2), agent(2), REPLY, upstreams=0) == [
+        "l /p: guard deny leads to a model or an agent all the same"
+    ]
+
+
+def test_a_router_may_ask_a_model_that_no_request_goes_to():
+    wired = tuple(Edge(one, 1) for one in ("agent:a", "none", "failed"))
+    select = Select("s", Use("router.r"), ("a",), 1.0, wired)
+    assert found(select, agent(2), REPLY, dispatch(2)) == ["node d cannot be reached"]
+    assert found(structs.replace(select, asks=(3,)), agent(2), REPLY, dispatch(2)) == []
+    assert "node s: asks node 9, which does not exist" in found(
+        structs.replace(select, asks=(3, 9)), agent(2), REPLY, dispatch(2)
+    )

@@ -8,7 +8,21 @@ from __future__ import annotations
 from msgspec import Struct
 
 from archflow_compiler.explain import facts
-from archflow_schema.graph import END, Choose, Dispatch, Graph, Guard, Limit, Node, Recall, Reply, Route
+from archflow_schema.graph import (
+    END,
+    Agent,
+    Choose,
+    Dispatch,
+    Graph,
+    Guard,
+    Limit,
+    Node,
+    Recall,
+    Reply,
+    Route,
+    Select,
+)
+from archflow_schema.text import show
 
 CLIENT = "client"
 
@@ -18,7 +32,7 @@ class Box(Struct, frozen=True):
 
     Attributes:
         id: unique, a plain word.
-        kind: listener, recall, guard, route, limit, dispatch, reply or client.
+        kind: listener, client, or the type of a node.
         lines: what stands in it.
     """
 
@@ -58,7 +72,7 @@ def diagram(graph: Graph) -> Diagram:
         outcomes: dict[str, list[str]] = {}
         for edge in node.edges:
             target = CLIENT if edge.target == END else f"node{edge.target}"
-            outcomes.setdefault(target, []).append(edge.outcome.removeprefix("model:"))
+            outcomes.setdefault(target, []).append(edge.outcome.removeprefix("model:").removeprefix("agent:"))
         arrows += [Arrow(f"node{number}", target, _joined(labels)) for target, labels in outcomes.items()]
     if any(arrow.target == CLIENT for arrow in arrows):
         boxes.append(Box(CLIENT, "client", ("reply to the client",)))
@@ -82,8 +96,10 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
-        case Choose():
+        case Choose() | Select():
             return (node.name, node.use.kind)
+        case Agent():
+            return (node.name, f"asks {show(node.url)}")
         case Reply():
             return (facts.title(node),)
 
@@ -94,8 +110,10 @@ _MERMAID = {
     "guard": ("{{", "}}"),
     "route": ("{", "}"),
     "choose": ("{", "}"),
+    "select": ("{", "}"),
     "limit": ("[/", "/]"),
     "dispatch": ("[[", "]]"),
+    "agent": ("[[", "]]"),
     "reply": ("[", "]"),
     "client": ("([", "])"),
 }
@@ -126,8 +144,10 @@ _SHAPES = {
     "guard": "octagon",
     "route": "diamond",
     "choose": "diamond",
+    "select": "diamond",
     "limit": "parallelogram",
     "dispatch": "component",
+    "agent": "component",
     "reply": "box",
     "client": "oval",
 }

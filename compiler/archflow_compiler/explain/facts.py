@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from archflow_schema.graph import (
+    Agent,
     Choose,
     Dispatch,
     Graph,
@@ -25,6 +26,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Select,
     Upstream,
     Use,
 )
@@ -66,6 +68,26 @@ def facts(graph: Graph) -> Facts:
                 "timeout": seconds(node.timeout),
                 **{f"for {route}": ", ".join(models) for route, models in node.routes},
                 **settings(node.use),
+            }
+        elif isinstance(node, Select):
+            found[f"agents of {node.name.removeprefix('select ')}"] = {
+                "kind": node.use.kind,
+                "timeout": seconds(node.timeout),
+                "agents": ", ".join(node.agents),
+                **{
+                    f"when {edge.outcome}": title(graph.nodes[edge.target])
+                    for edge in node.edges
+                    if not edge.outcome.startswith("agent:")
+                },
+                **settings(node.use),
+            }
+        elif isinstance(node, Agent):
+            found[node.name] = {
+                "at": show(node.url),
+                "timeout to connect": seconds(node.connect),
+                "timeout of the first byte": seconds(node.first_byte),
+                "timeout between chunks": seconds(node.between_chunks),
+                "authorities": node.ca or "the system's",
             }
         elif isinstance(node, Route) and not node.routed:
             found.update(_route(node))

@@ -26,8 +26,10 @@ _FILL = {
     "guard": "#fee2e2",
     "route": "#fef9c3",
     "choose": "#fde68a",
+    "select": "#fde68a",
     "limit": "#ffedd5",
     "dispatch": "#dcfce7",
+    "agent": "#dcfce7",
     "reply": "#f3f4f6",
     "client": "#dbeafe",
 }

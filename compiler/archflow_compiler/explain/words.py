@@ -11,6 +11,7 @@ from archflow_compiler.explain import facts
 from archflow_compiler.suggest import listed
 from archflow_schema.graph import (
     END,
+    Agent,
     Choose,
     Dispatch,
     Edge,
@@ -22,6 +23,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Select,
 )
 from archflow_schema.text import show
 
@@ -72,7 +74,7 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
 
 
 _ORDER: dict[type[Node], int] = {
-    Recall: 0, Guard: 1, Route: 2, Choose: 3, Limit: 4, Dispatch: 5, Reply: 6,
+    Recall: 0, Guard: 1, Route: 2, Choose: 3, Select: 4, Limit: 5, Dispatch: 6, Agent: 7, Reply: 8,
 }  # fmt: skip
 
 
@@ -88,6 +90,10 @@ def _head(node: Node) -> Iterator[str]:
     elif isinstance(node, Choose):
         yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
         yield from (f"  {route}: {', '.join(models)}" for route, models in node.routes)
+    elif isinstance(node, Select):
+        yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
+    elif isinstance(node, Agent):
+        yield f"{node.name}: asks {show(node.url)}"
     elif isinstance(node, Route) and node.routed:
         yield f"{node.name}: no model, or {', '.join(name for name in node.routed if name)}, is left to the router"
     elif isinstance(node, Route):

@@ -5,6 +5,8 @@ Rule: the only place that calls `Kind.compile`; what it names and keeps is colle
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from archflow_compiler.passes.models import Names
@@ -37,6 +39,8 @@ class Draft:
         texts: every Text that the graph holds.
         blobs: what kinds compiled, by digest.
         local_models: the models that kinds open in the gateway's own process.
+        asked: the configured models that kinds ask.
+        agents: the nodes that ask agents, by id.
     """
 
     def __init__(self, unit: Unit, names: Names, registry: Registry) -> None:
@@ -52,7 +56,9 @@ class Draft:
         self.texts: list[Text] = []
         self.blobs: dict[str, Blob] = {}
         self.local_models: set[LocalModel] = set()
-        self._replies: dict[tuple[int, str], int] = {}
+        self.asked: set[str] = set()
+        self.agents: dict[str, int] = {}
+        self._replies: dict[tuple[int, str, str], int] = {}
 
     @property
     def config(self) -> Config:
@@ -64,11 +70,13 @@ class Draft:
         self.nodes.append(node)
         return len(self.nodes) - 1
 
-    def reply(self, name: str, status: int, code: str) -> int:
+    def reply(
+        self, name: str, status: int, code: str, *, form: Literal["dialect", "chain"] = "dialect"
+    ) -> int:
         """The node that answers with an error; the same error is answered by one node."""
-        key = (status, code)
+        key = (status, code, form)
         if key not in self._replies:
-            self._replies[key] = self.add(Reply(name=name, status=status, code=code))
+            self._replies[key] = self.add(Reply(name=name, status=status, code=code, form=form))
         return self._replies[key]
 
     def origin(self, *path: str | int) -> Origin:
@@ -113,6 +121,8 @@ class Draft:
         def model(asked: str) -> str:
             alias = next((one.model for one in self.names.aliases if one.alias == asked), None)
             found = alias or self.names.find(asked)
+            if found is not None:
+                self.asked.add(found.name)
             return found.name if found is not None else ""
 
         ctx = CompileContext(name, unit.report, locate, secret, model, options, intents)

@@ -1,4 +1,4 @@
-"""Listeners -> entries: guards in order, then the route, then the models.
+"""Listeners -> entries: guards in order, then the route, then the models; or, as `agents` has it, the agents.
 
 ::
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.lower import chosen, routing, state
+from archflow_compiler.lower import agents, chosen, routing, state
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
@@ -34,20 +34,28 @@ from archflow_schema.graph import Edge, Endpoint, Guard, Limits, Listener, Route
 
 
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
-    """Add every listener that serves models. `router` chooses among them, if anything is preferred."""
+    """Add every listener. `router` chooses among models, if anything is preferred."""
     for index, listener in enumerate(draft.config.listeners):
-        if listener.type != "agent":
-            _listener(draft, providers, router, index, listener)
+        at: Path = ("listeners", index)
+        if listener.type == "agent":
+            entry = agents.entry(draft, providers, at, listener)
+        else:
+            entry = _models(draft, providers, router, at, listener)
+        _listener(draft, providers, at, listener, entry)
 
 
-def _listener(
-    draft: Draft, providers: Providers, router: Router | None, index: int, listener: ListenerConfig
-) -> None:
-    at: Path = ("listeners", index)
+def _models(
+    draft: Draft, providers: Providers, router: Router | None, at: Path, listener: ListenerConfig
+) -> int:
+    """Where requests for models go once the guards have judged."""
     entry = _route(draft, providers, at, listener)
     if router is not None:
         choose = routing.choose(draft, providers, router, listener.name, plain=entry)
         entry = choose if router.always else _route(draft, providers, at, listener, choose=choose)
+    return entry
+
+
+def _listener(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int) -> None:
     for number in reversed(range(len(listener.guards))):
         entry = _guard(draft, (*at, "guards", number), listener, number, entry)
     if listener.port is None:
@@ -59,7 +67,11 @@ def _listener(
             address=listener.address,
             port=listener.port,
             timeout=listener.timeout,
-            endpoints=_endpoints(draft, providers, entry, listener.name),
+            endpoints=(
+                agents.endpoints(draft, entry)
+                if listener.type == "agent"
+                else _endpoints(draft, providers, entry, listener.name)
+            ),
             tls=None if listener.tls is None else Tls(listener.tls.certificate, listener.tls.private_key),
             limits=Limits(
                 head=listener.limits.head,

@@ -131,10 +131,14 @@ def _named(draft: Draft) -> str:
 
 
 def _asking(draft: Draft, model: str, options: tuple[Option, ...]) -> Use | None:
-    """The router that asks a model, which a configuration names as Arch does."""
-    kind = draft.registry.kind(f"router.{LANGUAGE_MODEL}")
     at: Path = ("overrides",) if not draft.unit.places.said("routing") else ("routing",)
-    used = draft.use(kind, kind.config(model=model), "router", at, "routing", options)
+    return asking(draft, model, options, at)
+
+
+def asking(draft: Draft, model: str, options: tuple[Option, ...], at: Path, **more: object) -> Use | None:
+    """The router that asks a model, which a configuration names as Arch does; `more` are settings of the kind."""
+    kind = draft.registry.kind(f"router.{LANGUAGE_MODEL}")
+    used = draft.use(kind, kind.config(model=model, **more), "router", at, str(at[0]), options)
     return None if used is None else used[0]
 
 

@@ -22,8 +22,6 @@ _WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
     (("overrides", "prompt_target_intent_matching_threshold"), "prompts are not matched with targets yet"),
     (("overrides", "optimize_context_window"), "prompts are not matched with targets yet"),
     (("overrides", "disable_signals"), "conversations are not judged yet"),
-    (("overrides", "agent_orchestration_model"), "no model chooses agents yet"),
-    (("overrides", "orchestrator_model_context_length"), "no model chooses agents yet"),
     (("tracing", "span_attributes", "header_prefixes"), "request headers do not become span attributes yet"),
 )
 """Path -> why it has no effect yet."""
@@ -76,8 +74,9 @@ def _refused(unit: Unit) -> None:
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):
         at: Path = ("listeners", index)
-        if listener.type == "agent":
-            _refuse(unit, (*at, "type"), "a listener of type agent is")
+        for number, agent in enumerate(listener.agents):
+            if agent.input_filters:
+                _refuse(unit, (*at, "agents", number, "input_filters"), "filters are")
         if listener.input_filters:
             _refuse(unit, (*at, "input_filters"), "filters are")
         if listener.output_filters:
@@ -94,6 +93,14 @@ def _unused(unit: Unit) -> None:
         _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
     if config.agents and not any(listener.type == "agent" for listener in listeners):
         _warn_unused(unit, "agents", "only listeners of type agent use agents, and there is none")
+    if not any(listener.type == "agent" for listener in listeners):
+        for key in ("agent_orchestration_model", "orchestrator_model_context_length"):
+            if unit.places.said("overrides", key):
+                unit.warning(
+                    "no-effect",
+                    f'"{key}" has no effect: only listeners of type agent choose agents, and there is none',
+                    unit.places.key("overrides", key),
+                )
     if config.filters and not any(one.input_filters or one.output_filters or one.agents for one in listeners):
         _warn_unused(unit, "filters", "no listener names one")
     if unit.places.said("routing", "unknown_model") and not any(one.type == "model" for one in listeners):

@@ -60,7 +60,7 @@ class _Prepared:
     def __init__(self, request: UpstreamRequest, *, ours: bool) -> None:
         self.target = request.path.encode("ascii")
         if ours and request.query:
-            self.target = _with_query(self.target, request.query.encode("ascii"))
+            self.target = with_query(self.target, request.query.encode("ascii"))
         self.headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers]
         self.headers.append((b"content-type", b"application/json"))
         without = {name.encode("ascii") for name in request.without}
@@ -234,10 +234,10 @@ class DispatchNode(Runner):
     def _head(self, exchange: Exchange, dialect: str, prepared: _Prepared) -> CallHead:
         """The head of the request, as far as the client's own head and the upstream determine it."""
         request, target = exchange.request, prepared.target
-        query = _without_keys(request.query) if exchange.translation is None else b""
+        query = without_keys(request.query) if exchange.translation is None else b""
         if query:
-            target = _with_query(target, query)
-        headers = [*prepared.headers, *self._forwarded(exchange, prepared.skip)]
+            target = with_query(target, query)
+        headers = [*prepared.headers, *forwarded(exchange, prepared.skip)]
         key = (_client_key(request.fields) or _key_of(request.query)) if self._passthrough_auth else ""
         if key:
             headers += [
@@ -246,41 +246,37 @@ class DispatchNode(Runner):
             ]
         return CallHead.of(target, self._authority, headers)
 
-    @staticmethod
-    def _forwarded(exchange: Exchange, skip: frozenset[bytes]) -> Headers:
-        """The headers of the client that go upstream."""
-        request, fields = exchange.request, exchange.request.fields
-        if b"connection" in fields:
-            named = b",".join(value for name, value in request.headers if name == b"connection").lower()
-            if named not in {b"keep-alive", b"close"}:
-                skip = skip | {token.strip() for token in named.split(b",")}
-        if b"tracestate" in fields and request.context is None:
-            skip = skip | {b"tracestate"}  # of a trace context that was not understood
-        headers = [
-            header
-            for header in request.headers
-            if header[0] not in skip and not header[0].startswith(b"x-arch-")
-        ]
-        if exchange.translation is not None and exchange.dialect is not None:
-            own = exchange.dialect.own_headers
-            headers = [
-                (header, value)
-                for header, value in headers
-                if header.decode("latin-1") not in own
-                and header != b"accept"
-                and not header.startswith(_LIBRARY)
-            ]
-            headers.append((b"accept-encoding", b"identity"))
-        elif b"accept-encoding" in fields:
-            asked = fields[b"accept-encoding"]
-            headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
-        return headers
-
     def _unsupported(self, dialect: str, model: str) -> str:
         spoken = ", ".join(sorted(self._dialects)) or "nothing that this gateway can send"
         return (
             f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
         )
+
+
+def forwarded(exchange: Exchange, skip: frozenset[bytes]) -> Headers:
+    """The headers of the client that go upstream."""
+    request, fields = exchange.request, exchange.request.fields
+    if b"connection" in fields:
+        named = b",".join(value for name, value in request.headers if name == b"connection").lower()
+        if named not in {b"keep-alive", b"close"}:
+            skip = skip | {token.strip() for token in named.split(b",")}
+    if b"tracestate" in fields and request.context is None:
+        skip = skip | {b"tracestate"}  # of a trace context that was not understood
+    headers = [
+        header for header in request.headers if header[0] not in skip and not header[0].startswith(b"x-arch-")
+    ]
+    if exchange.translation is not None and exchange.dialect is not None:
+        own = exchange.dialect.own_headers
+        headers = [
+            (header, value)
+            for header, value in headers
+            if header.decode("latin-1") not in own and header != b"accept" and not header.startswith(_LIBRARY)
+        ]
+        headers.append((b"accept-encoding", b"identity"))
+    elif b"accept-encoding" in fields:
+        asked = fields[b"accept-encoding"]
+        headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
+    return headers
 
 
 def _client_key(fields: dict[bytes, bytes]) -> str:
@@ -293,11 +289,12 @@ def _client_key(fields: dict[bytes, bytes]) -> str:
     return ""
 
 
-def _with_query(target: bytes, query: bytes) -> bytes:
+def with_query(target: bytes, query: bytes) -> bytes:
+    """A target with more of a query."""
     return target + (b"&" if b"?" in target else b"?") + query
 
 
-def _without_keys(query: bytes) -> bytes:
+def without_keys(query: bytes) -> bytes:
     """A client's query without its key."""
     if not any(start in query for start in _KEYS_OF_A_QUERY):
         return query

@@ -1,8 +1,13 @@
-"""Answers from here: an error, or a guard's message, in the client's dialect."""
+"""Answers from here: an error, or a guard's message, in the client's dialect.
+
+Errors of agents and filters have the form that Arch gives them, whatever the dialect.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from archflow_engine.walk import Runner
 
@@ -13,14 +18,21 @@ if TYPE_CHECKING:
 class ReplyNode(Runner):
     """Ends the walk with a reply of ours. Without a message of its own it tells the exchange's error."""
 
-    def __init__(self, name: str, status: int, code: str, message: str) -> None:
+    def __init__(self, name: str, status: int, code: str, message: str, *, chain: bool = False) -> None:
         super().__init__(name)
+        self._chain = chain
         self._status = status
         self._code = code
         self._message = message
 
     def run(self, exchange: Exchange) -> None:
         message = self._message or exchange.error or "the request cannot be served"
+        if self._chain:
+            exchange.record.error = self._code
+            exchange.record.detail = message
+            body = chain_error(message, exchange.record.request_id)
+            exchange.answer(self._status, b"application/json", body, exchange.reply_headers)
+            return
         if self._code:
             exchange.refuse(self._status, self._code, message, exchange.reply_headers)
             return
@@ -29,3 +41,20 @@ class ReplyNode(Runner):
             exchange.head, message, request_id=exchange.record.request_id
         )
         exchange.answer(self._status, content_type.encode(), body, exchange.reply_headers)
+
+
+def chain_error(message: str, request_id: str) -> bytes:
+    """What Arch's clients get when an agent, or a filter before it, fails."""
+    return _encode(
+        {
+            "error": {
+                "type": "AgentFilterChainError",
+                "message": message,
+                "error_chain": [message],
+                "debug_info": f"the log has it under {request_id}",
+            }
+        }
+    )
+
+
+_encode = msgspec.json.Encoder().encode
