@@ -73,11 +73,13 @@ class _Repeat:
     request that repeats them, whole in one read, is taken without reading its head anew.
     """
 
-    __slots__ = ("_prefix", "_suffix", "head")
+    __slots__ = ("_end", "_prefix", "_suffix", "head")
 
-    def __init__(self, prefix: bytes, suffix: bytes, head: RequestHead) -> None:
+    def __init__(self, prefix: bytes, suffix: bytes, end: int, head: RequestHead) -> None:
         self._prefix = prefix
         self._suffix = suffix
+        self._end = end
+        """Where the length's last digit was the last time."""
         self.head = head
 
     @classmethod
@@ -88,18 +90,21 @@ class _Repeat:
         whole = len(data) - end == len(request.body)
         if found is None or not whole or request.expects or not request.keep or request.method != b"POST":
             return None
-        return cls(data[: found.start(1)], data[found.end(1) : end], request.head)
+        return cls(data[: found.start(1)], data[found.end(1) : end], found.end(1), request.head)
 
     def body(self, data: bytes, largest: int) -> bytes | None:
         """The body of the request in `data` if it is one like the last, whole and alone; else None."""
-        if not data.startswith(self._prefix):
+        # Slices and not startswith() or find(), of which a call costs three times as much.
+        start, end = len(self._prefix), self._end
+        if data[:start] != self._prefix:
             return None
-        start = len(self._prefix)
-        end = data.find(b"\r\n", start, start + _DIGITS)
-        length = data[start:end]
-        if end < 0 or not length.isdigit() or not data.startswith(self._suffix, end):
+        if data[end : end + 2] != b"\r\n":
+            end = data.find(b"\r\n", start, start + _DIGITS)
+        length, after = data[start:end], end + len(self._suffix)
+        if end < start or not length.isdigit() or data[end:after] != self._suffix:
             return None
-        body = data[end + len(self._suffix) :]
+        self._end = end
+        body = data[after:]
         return body if len(body) == int(length) <= largest else None
 
 

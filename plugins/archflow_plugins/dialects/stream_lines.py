@@ -33,7 +33,7 @@ class LineTap(StreamTap):
         self._openings_left = self.opening
 
     def feed(self, chunk: bytes) -> None:
-        if chunk.endswith(b"\n"):  # as nearly all do
+        if chunk[-1:] == b"\n":  # as nearly all do
             end = len(chunk)
         else:
             end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
@@ -47,8 +47,11 @@ class LineTap(StreamTap):
         if end != len(chunk):
             self._keep(chunk[end:])
         if self._openings_left == 0:
+            find = (
+                lines.find
+            )  # `in` takes bytes for a number first, and makes and drops an exception each time
             for needle in self.needles:
-                if needle in lines:
+                if find(needle) >= 0:
                     break
             else:
                 return
