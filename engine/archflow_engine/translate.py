@@ -80,6 +80,9 @@ class Asked:
                 f"{name}: {error.why}"
             ) from error
         self.body = encoded.body
+        self.dropped: tuple[str, ...] = ()
+        if not behind and not encoded.dropped:
+            return
         words = [*behind, *(_word(source, feature) for feature in encoded.dropped)]
         self.dropped = tuple(dict.fromkeys(word for word in words if _NAME.fullmatch(word)))
 
@@ -286,13 +289,15 @@ def _note(record: Record, event: Event) -> None:
 
 def _replaced(head: ReplyHead, content_type: bytes, length: int | None) -> ReplyHead:
     """A reply's head over another body."""
-    new = ReplyHead()
-    new.status = head.status
-    new.length = length
-    new.content_type = content_type
-    new.request_id = head.request_id
-    new.headers.extend(header for header in head.headers if header[0] not in _OF_THE_BODY)
-    new.headers.append((b"content-type", content_type))
+    new = ReplyHead(head.status, length, content_type, request_id=head.request_id)
+    if head.raw:
+        lines = head.raw.split(b"\r\n")
+        kept = [line for line in lines if line.partition(b":")[0].lower() not in _OF_THE_BODY]
+        new.raw = b"content-type: %b\r\n%b" % (content_type, b"\r\n".join(kept))
+    else:
+        headers = new.headers
+        headers += [header for header in head.headers if header[0] not in _OF_THE_BODY]
+        headers.append((b"content-type", content_type))
     return new
 
 

@@ -163,9 +163,7 @@ class DispatchNode(Runner):
                 exchange.error = str(error)
                 return self.edges["failed"]
         request = exchange.request
-        if exchange.translation is not None:
-            head = self._head(exchange, dialect, prepared)
-        elif request.call is not None and request.call_for is prepared:
+        if request.call is not None and request.call_for is prepared:
             head = request.call  # the client repeats itself, so what goes upstream does too
         else:
             head = request.call = self._head(exchange, dialect, prepared)
