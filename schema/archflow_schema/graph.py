@@ -150,6 +150,21 @@ class Agent(Struct, frozen=True, array_like=True, tag="agent"):
     origin: Origin = Origin()
 
 
+class Filter(Struct, frozen=True, array_like=True, tag="filter"):
+    """Lets a filter change the request, or refuse it. Outcomes: passed, refused, failed.
+
+    Attributes:
+        filter: its id.
+        use: the filter kind.
+    """
+
+    name: str
+    filter: str
+    use: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
 class Quota(Struct, frozen=True, array_like=True):
     """`tokens` per `period` seconds for requests whose header `key` has `value`; an empty value is one bucket each."""
 
@@ -206,7 +221,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     form: Literal["dialect", "chain"] = "dialect"
 
 
-Node = Recall | Guard | Route | Choose | Select | Limit | Dispatch | Agent | Reply
+Node = Recall | Guard | Filter | Route | Choose | Select | Limit | Dispatch | Agent | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -366,6 +381,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "guard": ("allow", "deny", "failed"),
     "limit": ("admitted", "exceeded"),
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
+    "filter": ("passed", "refused", "failed"),
     "agent": ("streaming", "refused", "timeout", "failed"),
     "reply": (),
 }
@@ -374,7 +390,7 @@ else may happen."""
 
 
 def node_type(node: Node) -> str:
-    """The node's type as its tag names it: recall, guard, route, choose, select, limit, dispatch, agent, reply."""
+    """The node's type as its tag names it, such as `guard` or `dispatch`."""
     return str(node.__struct_config__.tag)
 
 
@@ -401,7 +417,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Choose | Select):
+        if isinstance(node, Guard | Filter | Choose | Select):
             yield node.use
         elif isinstance(node, Limit | Recall):
             yield node.store

@@ -2,9 +2,9 @@
 
 ::
 
-    guards -> select -agent:<id>--> agent -> the client
-                | none, failed        | refused, timeout, failed
-                +--> the default one  +--> reply 500
+    guards -> filters -> select -agent:<id>--> its filters -> agent -> the client
+                           | none, failed          |            | refused, timeout, failed
+                           +--> the default one    +------------+--> reply 500
 
 Where there is one agent only, nothing is chosen.
 
@@ -15,7 +15,7 @@ Rule: whatever the router does not know, or does not know in time, goes to the d
 
 from __future__ import annotations
 
-from archflow_compiler.lower import chosen, routing
+from archflow_compiler.lower import chosen, filters, routing
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.tree import Path
@@ -36,7 +36,16 @@ def entry(draft: Draft, providers: Providers, at: Path, listener: Listener) -> i
     served = [(number, one) for number, one in enumerate(listener.agents) if one.id in known]
     if not served:
         return _nobody(draft, at, listener)
-    nodes = {one.id: _agent(draft, one.id) for _, one in served}
+    nodes = {
+        one.id: filters.before(
+            draft,
+            _agent(draft, one.id),
+            one.input_filters,
+            (*at, "agents", number, "input_filters"),
+            f"{listener.name}, {one.id}",
+        )
+        for number, one in served
+    }
     if len(nodes) == 1:
         return next(iter(nodes.values()))
     return _select(draft, providers, at, listener, served, nodes)
