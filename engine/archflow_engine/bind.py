@@ -34,6 +34,7 @@ from archflow_plugins.kinds import (
     Filter,
     Guard,
     Kind,
+    Matcher,
     Provider,
     Router,
     Store,
@@ -249,8 +250,12 @@ class _Binder:
             message = resolve(node.message, self._program.lookup)
             return ReplyNode(node.name, node.status, node.code, message, chain=node.form == "chain")
         if isinstance(node, ir.Select):
-            router = await self._open(node.use, Router, node.name)
-            return SelectNode(node.name, router, node.agents, node.timeout)
+            choose = (
+                (await self._open(node.use, Matcher, node.name)).match
+                if issubclass(self._kinds.kind(node.use.kind), Matcher)
+                else (await self._open(node.use, Router, node.name)).choose
+            )
+            return SelectNode(node.name, choose, node.agents, node.timeout)
         if isinstance(node, ir.Agent):
             return self._agent(node)
         if isinstance(node, ir.Filter):

@@ -111,10 +111,12 @@ class Choose(Struct, frozen=True, array_like=True, tag="choose"):
 
 
 class Select(Struct, frozen=True, array_like=True, tag="select"):
-    """Lets a router pick the agent by what a conversation is about. Outcomes: `agent:<id>` for each, none, failed.
+    """Lets a router pick the agent, or a matcher several, by what a conversation is about.
+
+    Outcomes: `agent:<id>` for each, none, failed. Of several, the last one's answer goes to the client.
 
     Attributes:
-        use: the router kind.
+        use: the router or matcher kind.
         agents: who may be chosen, by id.
         timeout: seconds that the router may take.
         asks: the nodes of the models that the router may ask, by index.

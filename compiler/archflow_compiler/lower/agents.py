@@ -10,6 +10,8 @@ Where there is one agent only, nothing is chosen.
 
 Rule: an agent gets the request as its client sent it, in whichever dialect; so a listener serves all that hold
 conversations.
+A matcher in the router's place (`router: matcher.composite`) may choose several, who answer one after the other.
+
 Rule: whatever the router does not know, or does not know in time, goes to the default agent, else to the first.
 """
 
@@ -157,6 +159,8 @@ def _router(draft: Draft, at: Path, listener: Listener, options: tuple[Option, .
     """Who chooses: the model or the kind that the listener names, the model of the overrides, or the local router."""
     overrides, said = draft.config.overrides, listener.router
     place: Path = (*at, "router")
+    if said in draft.registry.family("matcher"):
+        return _kind(draft, said, place, listener, options, family="matcher")
     if said and f"router.{said.removeprefix('router.')}" in draft.registry.family("router"):
         return _kind(draft, said, place, listener, options)
     tokens = overrides.orchestrator_model_context_length
@@ -177,11 +181,17 @@ def _router(draft: Draft, at: Path, listener: Listener, options: tuple[Option, .
 
 
 def _kind(
-    draft: Draft, named: str, place: Path, listener: Listener, options: tuple[Option, ...]
+    draft: Draft,
+    named: str,
+    place: Path,
+    listener: Listener,
+    options: tuple[Option, ...],
+    *,
+    family: str = "router",
 ) -> Use | None:
     return chosen.use(
         draft,
-        "router",
+        family,
         named,
         "router",
         place,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
+from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.translate import Asked
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Filter, Head
@@ -47,7 +48,7 @@ class FilterNode(Runner):
             body = Asked(dialect, other, self._filter.dialect, exchange.conversation, head.model).body
         try:
             body = await self._filter.request(exchange.request.path, body)
-            new = _read(dialect, head, body) if other is None else _back(exchange, dialect, other, body)
+            new = _read(dialect, head, body) if other is None else _back(exchange, other, body)
         except FilterRefused as refused:
             return self._refused(exchange, refused)
         except trio.Cancelled:
@@ -87,14 +88,7 @@ def _read(dialect: Dialect, head: Head, body: bytes) -> Head:
     return new
 
 
-def _back(exchange: Exchange, dialect: Dialect, other: Dialect, body: bytes) -> Head:
-    """The client's request with the messages that a filter gave in another dialect; all else keeps its bytes."""
-    head, before = exchange.head, exchange.conversation
-    assert head is not None  # noqa: S101 - set by begin()
+def _back(exchange: Exchange, other: Dialect, body: bytes) -> Head:
+    """The client's request with the messages that a filter gave in another dialect."""
     messages = other.decode(other.decode_head(body)).messages
-    after = msgspec.structs.replace(before, messages=messages)
-    old = dialect.decode_head(dialect.encode(before, head.model).body).fields
-    new = dialect.decode_head(dialect.encode(after, head.model).body).fields
-    fields = {name: value for name, value in head.fields.items() if name in new or name not in old}
-    fields |= {name: value for name, value in new.items() if bytes(value) != bytes(old.get(name, b""))}
-    return Head(head.model, head.stream, fields, _encode(fields))
+    return rewritten(exchange, msgspec.structs.replace(exchange.conversation, messages=messages))
