@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from archflow_plugins import ALLOW, Guard, Store, Tracer, Verdict, hookimpl
+from archflow_plugins import ALLOW, Choice, Guard, Matcher, Store, Tracer, Verdict, hookimpl
 from archflow_plugins.kinds import Admission, Kind
 from archflow_plugins.record import Record
 from archflow_plugins.stores.memory import Memory, MemoryConfig
@@ -25,6 +25,7 @@ class Scene:
         self.judge: Callable[[Conversation], Verdict] = lambda _: ALLOW
         self.judge_waiting: Callable[[Conversation], Awaitable[Verdict]] = _allow
         self.store: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.match: Callable[[Conversation], Choice] = lambda _: Choice()
         self.opened = 0
         self.closed = 0
 
@@ -90,6 +91,15 @@ class WaitingGuard(_Counted, Guard):
         return await scene.judge_waiting(conversation)
 
 
+class PlayMatcher(_Counted, Matcher):
+    """Chooses as the play says."""
+
+    kind = "matcher.play"
+
+    async def match(self, conversation: Conversation) -> Choice:
+        return scene.match(conversation)
+
+
 class FarStore(Memory):
     """The store in memory, as if it were behind a network."""
 
@@ -128,6 +138,12 @@ def archflow_register_tracers() -> list[type[Tracer]]:
 def archflow_register_guards() -> list[type[Guard]]:
     """The guards."""
     return [PlayGuard, WaitingGuard]
+
+
+@hookimpl
+def archflow_register_matchers() -> list[type[Matcher]]:
+    """The matchers."""
+    return [PlayMatcher]
 
 
 @hookimpl

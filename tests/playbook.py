@@ -275,10 +275,22 @@ def program(graph: g.Graph) -> load.Program:
     return load.program(artifact.dump(graph), {"UPSTREAM_KEY": KEY}, {}, "test")
 
 
-def compiled(text: str, listener: str = f"egress-{ADDRESS}") -> g.Graph:
-    """The graph of a configuration with one listener, served where plays look for it and told to the play's tracer."""
+def compiled(text: str, listener: str = f"egress-{ADDRESS}", *, matcher: str = "") -> g.Graph:
+    """The graph of a configuration with one listener, served where plays look for it and told to the play's tracer.
+
+    `matcher`, if given, is who chooses agents.
+    """
     made = graph(text)
-    kinds = {kind for one in made.requires for kind in one.kinds} | {TRACER.kind}
+    if matcher:
+        nodes = tuple(
+            structs.replace(one, use=g.Use(matcher)) if isinstance(one, g.Select) else one
+            for one in made.nodes
+        )
+        made = structs.replace(made, nodes=nodes)
+    kinds = {kind for one in made.requires for kind in one.kinds} | {
+        TRACER.kind,
+        *([matcher] if matcher else []),
+    }
     return structs.replace(
         made,
         listeners=tuple(

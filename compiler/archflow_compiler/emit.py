@@ -27,5 +27,9 @@ def graph(draft: Draft, source: str) -> Graph:
         requires=draft.registry.requires(draft.kinds),
         blobs=tuple(draft.blobs[digest] for digest in sorted(draft.blobs)),
         models=tuple(sorted(draft.local_models, key=lambda one: (one.name, one.quantization, one.digest))),
-        dialects=tuple(sorted({end.dialect for listener in draft.listeners for end in listener.endpoints})),
+        dialects=tuple(
+            sorted(
+                {end.dialect for listener in draft.listeners for end in listener.endpoints} | draft.dialects
+            )
+        ),
     )

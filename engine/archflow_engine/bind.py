@@ -17,6 +17,7 @@ from archflow_engine.metrics import Metrics
 from archflow_engine.nodes.agent import AgentNode
 from archflow_engine.nodes.choose import ChooseNode
 from archflow_engine.nodes.dispatch import DispatchNode
+from archflow_engine.nodes.filter import FilterNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
 from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
 from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
@@ -28,7 +29,18 @@ from archflow_engine.plan import ListenerPlan, Plan
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
-from archflow_plugins.kinds import Dialect, Guard, Kind, Provider, Router, Store, Tracer, compiled_type
+from archflow_plugins.kinds import (
+    Dialect,
+    Filter,
+    Guard,
+    Kind,
+    Matcher,
+    Provider,
+    Router,
+    Store,
+    Tracer,
+    compiled_type,
+)
 from archflow_schema import graph as ir
 from archflow_schema.errors import ArchflowError, MalformedGraph
 from archflow_schema.text import resolve
@@ -90,6 +102,7 @@ class _Binder:
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
         self._stores: dict[ir.Use, Store] = {}
+        self._filters: dict[ir.Use, Filter] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
         self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
@@ -218,6 +231,15 @@ class _Binder:
             between_chunks=node.between_chunks,
         )
 
+    async def _filter(self, node: ir.Filter, dialects: dict[str, Dialect]) -> FilterNode:
+        """A filter, opened when it is first wanted; all nodes that use it in the same way share it."""
+        filtering = self._filters.get(node.use)
+        if filtering is None:
+            filtering = self._filters[node.use] = await self._open(node.use, Filter, node.filter)
+        if filtering.dialect and filtering.dialect not in dialects:
+            raise MalformedGraph(f"{node.name}: the dialect {filtering.dialect} is not declared")
+        return FilterNode(node.name, node.filter, filtering, dialects.get(filtering.dialect))
+
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
         if isinstance(node, ir.Route):
             return RouteNode(node)
@@ -228,10 +250,16 @@ class _Binder:
             message = resolve(node.message, self._program.lookup)
             return ReplyNode(node.name, node.status, node.code, message, chain=node.form == "chain")
         if isinstance(node, ir.Select):
-            router = await self._open(node.use, Router, node.name)
-            return SelectNode(node.name, router, node.agents, node.timeout)
+            choose = (
+                (await self._open(node.use, Matcher, node.name)).match
+                if issubclass(self._kinds.kind(node.use.kind), Matcher)
+                else (await self._open(node.use, Router, node.name)).choose
+            )
+            return SelectNode(node.name, choose, node.agents, node.timeout)
         if isinstance(node, ir.Agent):
             return self._agent(node)
+        if isinstance(node, ir.Filter):
+            return await self._filter(node, dialects)
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)

@@ -115,6 +115,7 @@ class Exchange:
         "deadline",
         "dialect",
         "error",
+        "fault",
         "head",
         "keeper",
         "listener",
@@ -140,6 +141,7 @@ class Exchange:
         self.said: Head | None = None  # the request as the client sent it, where `head` holds more
         self.keeper: RecallNode | None = None
         self.error = ""
+        self.fault: tuple[int, bytes] | None = None  # what a filter makes of an error, status and body
         self.scope: trio.CancelScope | None = None
         self.attempt: Attempt | None = None
         self.charges: list[tuple[LimitNode, Quota, str, int]] = []

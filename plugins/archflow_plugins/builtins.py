@@ -12,9 +12,12 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
+from archflow_plugins.filters.http import HttpFilter
+from archflow_plugins.filters.mcp import McpFilter
+from archflow_plugins.filters.messages import MessagesFilter
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, Store, Tracer
+from archflow_plugins.kinds import Dialect, Filter, Guard, Matcher, Provider, Router, Store, Tracer
 from archflow_plugins.matchers.composite import CompositeMatcher
 from archflow_plugins.matchers.language_model import LanguageModelMatcher
 from archflow_plugins.providers.anthropic import Anthropic
@@ -66,6 +69,11 @@ def archflow_register_providers() -> list[type[Provider]]:
 @hookimpl
 def archflow_register_routers() -> list[type[Router]]:
     return [CascadeRouter, CompositeRouter, LanguageModelRouter, StaticRouter]
+
+
+@hookimpl
+def archflow_register_filters() -> list[type[Filter]]:
+    return [HttpFilter, McpFilter, MessagesFilter]
 
 
 @hookimpl

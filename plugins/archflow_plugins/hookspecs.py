@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, SlotFiller, Store, Tracer
+    from archflow_plugins.kinds import (
+        Dialect,
+        Filter,
+        Guard,
+        Matcher,
+        Provider,
+        Router,
+        SlotFiller,
+        Store,
+        Tracer,
+    )
     from archflow_schema.diagnostic import Report
     from archflow_schema.graph import Graph
 
@@ -44,6 +54,11 @@ def archflow_register_slot_fillers() -> list[type[SlotFiller]]:  # type: ignore[
 @hookspec
 def archflow_register_routers() -> list[type[Router]]:  # type: ignore[empty-body]
     """Pickers of models."""
+
+
+@hookspec
+def archflow_register_filters() -> list[type[Filter]]:  # type: ignore[empty-body]
+    """Changers of requests."""
 
 
 @hookspec

@@ -546,6 +546,28 @@ class SlotFiller(Kind):
         raise NotImplementedError
 
 
+class Filter(Kind):
+    """Changes requests on their way to a model or an agent, or refuses them. Raising, or any failure, ends the request.
+
+    Attributes:
+        dialect: the dialect in which it takes requests, such as `openai_chat`; the client's own if empty.
+    """
+
+    dialect: ClassVar[str] = ""
+
+    async def request(self, path: str, body: bytes) -> bytes:
+        """The request as it goes on. Blocks while it asks others; cancelled when the client leaves.
+
+        Args:
+            path: where the client posted it.
+            body: the whole request.
+
+        Raises:
+            FilterRefused: it does not go on; the client gets to know why.
+        """
+        raise NotImplementedError
+
+
 class Admission(Struct, frozen=True):
     """A store's answer to a charge.
 
@@ -637,13 +659,16 @@ KINDS: dict[str, type[Kind]] = {
     "matcher": Matcher,
     "slot_filler": SlotFiller,
     "router": Router,
+    "filter": Filter,
     "provider": Provider,
     "store": Store,
     "tracer": Tracer,
 }
 """The families of kinds, by the first part of their dotted names."""
 
-Family = Literal["dialect", "guard", "matcher", "slot_filler", "router", "provider", "store", "tracer"]
+Family = Literal[
+    "dialect", "guard", "matcher", "slot_filler", "router", "filter", "provider", "store", "tracer"
+]
 
 
 def family_of(kind: type[Kind]) -> str:

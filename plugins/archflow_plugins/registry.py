@@ -45,6 +45,7 @@ REGISTRATION: dict[str, str] = {
     "matcher": "archflow_register_matchers",
     "slot_filler": "archflow_register_slot_fillers",
     "router": "archflow_register_routers",
+    "filter": "archflow_register_filters",
     "provider": "archflow_register_providers",
     "store": "archflow_register_stores",
     "tracer": "archflow_register_tracers",

@@ -29,6 +29,7 @@ from archflow_plugins.contexts import Ask, CompileContext, Fetch, Option, RunCon
 from archflow_plugins.kinds import (
     Choice,
     Dialect,
+    Filter,
     Guard,
     Kind,
     Matcher,
@@ -46,7 +47,7 @@ from archflow_plugins.kinds import (
 from archflow_plugins.record import Attempt, Record
 from archflow_schema.conversation import Conversation, Message, Role, TextPart
 from archflow_schema.diagnostic import Range, Report
-from archflow_schema.errors import ClientProtocolError
+from archflow_schema.errors import ClientProtocolError, FilterRefused
 from archflow_schema.graph import Blob
 from archflow_schema.slots import Filled, Intent, Question
 from archflow_schema.text import Env, Secret
@@ -376,6 +377,8 @@ def _exercise(
             case Router():
                 for one in asked:
                     _choice(kind, "choose", await instance.choose(one))
+            case Filter():
+                await _filter(instance)
             case Store():
                 await _count(instance)
                 await _keep(instance)
@@ -402,6 +405,17 @@ async def _judge(guard: Guard, asked: Conversation) -> None:
         raise Broken(f"{_name(type(guard))} gives the score {verdict.score}: a score lies between 0 and 1")
     if not verdict.allow and not verdict.message:
         raise Broken(f"{_name(type(guard))} denies without a message: tell the client why")
+
+
+async def _filter(one: Filter) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
+    try:
+        _expect(type(one), "request", await one.request("/v1/chat/completions", body), bytes)
+    except FilterRefused as refused:
+        if not 400 <= refused.status < 600:
+            raise Broken(
+                f"{_name(type(one))} refuses with status {refused.status}: an error lies between 400 and 599"
+            ) from refused
 
 
 def _choice(kind: type[Kind], method: str, chosen: Choice) -> None:

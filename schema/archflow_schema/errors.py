@@ -20,6 +20,7 @@
           UpstreamRefused          no connection                                  502
           UpstreamTimeout          too slow                                       504
           UpstreamProtocolError    not HTTP, or cut short                         502
+        FilterRefused            a filter answered with an error                500
         LimitExceeded            a limit said no; has retry_after                 429
 
 Rule: a user's mistake in a configuration is a Diagnostic, not an exception; a guard's deny is an outcome.
@@ -144,6 +145,20 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamProtocolError(UpstreamError):
     """The upstream sent something that is not HTTP, or stopped in the middle of it."""
+
+
+class FilterRefused(ExchangeError):
+    """A filter does not let pass what it was given.
+
+    Attributes:
+        status: what it answered with; below 500 it is the client's mistake.
+        said: its own words.
+    """
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"the filter answered with status {status}")
+        self.status = status
+        self.said = said
 
 
 class LimitExceeded(ExchangeError):

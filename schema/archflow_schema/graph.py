@@ -111,10 +111,12 @@ class Choose(Struct, frozen=True, array_like=True, tag="choose"):
 
 
 class Select(Struct, frozen=True, array_like=True, tag="select"):
-    """Lets a router pick the agent by what a conversation is about. Outcomes: `agent:<id>` for each, none, failed.
+    """Lets a router pick the agent, or a matcher several, by what a conversation is about.
+
+    Outcomes: `agent:<id>` for each, none, failed. Of several, the last one's answer goes to the client.
 
     Attributes:
-        use: the router kind.
+        use: the router or matcher kind.
         agents: who may be chosen, by id.
         timeout: seconds that the router may take.
         asks: the nodes of the models that the router may ask, by index.
@@ -147,6 +149,21 @@ class Agent(Struct, frozen=True, array_like=True, tag="agent"):
     first_byte: float = 300.0
     between_chunks: float = 300.0
     ca: str = ""
+    origin: Origin = Origin()
+
+
+class Filter(Struct, frozen=True, array_like=True, tag="filter"):
+    """Lets a filter change the request, or refuse it. Outcomes: passed, refused, failed.
+
+    Attributes:
+        filter: its id.
+        use: the filter kind.
+    """
+
+    name: str
+    filter: str
+    use: Use
+    edges: tuple[Edge, ...]
     origin: Origin = Origin()
 
 
@@ -206,7 +223,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     form: Literal["dialect", "chain"] = "dialect"
 
 
-Node = Recall | Guard | Route | Choose | Select | Limit | Dispatch | Agent | Reply
+Node = Recall | Guard | Filter | Route | Choose | Select | Limit | Dispatch | Agent | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -366,6 +383,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "guard": ("allow", "deny", "failed"),
     "limit": ("admitted", "exceeded"),
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
+    "filter": ("passed", "refused", "failed"),
     "agent": ("streaming", "refused", "timeout", "failed"),
     "reply": (),
 }
@@ -374,7 +392,7 @@ else may happen."""
 
 
 def node_type(node: Node) -> str:
-    """The node's type as its tag names it: recall, guard, route, choose, select, limit, dispatch, agent, reply."""
+    """The node's type as its tag names it, such as `guard` or `dispatch`."""
     return str(node.__struct_config__.tag)
 
 
@@ -401,7 +419,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Choose | Select):
+        if isinstance(node, Guard | Filter | Choose | Select):
             yield node.use
         elif isinstance(node, Limit | Recall):
             yield node.store

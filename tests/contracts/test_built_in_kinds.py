@@ -1,9 +1,10 @@
 """Every built-in kind keeps the contract that `archflow_plugins.testing` asks of a stranger's."""
 
+import msgspec
 import pytest
 import trio
 
-from archflow_plugins.contexts import Option
+from archflow_plugins.contexts import Answered, Option
 from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import check_kind, conversation
@@ -27,6 +28,19 @@ async def answer(model, conversation, timeout):
     return Reply(text='{"route": "a", "functions": ["b"]}')
 
 
+async def filtered(method, url, headers, body, timeout):
+    """What every filter outside answers: an MCP server by what it is asked, others with what they were sent."""
+    await trio.lowlevel.checkpoint()
+    said = msgspec.json.decode(body)
+    if url.endswith("/mcp"):
+        text = {"content": [{"type": "text", "text": "{}"}]}
+        body = msgspec.json.encode({"jsonrpc": "2.0", "id": said.get("id"), "result": text})
+    elif url.endswith("/agent/v1/chat/completions"):
+        message = {"role": "assistant", "content": msgspec.json.encode(said["messages"]).decode()}
+        body = msgspec.json.encode({"choices": [{"index": 0, "message": message}]})
+    return Answered(200, "application/json", (("mcp-session-id", "s"),), body)
+
+
 CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_chat": [{}],
     "dialect.openai_completions": [{}],
@@ -36,6 +50,9 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.anthropic_count_tokens": [{}],
     "dialect.gemini": [{}],
     "dialect.openai_responses": [{}],
+    "filter.http": [{"config": {"url": "http://h/f"}, "fetch": filtered}],
+    "filter.mcp": [{"config": {"url": "http://h", "tool": "t"}, "fetch": filtered}],
+    "filter.messages": [{"config": {"url": "http://h/agent"}, "fetch": filtered}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "matcher.composite": [
         {"options": OPTIONS},

@@ -119,7 +119,12 @@ class Session:
         if background:
             port = next(
                 p
-                for name, p in (("upstream.py", "8000"), ("collector.py", "4318"), ("", "12000"))
+                for name, p in (
+                    ("upstream.py", "8000"),
+                    ("agents.py", "8000"),
+                    ("collector.py", "4318"),
+                    ("", "12000"),
+                )
                 if name in command
             )
             eventually(lambda: not refuses(int(self.ports[port])), f"{command} listens", self._log)
@@ -146,6 +151,8 @@ def test_it_compiles(folder: Path, tmp_path: Path) -> None:
 def _needs_its_models(folder: Path) -> None:
     """Tests fetch nothing: a model of 93 MB is there when the quickstart ran before, as in .ci/run."""
     wanted = re.findall(r"model: local/(\S+)", (folder / "arch_config.yaml").read_text())
+    if "type: agent" in (folder / "arch_config.yaml").read_text():
+        wanted.append("minilm")  # the default router's
     here = {model.entry.name for model in Cache().installed()}
     if missing := set(wanted) - here:
         pytest.skip(f"not pulled: `archc models pull {' '.join(sorted(missing))}`")

@@ -13,6 +13,7 @@ from archflow_schema.graph import (
     Agent,
     Choose,
     Dispatch,
+    Filter,
     Graph,
     Guard,
     Limit,
@@ -92,7 +93,7 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
         case Recall():
             return (node.name, node.store.kind)
-        case Guard():
+        case Guard() | Filter():
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
@@ -108,6 +109,7 @@ _MERMAID = {
     "listener": ("([", "])"),
     "recall": ("[(", ")]"),
     "guard": ("{{", "}}"),
+    "filter": ("{{", "}}"),
     "route": ("{", "}"),
     "choose": ("{", "}"),
     "select": ("{", "}"),
@@ -142,6 +144,7 @@ _SHAPES = {
     "listener": "cds",
     "recall": "cylinder",
     "guard": "octagon",
+    "filter": "hexagon",
     "route": "diamond",
     "choose": "diamond",
     "select": "diamond",

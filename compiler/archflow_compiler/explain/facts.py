@@ -17,6 +17,7 @@ from archflow_schema.graph import (
     Agent,
     Choose,
     Dispatch,
+    Filter,
     Graph,
     Guard,
     Limit,
@@ -54,7 +55,7 @@ def facts(graph: Graph) -> Facts:
                 f"{quota.key} {quota.value or 'any'}": f"{quota.tokens} tokens per {_period(quota)}"
                 for quota in node.quotas
             }
-        elif isinstance(node, Guard):
+        elif isinstance(node, Guard | Filter):
             found[node.name] = {"kind": node.use.kind, **settings(node.use)}
         elif isinstance(node, Recall):
             found[node.name] = {

@@ -24,6 +24,7 @@ _FILL = {
     "listener": "#dbeafe",
     "recall": "#ede9fe",
     "guard": "#fee2e2",
+    "filter": "#fae8ff",
     "route": "#fef9c3",
     "choose": "#fde68a",
     "select": "#fde68a",

@@ -15,6 +15,7 @@ from archflow_schema.graph import (
     Choose,
     Dispatch,
     Edge,
+    Filter,
     Graph,
     Guard,
     Limit,
@@ -74,12 +75,12 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
 
 
 _ORDER: dict[type[Node], int] = {
-    Recall: 0, Guard: 1, Route: 2, Choose: 3, Select: 4, Limit: 5, Dispatch: 6, Agent: 7, Reply: 8,
+    Recall: 0, Guard: 1, Filter: 2, Route: 3, Choose: 4, Select: 5, Limit: 6, Dispatch: 7, Agent: 8, Reply: 9,
 }  # fmt: skip
 
 
 def _head(node: Node) -> Iterator[str]:
-    if isinstance(node, Guard):
+    if isinstance(node, Guard | Filter):
         words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.use).items())
         yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
     elif isinstance(node, Recall):

@@ -2,20 +2,22 @@
 
 ::
 
-    guards -> select -agent:<id>--> agent -> the client
-                | none, failed        | refused, timeout, failed
-                +--> the default one  +--> reply 500
+    guards -> filters -> select -agent:<id>--> its filters -> agent -> the client
+                           | none, failed          |            | refused, timeout, failed
+                           +--> the default one    +------------+--> reply 500
 
 Where there is one agent only, nothing is chosen.
 
 Rule: an agent gets the request as its client sent it, in whichever dialect; so a listener serves all that hold
 conversations.
+A matcher in the router's place (`router: matcher.composite`) may choose several, who answer one after the other.
+
 Rule: whatever the router does not know, or does not know in time, goes to the default agent, else to the first.
 """
 
 from __future__ import annotations
 
-from archflow_compiler.lower import chosen, routing
+from archflow_compiler.lower import chosen, filters, routing
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.tree import Path
@@ -36,7 +38,16 @@ def entry(draft: Draft, providers: Providers, at: Path, listener: Listener) -> i
     served = [(number, one) for number, one in enumerate(listener.agents) if one.id in known]
     if not served:
         return _nobody(draft, at, listener)
-    nodes = {one.id: _agent(draft, one.id) for _, one in served}
+    nodes = {
+        one.id: filters.before(
+            draft,
+            _agent(draft, one.id),
+            one.input_filters,
+            (*at, "agents", number, "input_filters"),
+            f"{listener.name}, {one.id}",
+        )
+        for number, one in served
+    }
     if len(nodes) == 1:
         return next(iter(nodes.values()))
     return _select(draft, providers, at, listener, served, nodes)
@@ -148,6 +159,8 @@ def _router(draft: Draft, at: Path, listener: Listener, options: tuple[Option, .
     """Who chooses: the model or the kind that the listener names, the model of the overrides, or the local router."""
     overrides, said = draft.config.overrides, listener.router
     place: Path = (*at, "router")
+    if said in draft.registry.family("matcher"):
+        return _kind(draft, said, place, listener, options, family="matcher")
     if said and f"router.{said.removeprefix('router.')}" in draft.registry.family("router"):
         return _kind(draft, said, place, listener, options)
     tokens = overrides.orchestrator_model_context_length
@@ -168,11 +181,17 @@ def _router(draft: Draft, at: Path, listener: Listener, options: tuple[Option, .
 
 
 def _kind(
-    draft: Draft, named: str, place: Path, listener: Listener, options: tuple[Option, ...]
+    draft: Draft,
+    named: str,
+    place: Path,
+    listener: Listener,
+    options: tuple[Option, ...],
+    *,
+    family: str = "router",
 ) -> Use | None:
     return chosen.use(
         draft,
-        "router",
+        family,
         named,
         "router",
         place,

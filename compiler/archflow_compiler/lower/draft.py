@@ -39,6 +39,7 @@ class Draft:
         texts: every Text that the graph holds.
         blobs: what kinds compiled, by digest.
         local_models: the models that kinds open in the gateway's own process.
+        dialects: what is spoken besides the dialects of endpoints.
         asked: the configured models that kinds ask.
         agents: the nodes that ask agents, by id.
     """
@@ -56,6 +57,7 @@ class Draft:
         self.texts: list[Text] = []
         self.blobs: dict[str, Blob] = {}
         self.local_models: set[LocalModel] = set()
+        self.dialects: set[str] = set()
         self.asked: set[str] = set()
         self.agents: dict[str, int] = {}
         self._replies: dict[tuple[int, str, str], int] = {}

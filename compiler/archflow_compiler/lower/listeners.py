@@ -1,10 +1,10 @@
-"""Listeners -> entries: guards in order, then the route, then the models; or, as `agents` has it, the agents.
+"""Listeners -> entries: guards in order, filters, then the route and the models; or, as `agents` has it, agents.
 
 ::
 
-    endpoint -> [recall ->] guard -> guard -> route -> [limit ->] dispatch -> the client
-                   |          |        |        |         |          |
-                   +----------+--------+--------+---------+----------+--> reply
+    endpoint -> [recall ->] guard -> guard -> filter -> route -> [limit ->] dispatch -> the client
+                   |          |        |        |         |         |          |
+                   +----------+--------+--------+---------+---------+----------+--> reply
 
 Where models are preferred, a second route stands before it that leaves unnamed requests to a router::
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.lower import agents, chosen, routing, state
+from archflow_compiler.lower import agents, chosen, filters, routing, state
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
@@ -56,6 +56,7 @@ def _models(
 
 
 def _listener(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int) -> None:
+    entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
     for number in reversed(range(len(listener.guards))):
         entry = _guard(draft, (*at, "guards", number), listener, number, entry)
     if listener.port is None:

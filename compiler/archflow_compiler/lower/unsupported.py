@@ -74,13 +74,8 @@ def _refused(unit: Unit) -> None:
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):
         at: Path = ("listeners", index)
-        for number, agent in enumerate(listener.agents):
-            if agent.input_filters:
-                _refuse(unit, (*at, "agents", number, "input_filters"), "filters are")
-        if listener.input_filters:
-            _refuse(unit, (*at, "input_filters"), "filters are")
         if listener.output_filters:
-            _refuse(unit, (*at, "output_filters"), "filters are")
+            _refuse(unit, (*at, "output_filters"), "filters of replies are")
 
 
 def _unused(unit: Unit) -> None:
@@ -91,9 +86,11 @@ def _unused(unit: Unit) -> None:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
     if config.system_prompt and not any(listener.type == "prompt" for listener in listeners):
         _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
-    if config.agents and not any(listener.type == "agent" for listener in listeners):
-        _warn_unused(unit, "agents", "only listeners of type agent use agents, and there is none")
-    if not any(listener.type == "agent" for listener in listeners):
+    filtering = {name for one in listeners for name in one.input_filters}
+    served = any(listener.type == "agent" for listener in listeners)
+    if config.agents and not served and not any(agent.id in filtering for agent in config.agents):
+        _warn_unused(unit, "agents", "no listener of type agent chooses them, and no filter is one")
+    if not served:
         for key in ("agent_orchestration_model", "orchestrator_model_context_length"):
             if unit.places.said("overrides", key):
                 unit.warning(

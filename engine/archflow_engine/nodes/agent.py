@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from archflow_engine import trace
+from archflow_engine.ask import attempting, note
 from archflow_engine.nodes.dispatch import NOT_FORWARDED, forwarded, with_query, without_keys
+from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.upstream.call import Call, CallHead
+from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
+from archflow_schema.errors import UpstreamError, UpstreamProtocolError
+from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_engine.upstream.call import Headers
     from archflow_engine.upstream.pool import Pool
 
 _JSON = (b"content-type", b"application/json")
@@ -57,21 +65,60 @@ class AgentNode(Runner):
         record.model = record.model_sent = exchange.head.model
         if request.call is None or request.call_for is not self:
             request.call, request.call_for = self._head(exchange), self
-        exchange.reply_headers.append((b"x-arch-agent", self.upstream.encode("ascii", "backslashreplace")))
+        self._tell(exchange)
         span_id = trace.new_span_id()
         flag = "01" if record.sampled else "00"
         traceparent = f"00-{record.trace_id}-{span_id}-{flag}"
         call = Call(request.call, record.request_id, traceparent, exchange.head.body, exchange)
         exchange.dispatch(self, call, span_id)
 
+    async def ask(self, exchange: Exchange) -> str:
+        """Ask for a whole answer that does not go to the client; its text. Blocks.
+
+        Raises:
+            UpstreamError: there is no answer, or it is an error's, or it says nothing.
+            CannotExpress, ClientProtocolError: the client's dialect has no words for the request.
+        """
+        dialect = exchange.dialect
+        assert dialect is not None  # noqa: S101 - set by begin()
+        whole = rewritten(exchange, msgspec.structs.replace(exchange.conversation, stream=False))
+        headers = [header for header in self._headers(exchange) if header[0] != b"accept-encoding"]
+        self._tell(exchange)
+        with attempting(self.upstream, self.provider) as (attempt, traced):
+            found = await fetch(
+                self.pool,
+                target=self._target(exchange),
+                authority=self._authority,
+                headers=[*headers, *traced],
+                body=whole.body,
+                timeout=self.first_byte,
+            )
+            note(attempt, found)
+        if not 200 <= found.status < 300:
+            raise UpstreamError(f"the agent '{self.upstream}' answered with status {found.status}")
+        decoder = dialect.reply_decoder(stream=found.content_type.startswith(dialect.stream_type))
+        said = fold([*decoder.feed(found.body), *decoder.end()])
+        if said.failed or not said.text:
+            raise UpstreamProtocolError(f"No content in response from agent '{self.upstream}'")
+        return said.text
+
+    def _tell(self, exchange: Exchange) -> None:
+        """Name the agent to the client."""
+        exchange.reply_headers.append((b"x-arch-agent", self.upstream.encode("ascii", "backslashreplace")))
+
     def _head(self, exchange: Exchange) -> CallHead:
         """The head of the request, as far as the client's own head and the agent determine it."""
+        return CallHead.of(self._target(exchange), self._authority, self._headers(exchange))
+
+    @staticmethod
+    def _headers(exchange: Exchange) -> Headers:
+        return [_JSON, *forwarded(exchange, NOT_FORWARDED)]
+
+    def _target(self, exchange: Exchange) -> bytes:
         request = exchange.request
         target = behind(self._base, request.path.encode("latin-1"))
         query = without_keys(request.query)
-        if query:
-            target = with_query(target, query)
-        return CallHead.of(target, self._authority, [_JSON, *forwarded(exchange, NOT_FORWARDED)])
+        return with_query(target, query) if query else target
 
 
 def behind(base: bytes, path: bytes) -> bytes:

@@ -30,8 +30,11 @@ class ReplyNode(Runner):
         if self._chain:
             exchange.record.error = self._code
             exchange.record.detail = message
-            body = chain_error(message, exchange.record.request_id)
-            exchange.answer(self._status, b"application/json", body, exchange.reply_headers)
+            status, body = exchange.fault or (
+                self._status,
+                chain_error(message, exchange.record.request_id),
+            )
+            exchange.answer(status, b"application/json", body, exchange.reply_headers)
             return
         if self._code:
             exchange.refuse(self._status, self._code, message, exchange.reply_headers)

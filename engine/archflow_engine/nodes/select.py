@@ -1,4 +1,7 @@
-"""Lets a router choose the agent by what the conversation is about.
+"""Lets a router choose the agent by what the conversation is about; or a matcher, which may choose several.
+
+Several answer one after the other: what one says becomes a turn of the assistant before the newest turn of the user,
+so that the next one knows it, and only the last one's answer goes to the client. Each passes its own filters.
 
 Rule: a router that fails, or takes too long, has chosen nobody; the record, the reply and the metrics say so.
 """
@@ -6,29 +9,45 @@ Rule: a router that fails, or takes too long, has chosen nobody; the record, the
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import trio
+from msgspec import structs
 
 from archflow_engine import trace
 from archflow_engine.hub import monotonic
+from archflow_engine.nodes.agent import AgentNode
+from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Choice, Router
+from archflow_plugins.kinds import Choice
 from archflow_plugins.record import Decision
-from archflow_schema.errors import ClientProtocolError
+from archflow_plugins.translation import CannotExpress
+from archflow_schema.conversation import Conversation, Message, TextPart
+from archflow_schema.errors import ClientProtocolError, UpstreamError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
 
 
+MOST = 8
+"""Agents that answer one request, at most."""
+
+
 class SelectNode(Runner):
-    """Asks a router kind."""
+    """Asks a router or a matcher kind."""
 
     waits = True
 
-    def __init__(self, name: str, router: Router, agents: tuple[str, ...], timeout: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        choose: Callable[[Conversation], Awaitable[Choice]],
+        agents: tuple[str, ...],
+        timeout: float,
+    ) -> None:
         super().__init__(name)
-        self._router = router
+        self._choose = choose
         self._agents = frozenset(agents)
         self._timeout = timeout
 
@@ -38,7 +57,9 @@ class SelectNode(Runner):
         began = monotonic()
         choice = await self._asked(exchange, decision)
         decision.seconds = monotonic() - began
-        chosen = choice.option if choice is not None and choice.option in self._agents else ""
+        wanted = dict.fromkeys((choice.option, *choice.also)) if choice is not None else ()
+        several = [agent for agent in wanted if agent in self._agents][:MOST]
+        chosen = several[0] if several else ""
         if choice is not None:
             decision.option = chosen
             decision.reason = choice.reason or "none"
@@ -50,14 +71,36 @@ class SelectNode(Runner):
         ]
         if choice is None:
             return self.edges["failed"]
-        return self.edges[f"agent:{chosen}" if chosen else "none"]
+        for agent in several[:-1]:
+            over = await self._hear(exchange, agent)
+            if over is not None:
+                return over
+        return self.edges[f"agent:{several[-1]}" if several else "none"]
+
+    async def _hear(self, exchange: Exchange, agent: str) -> Runner | None:
+        """Let an agent answer whose answer others go on from; the next runner if it ends here, else None."""
+        head = exchange.head
+        assert head is not None  # noqa: S101 - set by begin()
+        runner = self.edges[f"agent:{agent}"]
+        while runner is not None and runner.waits:  # its filters
+            runner = await runner.run_waiting(exchange)
+        if not isinstance(runner, AgentNode):
+            return runner  # a filter refused
+        try:
+            said = await runner.ask(exchange)
+            exchange.becomes(head)
+            exchange.becomes(rewritten(exchange, _told(exchange.conversation, agent, said)))
+        except (UpstreamError, ClientProtocolError, CannotExpress) as error:
+            exchange.error = str(error)
+            return runner.edges["failed"]
+        return None
 
     async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
         """The router's answer; None if there is none in time."""
         conversation = exchange.conversation
         try:
             with trio.move_on_after(self._timeout or math.inf):
-                return await self._router.choose(conversation)
+                return await self._choose(conversation)
         except (ClientProtocolError, trio.Cancelled):
             raise
         except Exception as error:  # noqa: BLE001 - a router that fails has chosen nobody
@@ -66,3 +109,11 @@ class SelectNode(Runner):
             return None
         decision.reason = "timeout"
         return None
+
+
+def _told(conversation: Conversation, agent: str, said: str) -> Conversation:
+    """The conversation with an agent's answer before the newest turn of the user."""
+    messages = conversation.messages
+    at = max((index for index, one in enumerate(messages) if one.role == "user"), default=len(messages))
+    answer = Message(role="assistant", parts=(TextPart(said),), name=agent)
+    return structs.replace(conversation, messages=(*messages[:at], answer, *messages[at:]))

@@ -87,7 +87,8 @@ class Listener(Struct, frozen=True, kw_only=True):
         guards: judges of every conversation, in order; the first that denies answers.
         limits: what the listener accepts.
         tls: certificate and key, for https.
-        router: for `agent`: which model chooses.
+        router: for `agent`: who chooses: a configured model or a router kind; `matcher.composite`, or another kind of
+            matcher, may choose several agents, who answer one after the other.
         agents: for `agent`: who may be chosen.
         max_retries: how often a failed request is tried again with the same model.
         input_filters: ids of filters that requests pass before they reach a model.

@@ -1,0 +1,73 @@
+"""Filters -> the nodes before a route, or before an agent, in the order of the configuration.
+
+::
+
+    guards -> filter -passed-> filter -passed-> route, select or agent
+                | refused        | failed
+                +----------------+--> reply 400, 500
+
+Whoever stands under `filters` speaks HTTP or MCP; an agent that is named as a filter speaks Arch's message arrays.
+
+Rule: guards come first, for they judge what the client said and not what a filter made of it.
+"""
+
+from __future__ import annotations
+
+from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.tree import Path
+from archflow_plugins.kinds import Filter as FilterKind
+from archflow_schema.graph import Filter, Use
+
+
+def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where: str) -> int:
+    """The node where the filters `names` begin that stand before `following`.
+
+    Args:
+        draft: the graph so far.
+        following: where a request goes that passed all of them.
+        names: their ids.
+        at: where these stand.
+        where: what explains which of several nodes of a filter this is.
+    """
+    for number in reversed(range(len(names))):
+        used = _use(draft, names[number])
+        if used is None:
+            continue  # reported
+        following = draft.add(
+            Filter(
+                name=f"filter {names[number]} ({where})",
+                filter=names[number],
+                use=used,
+                edges=edges(
+                    passed=following,
+                    refused=draft.reply("filter refused", 400, "filter_refused", form="chain"),
+                    failed=draft.reply("filter failed", 500, "filter_failed", form="chain"),
+                ),
+                origin=draft.origin(*at, number),
+            )
+        )
+    return following
+
+
+def _use(draft: Draft, name: str) -> Use | None:
+    """How a filter, or an agent as one, is asked; `references` knows that it is there."""
+    config = draft.config
+    said: dict[str, str] = {}
+    for index, one in enumerate(config.filters):
+        if one.id == name:
+            at: Path = ("filters", index)
+            said = {"url": one.url}
+            kind = draft.registry.kind(f"filter.{one.type}")
+            if one.type == "mcp":
+                said["tool"] = one.tool or one.id
+            break
+    else:
+        index = next(number for number, agent in enumerate(config.agents) if agent.id == name)
+        at = ("agents", index)
+        said = {"url": config.agents[index].url}
+        kind = draft.registry.kind("filter.messages")
+    used = draft.use(kind, kind.config(**said), name, at, f"filters.{name}")
+    if used is not None and issubclass(kind, FilterKind) and kind.dialect:
+        draft.dialects.add(kind.dialect)
+        draft.kinds.add(f"dialect.{kind.dialect}")
+    return None if used is None else used[0]
