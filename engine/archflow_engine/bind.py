@@ -234,7 +234,7 @@ class _Binder:
             return self._agent(node)
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
-            return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)
+            return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
         if isinstance(node, ir.Recall):
             store = await self._store(node.store, node.name)
             return (WaitingRecallNode if store.waits else RecallNode)(node.name, store, node.seconds)
