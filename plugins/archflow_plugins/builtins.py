@@ -13,6 +13,7 @@ from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
+from archflow_plugins.guards.regex import RegexGuard
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, Store, Tracer
 from archflow_plugins.matchers.composite import CompositeMatcher
@@ -50,7 +51,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [JailbreakGuard]
+    return [JailbreakGuard, RegexGuard]
 
 
 @hookimpl

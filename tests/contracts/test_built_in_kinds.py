@@ -37,6 +37,10 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.gemini": [{}],
     "dialect.openai_responses": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
+    "guard.regex": [
+        {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
+        {"config": {"allow_words": ["hello", "good morning"], "roles": ["user", "tool"]}},
+    ],
     "matcher.composite": [
         {"options": OPTIONS},
         {"config": {"threshold": 0.0, "window": 1}, "options": OPTIONS},

@@ -1,0 +1,30 @@
+"""The built-in guards at work in a gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from archflow_plugins.contexts import encode_compiled
+from archflow_plugins.guards.regex import RegexConfig
+from archflow_schema.graph import Use
+from peers import reply
+from playbook import WORDS, playing
+
+pytestmark = pytest.mark.trio
+
+
+async def test_a_pattern_in_an_earlier_turn_denies() -> None:
+    use = Use("guard.regex", encode_compiled(RegexConfig(deny=(r"key\s*=",), message="no keys, please")))
+    async with playing(guards=(use,)) as play:
+        play.upstream.script = lambda _: reply()
+        client = await play.client()
+        assert (await client.talks(WORDS)).status == 200
+        turns = [
+            {"role": "user", "content": "my KEY = 1"},
+            {"role": "assistant", "content": "thanks"},
+            {"role": "user", "content": "what now?"},
+        ]
+        answer = await client.talks({"model": "m", "messages": turns})
+        assert (answer.status, answer.message) == (400, "no keys, please")
+        assert answer.header("x-arch-guard") == '"number 0";score=1.000'
+        assert len(play.upstream.connections) == 1
