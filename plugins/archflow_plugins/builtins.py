@@ -13,6 +13,7 @@ from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
+from archflow_plugins.guards.pii import PiiGuard
 from archflow_plugins.guards.regex import RegexGuard
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, Store, Tracer
@@ -51,7 +52,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [JailbreakGuard, RegexGuard]
+    return [JailbreakGuard, PiiGuard, RegexGuard]
 
 
 @hookimpl

@@ -37,6 +37,7 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.gemini": [{}],
     "dialect.openai_responses": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
+    "guard.pii": [{}, {"config": {"find": ["email", "card"], "roles": ["user", "tool"], "message": "no"}}],
     "guard.regex": [
         {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
         {"config": {"allow_words": ["hello", "good morning"], "roles": ["user", "tool"]}},

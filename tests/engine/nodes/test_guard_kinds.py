@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archflow_plugins.contexts import encode_compiled
+from archflow_plugins.guards.pii import PiiConfig
 from archflow_plugins.guards.regex import RegexConfig
 from archflow_schema.graph import Use
 from peers import reply
@@ -28,3 +29,21 @@ async def test_a_pattern_in_an_earlier_turn_denies() -> None:
         assert (answer.status, answer.message) == (400, "no keys, please")
         assert answer.header("x-arch-guard") == '"number 0";score=1.000'
         assert len(play.upstream.connections) == 1
+
+
+async def test_personal_data_is_denied_in_the_assistants_place_and_never_told() -> None:
+    use = Use("guard.pii", encode_compiled(PiiConfig()))
+    async with playing(guards=(use,), denied="denied-in-words") as play:
+        asked = {
+            "model": "m",
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "pay 4111111111111111"}],
+        }
+        answer = await (await play.client()).talks(asked, path="/v1/messages")
+        assert answer.status == 200
+        text = answer.json["content"][0]["text"]
+        assert text == "This request was denied: it holds a card number."
+        record = await play.record()
+        assert (record.guards, record.denied_by) == ([("guard-0", "deny")], "number 0")
+        assert "4111" not in f"{record}{play.log}"
+        assert play.upstream.connections == []
