@@ -12,6 +12,7 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.openai_completions import OpenAICompletions
 from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
+from archflow_plugins.guards.external import HttpGuard
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.guards.pii import PiiGuard
 from archflow_plugins.guards.regex import RegexGuard
@@ -52,7 +53,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [JailbreakGuard, PiiGuard, RegexGuard]
+    return [HttpGuard, JailbreakGuard, PiiGuard, RegexGuard]
 
 
 @hookimpl

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from archflow_plugins.contexts import Option
+from archflow_plugins.contexts import Answered, Option
 from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import check_kind, conversation
@@ -27,6 +27,12 @@ async def answer(model, conversation, timeout):
     return Reply(text='{"route": "a", "functions": ["b"]}')
 
 
+async def refuse(method, url, headers, body, timeout):
+    """What every service answers."""
+    await trio.lowlevel.checkpoint()
+    return Answered(422, "application/json", (), b'{"detail": "no"}')
+
+
 CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_chat": [{}],
     "dialect.openai_completions": [{}],
@@ -37,6 +43,13 @@ CASES: dict[str, list[dict[str, object]]] = {
     "dialect.gemini": [{}],
     "dialect.openai_responses": [{}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
+    "guard.http": [
+        {
+            "config": {"url": "http://$HOST/guard", "headers": [["x-key", "$KEY"]], "timeout": 1.0},
+            "environment": {"HOST": "guard.test", "KEY": "sk-1"},
+            "fetch": refuse,
+        }
+    ],
     "guard.pii": [{}, {"config": {"find": ["email", "card"], "roles": ["user", "tool"], "message": "no"}}],
     "guard.regex": [
         {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
