@@ -16,6 +16,7 @@ from archflow_plugins.guards.external import HttpGuard
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.guards.pii import PiiGuard
 from archflow_plugins.guards.regex import RegexGuard
+from archflow_plugins.guards.topic import TopicGuard
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Guard, Matcher, Provider, Router, Store, Tracer
 from archflow_plugins.matchers.composite import CompositeMatcher
@@ -53,7 +54,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [HttpGuard, JailbreakGuard, PiiGuard, RegexGuard]
+    return [HttpGuard, JailbreakGuard, PiiGuard, RegexGuard, TopicGuard]
 
 
 @hookimpl

@@ -55,6 +55,10 @@ CASES: dict[str, list[dict[str, object]]] = {
         {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
         {"config": {"allow_words": ["hello", "good morning"], "roles": ["user", "tool"]}},
     ],
+    "guard.topic": [
+        {"config": {"deny": [{"name": "sport", "description": "games and matches"}], "message": "no"}},
+        {"config": {"allow": [{"name": "hi", "description": "greetings", "examples": ["hello"]}]}},
+    ],
     "matcher.composite": [
         {"options": OPTIONS},
         {"config": {"threshold": 0.0, "window": 1}, "options": OPTIONS},
@@ -96,7 +100,14 @@ CASES: dict[str, list[dict[str, object]]] = {
 }
 
 
-LOCAL = {"guard.jailbreak", "matcher.composite", "provider.local", "router.cascade", "router.composite"}
+LOCAL = {
+    "guard.jailbreak",
+    "guard.topic",
+    "matcher.composite",
+    "provider.local",
+    "router.cascade",
+    "router.composite",
+}
 """Those that use local models."""
 
 
