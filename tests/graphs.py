@@ -30,6 +30,7 @@ REPLIES = (
     g.Reply("guard-failed", 503, "guard_failed"),
     g.Reply("exceeded", 429, "rate_limit_exceeded"),
     g.Reply("forgetful", 503, "state_unavailable"),
+    g.Reply("denied-in-words", 200),
 )
 _LIMITS = g.Limits()
 _AT = {reply.name: index for index, reply in enumerate(REPLIES)}
@@ -70,6 +71,8 @@ def model_graph(
     default: str = "",
     unknown: Literal["refuse", "default"] = "refuse",
     guards: tuple[g.Use, ...] = (),
+    denied: Literal["denied", "denied-in-words"] = "denied",
+    fail: Literal["closed", "open"] = "closed",
     quotas: tuple[g.Quota, ...] = (),
     store: str = "store.memory",
     recall: g.Use | None = None,
@@ -81,6 +84,7 @@ def model_graph(
     """A graph whose listeners, one per address, route `models` (name, or `prefix/*`, to an index of `upstreams`).
 
     A model `m` is asked for upstream as `m-upstream`. Guards are asked in their order, before the route.
+    Those that deny lead to the reply `denied`.
     """
     models = models or {"m": 0}
     nodes: list[g.Node] = list(REPLIES)
@@ -102,10 +106,10 @@ def model_graph(
     for number, use in reversed(list(enumerate(guards))):
         after = (
             g.Edge("allow", len(nodes) - 1),
-            g.Edge("deny", _AT["denied"]),
-            g.Edge("failed", _AT["guard-failed"]),
+            g.Edge("deny", _AT[denied]),
+            g.Edge("failed", _AT["guard-failed"] if fail == "closed" else len(nodes) - 1),
         )
-        nodes.append(g.Guard(f"guard-{number}", use, after))
+        nodes.append(g.Guard(f"guard-{number}", use, after, label=f"number {number}", fail=fail))
     endpoints = tuple(g.Endpoint(_path(registry, dialect), dialect, len(nodes) - 1) for dialect in DIALECTS)
     dialects = DIALECTS
     if recall is not None:

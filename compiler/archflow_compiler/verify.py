@@ -74,7 +74,10 @@ def _unreached(graph: Graph) -> Iterator[str]:
 
 
 def _unguarded(graph: Graph) -> Iterator[str]:
-    """Paths that a request takes to a model or an agent by another outcome than `allow` of a guard."""
+    """Paths that a request takes to a model or an agent by another outcome than `allow` of a guard.
+
+    A guard that fails open may send what it could not judge to where `allow` leads, and nowhere else.
+    """
     for where, entry in _entries(graph):
         seen: set[int] = set()
         stack = [(entry, where)]
@@ -87,10 +90,13 @@ def _unguarded(graph: Graph) -> Iterator[str]:
             if not isinstance(node, Guard):
                 stack += [(edge.target, path) for edge in node.edges if edge.target != END]
                 continue
+            allowed = {edge.target for edge in node.edges if edge.outcome == "allow"}
+            stack += [(target, path) for target in allowed]
             for edge in node.edges:
-                if edge.outcome == "allow":
-                    stack.append((edge.target, path))
-                elif _leads_on(graph, edge.target):
+                open_here = node.fail == "open" and edge.outcome == "failed" and edge.target in allowed
+                if edge.outcome == "allow" or open_here:
+                    continue
+                if _leads_on(graph, edge.target):
                     yield f"{path}: {node.name} {edge.outcome} leads to a model or an agent all the same"
 
 

@@ -262,7 +262,7 @@ class _Binder:
             return await self._filter(node, dialects)
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
-            return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard)
+            return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
         if isinstance(node, ir.Recall):
             store = await self._store(node.store, node.name)
             return (WaitingRecallNode if store.waits else RecallNode)(node.name, store, node.seconds)

@@ -15,7 +15,11 @@ from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.filters.http import HttpFilter
 from archflow_plugins.filters.mcp import McpFilter
 from archflow_plugins.filters.messages import MessagesFilter
+from archflow_plugins.guards.external import HttpGuard
 from archflow_plugins.guards.jailbreak import JailbreakGuard
+from archflow_plugins.guards.pii import PiiGuard
+from archflow_plugins.guards.regex import RegexGuard
+from archflow_plugins.guards.topic import TopicGuard
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import Dialect, Filter, Guard, Matcher, Provider, Router, Store, Tracer
 from archflow_plugins.matchers.composite import CompositeMatcher
@@ -53,7 +57,7 @@ def archflow_register_dialects() -> list[type[Dialect]]:
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [JailbreakGuard]
+    return [HttpGuard, JailbreakGuard, PiiGuard, RegexGuard, TopicGuard]
 
 
 @hookimpl

@@ -97,6 +97,10 @@ class Record(Struct):
     response_id: str = ""
     guards: list[tuple[str, str]] = []
     """Guard name and outcome, in order."""
+    denied_by: str = ""
+    """What clients are told that the guard is called which denied; empty if none did."""
+    denied_score: float = -1.0
+    """How sure it was, 0..1."""
     attempts: list[Attempt] = []
     decisions: list[Decision] = []
     """What routers and matchers decided, in order."""

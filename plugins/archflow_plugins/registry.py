@@ -441,7 +441,15 @@ def _hint(error: pluggy.PluginValidationError) -> str:
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # only a mistake pays for it
 
-    close = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    family, dot, rest = name.partition(".")
+    alike = [  # that both are guards makes no two names alike
+        one
+        for one in known
+        if not dot
+        or not one.startswith(f"{family}.")
+        or get_close_matches(rest, [one.removeprefix(f"{family}.")])
+    ]
+    close = get_close_matches(name, alike, n=3, cutoff=0.6)
     return f": did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -44,12 +44,19 @@ class Origin(Struct, frozen=True, array_like=True):
 
 
 class Guard(Struct, frozen=True, array_like=True, tag="guard"):
-    """Judges a conversation. Outcomes: allow, deny, failed."""
+    """Judges a conversation. Outcomes: allow, deny, failed.
+
+    Attributes:
+        label: what clients are told that it is called; its name if empty.
+        fail: `open` lets a conversation on to where `allow` leads when the guard could not judge it.
+    """
 
     name: str
     use: Use
     edges: tuple[Edge, ...]
     origin: Origin = Origin()
+    label: str = ""
+    fail: Literal["closed", "open"] = "closed"
 
 
 class Recall(Struct, frozen=True, array_like=True, tag="recall"):

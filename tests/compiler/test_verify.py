@@ -20,8 +20,9 @@ from archflow_schema.graph import (
 REPLY = Reply("sorry", 502)
 
 
-def guard(allow, deny, failed):
-    return Guard("guard", Use("guard.x"), (Edge("allow", allow), Edge("deny", deny), Edge("failed", failed)))
+def guard(allow, deny, failed, fail="closed"):
+    edges = (Edge("allow", allow), Edge("deny", deny), Edge("failed", failed))
+    return Guard("guard", Use("guard.x"), edges, fail=fail)
 
 
 def dispatch(reply):
@@ -53,6 +54,17 @@ def test_a_guard_that_lets_through_what_it_denies():
     ]
     assert found(guard(1, 2, 1), dispatch(2), REPLY) == [
         "l /p: guard failed leads to a model or an agent all the same"
+    ]
+
+
+def test_a_guard_that_fails_open_leads_where_it_allows_and_nowhere_else():
+    assert found(guard(1, 2, 1, "open"), dispatch(2), REPLY) == []
+    around = "l /p: guard failed leads to a model or an agent all the same"
+    second = guard(2, 3, 3)
+    assert found(guard(1, 3, 1, "open"), second, dispatch(3), REPLY) == []
+    assert found(guard(1, 3, 2, "open"), second, dispatch(3), REPLY) == [around]
+    assert found(guard(1, 1, 1, "open"), dispatch(2), REPLY) == [
+        "l /p: guard deny leads to a model or an agent all the same"
     ]
 
 

@@ -41,6 +41,12 @@ async def filtered(method, url, headers, body, timeout):
     return Answered(200, "application/json", (("mcp-session-id", "s"),), body)
 
 
+async def refuse(method, url, headers, body, timeout):
+    """What every service answers."""
+    await trio.lowlevel.checkpoint()
+    return Answered(422, "application/json", (), b'{"detail": "no"}')
+
+
 CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_chat": [{}],
     "dialect.openai_completions": [{}],
@@ -54,6 +60,22 @@ CASES: dict[str, list[dict[str, object]]] = {
     "filter.mcp": [{"config": {"url": "http://h", "tool": "t"}, "fetch": filtered}],
     "filter.messages": [{"config": {"url": "http://h/agent"}, "fetch": filtered}],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
+    "guard.http": [
+        {
+            "config": {"url": "http://$HOST/guard", "headers": [["x-key", "$KEY"]], "timeout": 1.0},
+            "environment": {"HOST": "guard.test", "KEY": "sk-1"},
+            "fetch": refuse,
+        }
+    ],
+    "guard.pii": [{}, {"config": {"find": ["email", "card"], "roles": ["user", "tool"], "message": "no"}}],
+    "guard.regex": [
+        {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
+        {"config": {"allow_words": ["hello", "good morning"], "roles": ["user", "tool"]}},
+    ],
+    "guard.topic": [
+        {"config": {"deny": [{"name": "sport", "description": "games and matches"}], "message": "no"}},
+        {"config": {"allow": [{"name": "hi", "description": "greetings", "examples": ["hello"]}]}},
+    ],
     "matcher.composite": [
         {"options": OPTIONS},
         {"config": {"threshold": 0.0, "window": 1}, "options": OPTIONS},
@@ -95,7 +117,14 @@ CASES: dict[str, list[dict[str, object]]] = {
 }
 
 
-LOCAL = {"guard.jailbreak", "matcher.composite", "provider.local", "router.cascade", "router.composite"}
+LOCAL = {
+    "guard.jailbreak",
+    "guard.topic",
+    "matcher.composite",
+    "provider.local",
+    "router.cascade",
+    "router.composite",
+}
 """Those that use local models."""
 
 

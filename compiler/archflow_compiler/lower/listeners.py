@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.lower import agents, chosen, filters, routing, state
-from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.lower import agents, filters, routing, state
+from archflow_compiler.lower.draft import Draft
+from archflow_compiler.lower.guards import Guards
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
 from archflow_compiler.passes.models import Model
@@ -30,18 +31,20 @@ from archflow_plugins.kinds import Dialect
 from archflow_plugins.providers import catalogue
 from archflow_plugins.providers.table import find
 from archflow_schema.config import Listener as ListenerConfig
-from archflow_schema.graph import Edge, Endpoint, Guard, Limits, Listener, Route, Tls
+from archflow_schema.graph import Edge, Endpoint, Limits, Listener, Route, Tls
 
 
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
+    guards = Guards(draft)
     for index, listener in enumerate(draft.config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent":
             entry = agents.entry(draft, providers, at, listener)
         else:
             entry = _models(draft, providers, router, at, listener)
-        _listener(draft, providers, at, listener, entry)
+        entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
+        _listener(draft, providers, at, listener, guards.before(listener, at, entry))
 
 
 def _models(
@@ -56,9 +59,6 @@ def _models(
 
 
 def _listener(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int) -> None:
-    entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
-    for number in reversed(range(len(listener.guards))):
-        entry = _guard(draft, (*at, "guards", number), listener, number, entry)
     if listener.port is None:
         return  # reported by `references`
     draft.listeners.append(
@@ -183,33 +183,3 @@ def _endpoints(draft: Draft, providers: Providers, entry: int, listener: str) ->
             begin = state.recall(draft, entry, listener) if kind.keeps else entry
             found.append(Endpoint(kind.path, name, begin))
     return tuple(sorted(found, key=lambda endpoint: endpoint.path))
-
-
-def _guard(draft: Draft, at: Path, listener: ListenerConfig, number: int, following: int) -> int:
-    guard = listener.guards[number]
-    name = f"guard {guard.name or guard.kind}" + (
-        f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
-    )
-    used = chosen.use(
-        draft,
-        "guard",
-        guard.kind,
-        guard.name or guard.kind,
-        at,
-        known=("kind", "name"),
-        entry=f"listeners.{listener.name}.guards.{number}",
-    )
-    if used is None:
-        return following
-    return draft.add(
-        Guard(
-            name=name,
-            use=used,
-            edges=edges(
-                allow=following,
-                deny=draft.reply("guard denied", 400, "guard_denied"),
-                failed=draft.reply("guard failed", 503, "guard_failed"),
-            ),
-            origin=draft.origin(*at),
-        )
-    )

@@ -60,10 +60,13 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
 
 def _refused(unit: Unit) -> None:
     config = unit.config
+    at: Path
     if config.prompt_targets:
         _refuse(unit, ("prompt_targets",), "prompt targets are")
     if config.prompt_guards is not None:
-        _refuse(unit, ("prompt_guards", "input_guards", "jailbreak"), "the jailbreak guard is")
+        at = ("prompt_guards", "input_guards", "jailbreak", "on_exception")
+        if config.prompt_guards.input_guards.jailbreak.on_exception.forward_to_error_target:
+            _refuse(unit, (*at, "forward_to_error_target"), "telling the error_target of denied prompts is")
     if config.overrides.use_agent_orchestrator:
         _refuse(unit, ("overrides", "use_agent_orchestrator"), "the agent orchestrator is")
     if config.error_target is not None:
@@ -73,7 +76,7 @@ def _refused(unit: Unit) -> None:
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):
-        at: Path = ("listeners", index)
+        at = ("listeners", index)
         if listener.output_filters:
             _refuse(unit, (*at, "output_filters"), "filters of replies are")
 
@@ -86,6 +89,8 @@ def _unused(unit: Unit) -> None:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
     if config.system_prompt and not any(listener.type == "prompt" for listener in listeners):
         _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
+    if config.prompt_guards is not None and not any(listener.type == "prompt" for listener in listeners):
+        _warn_unused(unit, "prompt_guards", "only listeners of type prompt have them, and there is none")
     filtering = {name for one in listeners for name in one.input_filters}
     served = any(listener.type == "agent" for listener in listeners)
     if config.agents and not served and not any(agent.id in filtering for agent in config.agents):

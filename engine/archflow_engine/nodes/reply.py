@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from archflow_engine.walk import Runner
+from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -40,9 +41,13 @@ class ReplyNode(Runner):
             exchange.refuse(self._status, self._code, message, exchange.reply_headers)
             return
         assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
-        content_type, body = exchange.dialect.encode_text(
-            exchange.head, message, request_id=exchange.record.request_id
-        )
+        try:
+            content_type, body = exchange.dialect.encode_text(
+                exchange.head, message, request_id=exchange.record.request_id
+            )
+        except ClientProtocolError as error:  # a dialect without answers in words
+            exchange.refuse(error.status_hint, "invalid_request", str(error), exchange.reply_headers)
+            return
         exchange.answer(self._status, content_type.encode(), body, exchange.reply_headers)
 
 

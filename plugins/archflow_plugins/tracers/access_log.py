@@ -23,6 +23,7 @@ from archflow_schema.events import Usage
 
 PATIENCE = 1.0
 """Seconds that closing waits for a slow reader."""
+_UNSCORED = -1.0
 _encode = msgspec.json.Encoder().encode
 _UNTOLD = Usage(input_tokens=-1, output_tokens=-1)
 """What a line has in the place of a usage that nobody told: its own defaults, which are left out."""
@@ -87,6 +88,8 @@ class _Line(Struct, omit_defaults=True):
     tokens_estimated: bool = False
     finish_reason: str = ""
     guards: list[tuple[str, str]] = []
+    denied_by: str = ""
+    denied_score: float = _UNSCORED
     error: str = ""
     detail: str = ""
     user_agent: str = ""
@@ -193,6 +196,8 @@ def _json_line(record: Record) -> bytes:
         usage.estimated,
         record.finish_reason,
         record.guards,
+        record.denied_by,
+        record.denied_score if record.denied_by else _UNSCORED,
         error,
         record.detail if error else "",
         record.user_agent,

@@ -44,16 +44,20 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class GuardUse(Struct, frozen=True):
-    """One guard of a listener. The keys beside these two are the kind's own; `archc plugins show` lists them.
+    """One guard of a listener. The keys beside these are the kind's own; `archc plugins show` lists them.
 
     Attributes:
         kind: the guard's kind; `length` stands for `guard.length`.
         name: what logs, spans and `archc explain` call it; by default the kind.
+        fail: what happens when the guard could not judge: `closed` denies with status 503, `open` lets the request on.
+        status: how it denies: 400 with its message as an error, or 200 with its message as the assistant's answer.
     """
 
     rest: ClassVar[bool] = True
     kind: Name
     name: Name | None = None
+    fail: Literal["closed", "open"] = "closed"
+    status: Literal[200, 400] = 400
 
 
 class ListenerAgent(Struct, frozen=True, kw_only=True):

@@ -125,11 +125,13 @@ class OnException(Struct, frozen=True, kw_only=True):
 
     Attributes:
         message: what the user reads.
+        status: 200 gives the message as the assistant's answer, streamed where that was asked for; 400 as an error.
         forward_to_error_target: also tell the `error_target`.
         error_handler: the path at the `error_target`.
     """
 
     message: str
+    status: Literal[200, 400] = 200
     forward_to_error_target: bool = False
     error_handler: str = ""
 
@@ -139,9 +141,11 @@ class Jailbreak(Struct, frozen=True):
 
     Attributes:
         on_exception: what happens then.
+        fail: what happens when it could not judge: `closed` denies with status 503, `open` lets the prompt on.
     """
 
     on_exception: OnException
+    fail: Literal["closed", "open"] = "closed"
 
 
 class InputGuards(Struct, frozen=True):

@@ -65,6 +65,12 @@ def test_json_line(written):
     assert datetime.fromisoformat(found["timestamp"]).tzinfo is not None
 
 
+def test_who_denied_and_how_sure_it_was(written):
+    (line,) = written(record(guards=[("guard a", "deny")], denied_by="a", denied_score=0.75))
+    found = json.decode(line)
+    assert (found["denied_by"], found["denied_score"]) == ("a", 0.75)
+
+
 def test_what_an_exchange_does_not_have_is_left_out(written):
     (line,) = written(Record(method="GET", path="/nowhere", status=404, error="not_found", duration=0.001))
     found = json.decode(line)

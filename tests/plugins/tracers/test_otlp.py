@@ -101,6 +101,15 @@ async def exported(*records: Record, **config) -> Collector:
 
 
 @pytest.mark.trio
+async def test_a_span_says_who_denied():
+    denied = record(sampled=True, guards=[("guard a", "deny")], denied_by="a", denied_score=0.75, attempts=[])
+    [server] = (await exported(denied)).spans
+    found = attributes(server)
+    assert (found["arch.guards"], found["arch.guard.denied_by"]) == (["guard a=deny"], "a")
+    assert found["arch.guard.score"] == pytest.approx(0.75)
+
+
+@pytest.mark.trio
 async def test_a_server_span_and_a_client_span_below_it():
     usage = Usage(input_tokens=10, output_tokens=5, cached_tokens=4, reasoning_tokens=2)
     collector = await exported(

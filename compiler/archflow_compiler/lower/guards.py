@@ -1,0 +1,93 @@
+"""Guards -> nodes, each before the next, all of them before whatever serves the request.
+
+::
+
+    [jailbreak of prompt_guards ->] guard -> guard -> following
+              | deny                 | failed: reply 503, or as allow where it fails open
+              v                      v
+       the message as an answer, or reply 400
+
+Rule: what a guard denied is answered here; no edge but `allow`, and `failed` of one that fails open, leads on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from archflow_compiler.lower import chosen
+from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.tree import Path
+from archflow_schema.config import Listener as ListenerConfig
+from archflow_schema.config.prompts import Jailbreak
+from archflow_schema.graph import Guard, Use
+
+PROMPT_GUARD = "jailbreak"
+_PROMPT_GUARD_AT: Path = ("prompt_guards", "input_guards", PROMPT_GUARD)
+_KNOWN = ("kind", "name", "fail", "status")
+
+
+class Guards:
+    """The guards of a configuration; what prompt listeners share of them is compiled once."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._jailbreak: tuple[Jailbreak, Use] | None = None
+        config = draft.config
+        if config.prompt_guards is not None and any(one.type == "prompt" for one in config.listeners):
+            section = config.prompt_guards.input_guards.jailbreak
+            kind = draft.registry.kind(f"guard.{PROMPT_GUARD}")
+            at = (*_PROMPT_GUARD_AT, "on_exception")
+            said = kind.config(message=section.on_exception.message)
+            used = draft.use(kind, said, PROMPT_GUARD, at, "prompt_guards.jailbreak")
+            self._jailbreak = None if used is None else (section, used[0])
+
+    def before(self, listener: ListenerConfig, at: Path, following: int) -> int:
+        """The node where a listener's requests are judged first; `following` is served what all guards allow."""
+        for number in reversed(range(len(listener.guards))):
+            following = self._named(listener, (*at, "guards", number), number, following)
+        if self._jailbreak is not None and listener.type == "prompt":
+            section, use = self._jailbreak
+            status, fail = section.on_exception.status, section.fail
+            following = self._add(
+                PROMPT_GUARD, use, listener, _PROMPT_GUARD_AT, following, status=status, fail=fail
+            )
+        return following
+
+    def _named(self, listener: ListenerConfig, at: Path, number: int, following: int) -> int:
+        guard = listener.guards[number]
+        label = guard.name or guard.kind
+        entry = f"listeners.{listener.name}.guards.{number}"
+        used = chosen.use(self._draft, "guard", guard.kind, label, at, known=_KNOWN, entry=entry)
+        if used is None:
+            return following
+        return self._add(label, used, listener, at, following, status=guard.status, fail=guard.fail)
+
+    def _add(
+        self,
+        label: str,
+        use: Use,
+        listener: ListenerConfig,
+        at: Path,
+        following: int,
+        *,
+        status: int,
+        fail: Literal["closed", "open"],
+    ) -> int:
+        draft = self._draft
+        several = f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
+        code = "guard_denied" if status >= 400 else ""
+        closed = fail == "closed"
+        return draft.add(
+            Guard(
+                name=f"guard {label}{several}",
+                use=use,
+                edges=edges(
+                    allow=following,
+                    deny=draft.reply("guard denied" if code else "guard answers", status, code),
+                    failed=draft.reply("guard failed", 503, "guard_failed") if closed else following,
+                ),
+                origin=draft.origin(*at),
+                label=label,
+                fail=fail,
+            )
+        )

@@ -1,0 +1,45 @@
+"""What guards read of a conversation: the words of some of its turns, the newest first.
+
+Rule: nothing is skipped that a model would read as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from archflow_schema.conversation import (
+    Conversation,
+    DocumentPart,
+    Message,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+
+Whose = Literal["system", "user", "assistant", "tool"]
+USER: tuple[Whose, ...] = ("user",)
+
+
+def words(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]:
+    """The text of each turn of these roles that has one; `system` is also what dialects call developer."""
+    for message in reversed(conversation.messages):
+        role = "system" if message.role == "developer" else message.role
+        if role in roles:
+            text = said(message)
+            if text:
+                yield text
+
+
+def said(message: Message) -> str:
+    """Everything in a turn that is text, its parts on lines of their own."""
+    found: list[str] = []
+    for part in message.parts:
+        if isinstance(part, TextPart | RefusalPart | ToolResultPart):
+            found.append(part.text)
+        elif isinstance(part, DocumentPart):
+            found += [part.text, part.context]
+        elif isinstance(part, ToolCallPart):
+            found.append(part.arguments)
+    return "\n".join(text for text in found if text)

@@ -1,0 +1,76 @@
+"""The guard of topics with its real encoder: what it denies, and what compiling says."""
+
+import msgspec
+import pytest
+import trio
+
+from archflow_plugins.guards.topic import MESSAGE, TopicConfig, TopicGuard
+from archflow_plugins.testing import compile_context, conversation, run_context
+from archflow_schema.diagnostic import Report
+from local_world import cache
+
+POLITICS = {"name": "politics", "description": "elections, parties, politicians and their opinions"}
+BANKING = {"name": "banking", "description": "bank accounts, transfers, cards, exchange rates and loans"}
+GREETING = {"name": "greeting", "description": "greetings, thanks and small talk"}
+VOTE = "user: Who should I vote for in the election?"
+RATE = "user: What is the exchange rate for gbp?"
+PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def _cached(monkeypatch):
+    monkeypatch.setenv("ARCHFLOW_CACHE", str(cache().folder))
+
+
+def judged(*conversations, **config):
+    async def check():
+        report = Report()
+        context = compile_context(report=report)
+        compiled = TopicGuard.compile(msgspec.convert(config, TopicConfig), context)
+        assert not report.errors
+        guard = await TopicGuard.open(compiled, run_context(blobs=context.blobs))
+        try:
+            with trio.fail_after(PATIENCE):
+                return [await guard.check(conversation(*turns)) for turns in conversations]
+        finally:
+            await guard.close()
+
+    return trio.run(check)
+
+
+def test_a_denied_topic_is_denied_also_in_an_earlier_turn():
+    vote, rate, earlier, silent = judged(
+        (VOTE,), (RATE,), (VOTE, "assistant: No.", RATE), ("system: be kind",), deny=[POLITICS], message="no"
+    )
+    assert (vote.allow, vote.message) == (False, "no")
+    assert vote.score > 0.5
+    assert rate.allow
+    assert not earlier.allow
+    assert silent.allow
+
+
+def test_what_is_allowed_is_all_that_is():
+    vote, rate, thanks, left = judged(
+        (VOTE,), (RATE,), ("user: thanks!",), (VOTE, "assistant: No.", RATE), allow=[BANKING, GREETING]
+    )
+    assert (vote.allow, vote.message) == (False, MESSAGE)
+    assert rate.allow
+    assert thanks.allow
+    assert left.allow
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({}, "no-topics"),
+        ({"deny": [POLITICS], "allow": [POLITICS]}, "same-topic"),
+        ({"deny": [{"name": "something else", "description": "d"}]}, "same-topic"),
+        ({"deny": [POLITICS], "threshold": 2.0}, "bad-threshold"),
+        ({"deny": [POLITICS], "window": 0}, "bad-window"),
+        ({"deny": [POLITICS], "message": ""}, "empty-message"),
+    ],
+)
+def test_what_compiling_refuses(config, code):
+    report = Report()
+    TopicGuard.compile(msgspec.convert(config, TopicConfig), compile_context(report=report))
+    assert code in [one.code for one in report]
