@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archflow_schema.diagnostic import Diagnostic, Report
-from archflow_schema.graph import END, Agent, Dispatch, Graph, Guard, Select, problems
+from archflow_schema.graph import END, Agent, Dispatch, Filter, Graph, Guard, Select, problems
 
 
 def verify(graph: Graph, report: Report) -> None:
@@ -74,7 +74,7 @@ def _unreached(graph: Graph) -> Iterator[str]:
 
 
 def _unguarded(graph: Graph) -> Iterator[str]:
-    """Paths that a request takes to a model or an agent by another outcome than `allow` of a guard.
+    """Paths that a request takes to a model, an agent or a filter by another outcome than `allow` of a guard.
 
     A guard that fails open may send what it could not judge to where `allow` leads, and nowhere else.
     """
@@ -97,7 +97,7 @@ def _unguarded(graph: Graph) -> Iterator[str]:
                 if edge.outcome == "allow" or open_here:
                     continue
                 if _leads_on(graph, edge.target):
-                    yield f"{path}: {node.name} {edge.outcome} leads to a model or an agent all the same"
+                    yield f"{path}: {node.name} {edge.outcome} leads to a model, an agent or a filter all the same"
 
 
 def _leads_on(graph: Graph, start: int) -> bool:
@@ -107,7 +107,7 @@ def _leads_on(graph: Graph, start: int) -> bool:
         if index in seen or not 0 <= index < len(graph.nodes):
             continue
         seen.add(index)
-        if isinstance(graph.nodes[index], Dispatch | Agent):
+        if isinstance(graph.nodes[index], Dispatch | Agent | Filter):
             return True
         stack += [edge.target for edge in graph.nodes[index].edges]
     return False

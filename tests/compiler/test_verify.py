@@ -8,6 +8,7 @@ from archflow_schema.graph import (
     Dispatch,
     Edge,
     Endpoint,
+    Filter,
     Graph,
     Guard,
     Listener,
@@ -50,22 +51,31 @@ def test_a_sound_graph():
 
 def test_a_guard_that_lets_through_what_it_denies():
     assert found(guard(1, 1, 2), dispatch(2), REPLY) == [
-        "l /p: guard deny leads to a model or an agent all the same"
+        "l /p: guard deny leads to a model, an agent or a filter all the same"
     ]
     assert found(guard(1, 2, 1), dispatch(2), REPLY) == [
-        "l /p: guard failed leads to a model or an agent all the same"
+        "l /p: guard failed leads to a model, an agent or a filter all the same"
     ]
 
 
 def test_a_guard_that_fails_open_leads_where_it_allows_and_nowhere_else():
     assert found(guard(1, 2, 1, "open"), dispatch(2), REPLY) == []
-    around = "l /p: guard failed leads to a model or an agent all the same"
+    around = "l /p: guard failed leads to a model, an agent or a filter all the same"
     second = guard(2, 3, 3)
     assert found(guard(1, 3, 1, "open"), second, dispatch(3), REPLY) == []
     assert found(guard(1, 3, 2, "open"), second, dispatch(3), REPLY) == [around]
     assert found(guard(1, 1, 1, "open"), dispatch(2), REPLY) == [
-        "l /p: guard deny leads to a model or an agent all the same"
+        "l /p: guard deny leads to a model, an agent or a filter all the same"
     ]
+
+
+def test_a_filter_does_not_get_what_a_guard_denied():
+    edges = (Edge("passed", 1), Edge("refused", 2), Edge("failed", 2))
+    passing = Filter("f", "f", Use("filter.x"), edges)
+    around = "l /p: guard deny leads to a model, an agent or a filter all the same"
+    only = Filter("f", "f", Use("filter.x"), tuple(Edge(edge.outcome, 2) for edge in edges))
+    assert found(guard(3, 2, 2), dispatch(2), REPLY, passing) == []
+    assert found(guard(1, 3, 2), dispatch(2), REPLY, only) == [around]
 
 
 def test_a_node_that_nothing_reaches():
@@ -89,7 +99,7 @@ def agent(reply):
 
 def test_a_guard_that_lets_an_agent_hear_what_it_denies():
     assert found(guard(1, 1, 2), agent(2), REPLY, upstreams=0) == [
-        "l /p: guard deny leads to a model or an agent all the same"
+        "l /p: guard deny leads to a model, an agent or a filter all the same"
     ]
 
 
