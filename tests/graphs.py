@@ -80,11 +80,16 @@ def model_graph(
     limits: g.Limits = _LIMITS,
     tls: g.Tls | None = None,
     timeout: float = 30.0,
+    routes: dict[str, tuple[str, ...]] | None = None,
+    always: bool = False,
+    choosing: dict[str, Any] | None = None,
 ) -> g.Graph:
     """A graph whose listeners, one per address, route `models` (name, or `prefix/*`, to an index of `upstreams`).
 
     A model `m` is asked for upstream as `m-upstream`. Guards are asked in their order, before the route.
     Those that deny lead to the reply `denied`.
+    With `routes` (name to models) the router of plays chooses, for every request if `always`; `choosing` are fields of
+    its node.
     """
     models = models or {"m": 0}
     nodes: list[g.Node] = list(REPLIES)
@@ -103,6 +108,8 @@ def model_graph(
     wildcards = tuple((name[:-1], name) for name in models if name.endswith("*"))
     edges.append(g.Edge("unknown", _AT["unknown"]))
     nodes.append(g.Route("route", tuple(names), wildcards, default, unknown, tuple(edges)))
+    if routes is not None:
+        _choose(nodes, models, routes, quotas, always=always, **(choosing or {}))
     for number, use in reversed(list(enumerate(guards))):
         after = (
             g.Edge("allow", len(nodes) - 1),
@@ -120,6 +127,12 @@ def model_graph(
     kinds = {upstream.use.kind for upstream in upstreams} | {use.kind for use in (*guards, *tracers)}
     kinds |= {f"dialect.{dialect}" for dialect in dialects} | ({store} if quotas else set())
     kinds |= {recall.kind} if recall is not None else set()
+    if routes is not None:
+        told = [one for one in endpoints if one.path in {"/v1/chat/completions", "/v1/messages"}]
+        endpoints += tuple(
+            g.Endpoint(f"/routing{one.path}", one.dialect, one.entry, decides=True) for one in told
+        )
+    kinds |= {use.kind for node in nodes if isinstance(node, g.Choose) for use in _uses(node)}
     return g.Graph(
         source="test.yaml",
         listeners=tuple(
@@ -145,9 +158,57 @@ def model_graph(
     )
 
 
-def _dispatch(name: str, upstream: int) -> g.Dispatch:
+def _choose(
+    nodes: list[g.Node],
+    models: dict[str, int],
+    routes: dict[str, tuple[str, ...]],
+    quotas: tuple[g.Quota, ...],
+    *,
+    always: bool,
+    **more: Any,
+) -> None:
+    """The nodes before the plain route, which is the last one so far: next, choose and, unless `always`, asked."""
+    plain = len(nodes) - 1
+    route = nodes[plain]
+    assert isinstance(route, g.Route)
+    known = sorted({model for listed in routes.values() for model in listed})
+    refused = _AT["refused"]
+    for name in ("next", ""):
+        wired = []
+        for model in known:
+            nodes.append(_dispatch(model, models[model], refused))
+            if quotas:
+                limit = (g.Edge("admitted", len(nodes) - 1), g.Edge("exceeded", _AT["exceeded"]))
+                nodes.append(
+                    g.Limit(f"limit {model}", f"{model}-upstream", quotas, g.Use("store.memory"), limit)
+                )
+            wired.append(g.Edge(f"model:{model}", len(nodes) - 1))
+        if name:
+            nodes.append(g.Next(name, tuple(known), (*wired, g.Edge("none", _AT["refused"]))))
+            refused = len(nodes) - 1
+    fields: dict[str, Any] = {"use": g.Use("router.play"), "timeout": 5.0, **more}
+    others = tuple(g.Edge(outcome, plain) for outcome in ("named", "none", "failed"))
+    nodes.append(g.Choose(name="choose", routes=tuple(routes.items()), edges=(*wired, *others), **fields))
+    if not always:
+        asked = (*route.edges, g.Edge("choose", len(nodes) - 1))
+        routed = ("", "none", "auto", "arch-router")
+        nodes.append(
+            g.Route("asked", route.names, route.wildcards, route.default, route.unknown, asked, routed=routed)
+        )
+
+
+def _uses(node: g.Choose) -> list[g.Use]:
+    stores = [node.sessions.store] if node.sessions is not None else []
+    return [node.use, *stores, *(one.gauge for one in node.ranked if one.gauge is not None)]
+
+
+def _dispatch(name: str, upstream: int, refused: int = _AT["refused"]) -> g.Dispatch:
+    wired = {
+        **{outcome: _AT[outcome] for outcome in ("timeout", "failed", "unsupported")},
+        "refused": refused,
+    }
     failures = tuple(
-        g.Edge(outcome, _AT[outcome]) for outcome in ("refused", "timeout", "failed", "unsupported")
+        g.Edge(outcome, wired[outcome]) for outcome in ("refused", "timeout", "failed", "unsupported")
     )
     asked = "" if name.endswith("*") else f"{name}-upstream"
     return g.Dispatch(f"dispatch {name}", name, asked, upstream, (g.Edge("streaming", g.END), *failures))

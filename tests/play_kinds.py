@@ -9,7 +9,19 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from archflow_plugins import ALLOW, Choice, Guard, Matcher, Store, Tracer, Verdict, hookimpl
+from archflow_plugins import (
+    ALLOW,
+    Choice,
+    Gauge,
+    Guard,
+    Matcher,
+    Option,
+    Router,
+    Store,
+    Tracer,
+    Verdict,
+    hookimpl,
+)
 from archflow_plugins.kinds import Admission, Kind
 from archflow_plugins.record import Record
 from archflow_plugins.stores.memory import Memory, MemoryConfig
@@ -26,12 +38,19 @@ class Scene:
         self.judge_waiting: Callable[[Conversation], Awaitable[Verdict]] = _allow
         self.store: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.match: Callable[[Conversation], Choice] = lambda _: Choice()
+        self.choose: Callable[[Conversation, tuple[Option, ...]], Awaitable[Choice]] = _none
+        self.numbers: dict[str, float] = {}
+        self.renew: Callable[[], Awaitable[None]] | None = None
         self.opened = 0
         self.closed = 0
 
 
 async def _allow(_: Conversation) -> Verdict:
     return ALLOW
+
+
+async def _none(_: Conversation, __: tuple[Option, ...]) -> Choice:
+    return Choice(reason="other")
 
 
 scene = Scene()
@@ -100,6 +119,45 @@ class PlayMatcher(_Counted, Matcher):
         return scene.match(conversation)
 
 
+class PlayRouter(_Counted, Router):
+    """Chooses as the play says."""
+
+    kind = "router.play"
+
+    async def choose(self, conversation: Conversation, options: tuple[Option, ...] = ()) -> Choice:
+        return await scene.choose(conversation, options)
+
+
+class PlayGauge(_Counted, Gauge):
+    """Gives the numbers that the play says, and is stale for as long as the play wants to renew it."""
+
+    kind = "gauge.play"
+
+    def readings(self) -> dict[str, float]:
+        return scene.numbers
+
+    @property
+    def stale(self) -> bool:
+        return scene.renew is not None
+
+    async def renew(self) -> None:
+        assert scene.renew is not None
+        await scene.renew()
+
+
+class BrokenStore(Memory):
+    """A store that keeps nothing."""
+
+    kind = "store.play_broken"
+    config = MemoryConfig
+
+    def put_nowait(self, key: str, value: bytes, seconds: float) -> None:
+        raise OSError("no room")
+
+    def get_nowait(self, key: str) -> bytes | None:
+        raise OSError("no disk")
+
+
 class FarStore(Memory):
     """The store in memory, as if it were behind a network."""
 
@@ -149,4 +207,16 @@ def archflow_register_matchers() -> list[type[Matcher]]:
 @hookimpl
 def archflow_register_stores() -> list[type[Store]]:
     """The stores."""
-    return [FarStore]
+    return [FarStore, BrokenStore]
+
+
+@hookimpl
+def archflow_register_routers() -> list[type[Router]]:
+    """The routers."""
+    return [PlayRouter]
+
+
+@hookimpl
+def archflow_register_gauges() -> list[type[Gauge]]:
+    """The gauges."""
+    return [PlayGauge]

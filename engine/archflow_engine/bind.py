@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from archflow_engine.ask import Asker, Services, address
+from archflow_engine.gauged import Gauged
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
 from archflow_engine.nodes.agent import AgentNode
@@ -20,18 +21,24 @@ from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.filter import FilterNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
 from archflow_engine.nodes.limit import LimitNode, WaitingLimitNode
+from archflow_engine.nodes.next import NextNode
 from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
 from archflow_engine.nodes.select import SelectNode
-from archflow_engine.plan import ListenerPlan, Plan
+from archflow_engine.pace import Pace
+from archflow_engine.plan import Endpoint, ListenerPlan, Plan
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
+from archflow_plugins.deciding.choosing import Choosing
+from archflow_plugins.deciding.ranking import Ranking
+from archflow_plugins.deciding.sessions import Sessions
 from archflow_plugins.kinds import (
     Dialect,
     Filter,
+    Gauge,
     Guard,
     Kind,
     Matcher,
@@ -103,6 +110,8 @@ class _Binder:
         self._pools: dict[Origin, Pool] = {}
         self._stores: dict[ir.Use, Store] = {}
         self._filters: dict[ir.Use, Filter] = {}
+        self._routers: dict[ir.Use, Router] = {}
+        self._gauges: dict[ir.Use, Gauged] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
         self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
@@ -124,18 +133,21 @@ class _Binder:
                 {edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges}
             )
         for listener in graph.listeners:
-            endpoints = {}
+            endpoints: dict[str, Endpoint] = {}
+            deciding: dict[str, Endpoint] = {}
             for endpoint in listener.endpoints:
                 if endpoint.dialect not in dialects:
                     raise MalformedGraph(
                         f"listener {listener.name}: the dialect {endpoint.dialect} is not declared"
                     )
-                endpoints[endpoint.path] = (
+                (deciding if endpoint.decides else endpoints)[endpoint.path] = (
                     dialects[endpoint.dialect],
                     endpoint.dialect,
                     runners[endpoint.entry],
                 )
-            plan.listeners[listener.address, listener.port] = ListenerPlan(plan, listener, endpoints)
+            plan.listeners[listener.address, listener.port] = ListenerPlan(
+                plan, listener, endpoints, deciding
+            )
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
 
@@ -244,8 +256,9 @@ class _Binder:
         if isinstance(node, ir.Route):
             return RouteNode(node)
         if isinstance(node, ir.Choose):
-            router = await self._open(node.use, Router, node.name)
-            return ChooseNode(node.name, router, dict(node.routes), node.timeout, user_only=node.user_only)
+            return ChooseNode(node.name, await self._choosing(node))
+        if isinstance(node, ir.Next):
+            return NextNode(node.name)
         if isinstance(node, ir.Reply):
             message = resolve(node.message, self._program.lookup)
             return ReplyNode(node.name, node.status, node.code, message, chain=node.form == "chain")
@@ -253,7 +266,7 @@ class _Binder:
             choose = (
                 (await self._open(node.use, Matcher, node.name)).match
                 if issubclass(self._kinds.kind(node.use.kind), Matcher)
-                else (await self._open(node.use, Router, node.name)).choose
+                else (await self._router(node.use, node.name)).choose
             )
             return SelectNode(node.name, choose, node.agents, node.timeout)
         if isinstance(node, ir.Agent):
@@ -286,6 +299,43 @@ class _Binder:
         )
         self._asker.add(node.model, dispatch)
         return dispatch
+
+    async def _router(self, use: ir.Use, name: str) -> Router:
+        """A router; nodes with the same options share it."""
+        router = self._routers.get(use)
+        if router is None:
+            router = self._routers[use] = await self._open(use, Router, name)
+        return router
+
+    async def _choosing(self, node: ir.Choose) -> Choosing:
+        """What a node that chooses needs."""
+        router = await self._router(node.use, node.name)
+        sessions = None
+        if node.sessions is not None:
+            sessions = Sessions(node.sessions, await self._store(node.sessions.store, node.name))
+        rankings: dict[str, Ranking] = {}
+        for ranked in node.ranked:
+            rankings |= dict.fromkeys(ranked.routes, await self._ranking(node, ranked))
+        return Choosing(
+            router,
+            dict(node.routes),
+            node.timeout,
+            user_only=node.user_only,
+            rankings=rankings,
+            sessions=sessions,
+        )
+
+    async def _ranking(self, node: ir.Choose, ranked: ir.Ranked) -> Ranking:
+        use, plan = ranked.gauge, self.plan
+        if use is None:
+            models = {model for _, models in node.routes for model in models}
+            plan.pace = plan.pace or Pace(models)
+            return plan.pace.rank
+        found = self._gauges.get(use)
+        if found is None:
+            gauge = await self._open(use, Gauge, node.name)
+            found = self._gauges[use] = Gauged(gauge, plan.hub.spawn, self._log)
+        return found.rank
 
 
 def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archflow_engine import trace
+from archflow_engine.decided import encode_decided
 from archflow_engine.hub import monotonic
 from archflow_engine.plan import CORS
 from archflow_engine.request import RequestHead
@@ -113,6 +114,7 @@ class Exchange:
         "chosen",
         "client",
         "deadline",
+        "decides",
         "dialect",
         "error",
         "fault",
@@ -126,6 +128,7 @@ class Exchange:
         "request",
         "said",
         "scope",
+        "spare",
         "translation",
     )  # fmt: skip
 
@@ -147,7 +150,9 @@ class Exchange:
         self.charges: list[tuple[LimitNode, Quota, str, int]] = []
         self.reply_headers: Headers = []
         self.model_suffix = ""
-        self.chosen = ""
+        self.chosen: tuple[str, ...] = ()
+        self.spare: tuple[str, ...] = ()
+        self.decides = False
         self.translation: Translation | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
@@ -189,9 +194,13 @@ class Exchange:
         """The request is whole. Drives it as far as it goes without waiting."""
         request, listener, record = self.request, self.listener, self.record
         endpoint = listener.endpoints.get(request.path)
-        named = None if endpoint is not None else listener.by_pattern(request.path)
-        if named is not None:
-            endpoint = named.endpoint
+        named = None
+        if endpoint is None:
+            endpoint = listener.deciding.get(request.path)
+            self.decides = endpoint is not None
+            if endpoint is None:
+                named = listener.by_pattern(request.path)
+                endpoint = None if named is None else named.endpoint
         if endpoint is None or request.method != b"POST":
             listener.answer(self, request.method)
             return
@@ -258,6 +267,22 @@ class Exchange:
         """The request goes on as another one; it is decoded anew when next asked for."""
         self.head = head
         self._conversation = None
+
+    def anew(self) -> None:
+        """The request goes to another model: what was made and charged for the first one is undone."""
+        if self.translation is not None:
+            self.reply_headers = [one for one in self.reply_headers if one not in self.translation.told]
+            self.translation = None
+        if self.charges:
+            self.charges[0][0].refund(self)
+        self.model_suffix = ""
+
+    def decided(self, models: tuple[str, ...]) -> None:
+        """Tell the client which models would be asked, best first, and ask none."""
+        record = self.record
+        decision = record.decisions[-1] if record.decisions else None
+        session = self.request.fields.get(b"x-model-affinity", b"").decode("latin-1")
+        self.answer(200, _JSON, encode_decided(models, record, decision, session), self.reply_headers)
 
     def refuse(self, status: int, code: str, message: str, headers: Headers | None = None) -> None:
         """Answer with an error in the form of the client's dialect."""

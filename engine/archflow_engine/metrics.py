@@ -63,6 +63,13 @@ ATTEMPTS = Family(
     "Tries at upstreams, by how they ended.",
 )
 GUARDS = Family("archflow_guard_verdicts_total", "counter", ("guard", "verdict"), "Verdicts of guards.")
+DECISIONS = Family(
+    "archflow_router_decisions_total",
+    "counter",
+    ("route", "reason"),
+    "What routers and matchers decided, and how it was found; the route of a request's own preferences is not told.",
+)
+DECIDING = Family("archflow_router_decision_seconds", "histogram", ("node",), "How long it took to decide.")
 RATELIMITED = Family(
     "archflow_ratelimited_total", "counter", ("model",), "Requests that a rate limit refused."
 )
@@ -91,8 +98,8 @@ SWAPS = Family("archflow_graph_swaps_total", "counter", ("result",), "Graphs swa
 TROUBLE = Family("archflow_internal_errors_total", "counter", (), "Exceptions that should not have happened.")
 
 FAMILIES = (
-    REQUESTS, ERRORS, DURATION, FIRST_BYTE, OVERHEAD, TOKENS, ATTEMPTS, GUARDS, RATELIMITED, IN_FLIGHT, CONNECTIONS,
-    UPSTREAM_CONNECTIONS, LOCAL_BYTES, LOCAL_WAITING, LOCAL_LOOKUPS, INFO, SWAPS, TROUBLE,
+    REQUESTS, ERRORS, DURATION, FIRST_BYTE, OVERHEAD, TOKENS, ATTEMPTS, GUARDS, DECISIONS, DECIDING, RATELIMITED,
+    IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, LOCAL_BYTES, LOCAL_WAITING, LOCAL_LOOKUPS, INFO, SWAPS, TROUBLE,
 )  # fmt: skip
 
 OF_KINDS = {"bytes": LOCAL_BYTES, "waiting": LOCAL_WAITING, "lookups": LOCAL_LOOKUPS}
@@ -184,6 +191,12 @@ class Metrics:
                 self.count(RATELIMITED, (record.model,))
         for guard, verdict in record.guards:
             self.count(GUARDS, (guard, verdict))
+        for decision in record.decisions:
+            route = "" if decision.proposed else decision.option
+            self.count(DECISIONS, (route, decision.reason or "cancelled"))
+            deciding = self._buckets(DECIDING, (decision.node,))
+            deciding[bisect_left(SECONDS, decision.seconds)] += 1.0
+            deciding[-1] += decision.seconds
 
     def _cell(self, record: Record) -> _Cell:
         listener, model = record.listener, record.model

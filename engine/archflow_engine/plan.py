@@ -19,6 +19,7 @@ from msgspec import Struct
 from archflow_engine.hub import Hub
 from archflow_engine.metrics import OF_KINDS, UPSTREAM_CONNECTIONS, Family, Labels, Metrics
 from archflow_engine.nodes.recall import RecallNode
+from archflow_engine.pace import Pace
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Kind, Tracer
 from archflow_plugins.record import Record
@@ -54,16 +55,24 @@ class ListenerPlan:
 
     Attributes:
         endpoints: path -> endpoint.
+        deciding: path -> endpoint, for requests that are decided about and not sent on.
     """
 
-    def __init__(self, plan: Plan, listener: Listener, endpoints: dict[str, Endpoint]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        listener: Listener,
+        endpoints: dict[str, Endpoint],
+        deciding: dict[str, Endpoint] | None = None,
+    ) -> None:
         self.plan = plan
         self.name = listener.name
         self.timeout = listener.timeout
         self.limits: Limits = listener.limits
         self.listener = listener
         self.endpoints = {path: one for path, one in endpoints.items() if "{" not in path}
-        self._served = tuple(endpoints)
+        self.deciding = deciding or {}
+        self._served = (*endpoints, *self.deciding)
         self._patterns = tuple(
             (_pattern(path), endpoint, stream)
             for endpoint in endpoints.values()
@@ -104,7 +113,7 @@ class ListenerPlan:
     def answer(self, exchange: Exchange, method: bytes) -> None:
         """Answer a request that no node serves: health, models, CORS, and everything unknown."""
         path = exchange.record.path
-        known = path in self.endpoints or self.by_pattern(path) is not None
+        known = path in self.endpoints or path in self.deciding or self.by_pattern(path) is not None
         lists = next((place for place in self._lists if path == place or path.startswith(place + "/")), None)
         if method == b"OPTIONS" and (known or lists or path == "/healthz"):
             exchange.answer(204, b"", b"", CORS)
@@ -177,6 +186,7 @@ class Plan:
         live: exchanges under way.
         samples: whether any tracer decides which traces are recorded.
         idle: set when the plan is retired and its last exchange is over.
+        pace: how fast models answer, where routes are ranked by it.
     """
 
     def __init__(self, graph: Graph, digest: str, hub: Hub, metrics: Metrics) -> None:
@@ -195,6 +205,7 @@ class Plan:
         self._finishers: tuple[tuple[str, Callable[[Record], None]], ...] = ()
         self._tracers: tuple[Tracer, ...] = ()
         self._complained: set[str] = set()
+        self.pace: Pace | None = None
 
     def trace_with(self, tracers: tuple[Tracer, ...]) -> None:
         """Tell these tracers of every exchange."""
@@ -219,6 +230,8 @@ class Plan:
         """An exchange is over."""
         record = exchange.record
         self.metrics.observe(record)
+        if self.pace is not None:
+            self.pace.observe(record)
         for kind, finish in self._finishers:
             try:
                 finish(record)

@@ -101,14 +101,15 @@ class Translation:
 
     Attributes:
         finished: the upstream has said everything, even if its body has not ended.
+        told: the reply headers that say what of the request was left out.
     """
 
     __slots__ = (
         "_decoder", "_encoder", "_ended", "_error", "_exchange", "_head", "_held", "_inflater", "_target", "_whole",
-        "finished",
+        "finished", "told",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, target: Dialect, created: int) -> None:
+    def __init__(self, exchange: Exchange, target: Dialect, created: int, told: Headers) -> None:
         dialect, head = exchange.dialect, exchange.said or exchange.head
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         record = exchange.record
@@ -126,6 +127,7 @@ class Translation:
         self._head: ReplyHead | None = None
         self._error: list[bytes] | None = None
         self.finished = False
+        self.told = told
         self._whole: list[bytes] | None = None if head.stream else []
         self._held: list[bytes] | None = None
         """The end of the reply, while it is being kept; `_ended` tells whether the upstream said all."""

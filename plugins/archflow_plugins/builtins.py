@@ -15,13 +15,15 @@ from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.filters.http import HttpFilter
 from archflow_plugins.filters.mcp import McpFilter
 from archflow_plugins.filters.messages import MessagesFilter
+from archflow_plugins.gauges.prices import Prices
+from archflow_plugins.gauges.prometheus import Prometheus
 from archflow_plugins.guards.external import HttpGuard
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.guards.pii import PiiGuard
 from archflow_plugins.guards.regex import RegexGuard
 from archflow_plugins.guards.topic import TopicGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Filter, Guard, Matcher, Provider, Router, Store, Tracer
+from archflow_plugins.kinds import Dialect, Filter, Gauge, Guard, Matcher, Provider, Router, Store, Tracer
 from archflow_plugins.matchers.composite import CompositeMatcher
 from archflow_plugins.matchers.language_model import LanguageModelMatcher
 from archflow_plugins.providers.anthropic import Anthropic
@@ -78,6 +80,11 @@ def archflow_register_routers() -> list[type[Router]]:
 @hookimpl
 def archflow_register_filters() -> list[type[Filter]]:
     return [HttpFilter, McpFilter, MessagesFilter]
+
+
+@hookimpl
+def archflow_register_gauges() -> list[type[Gauge]]:
+    return [Prices, Prometheus]
 
 
 @hookimpl

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archflow_plugins.kinds import (
         Dialect,
         Filter,
+        Gauge,
         Guard,
         Matcher,
         Provider,
@@ -59,6 +60,11 @@ def archflow_register_routers() -> list[type[Router]]:  # type: ignore[empty-bod
 @hookspec
 def archflow_register_filters() -> list[type[Filter]]:  # type: ignore[empty-body]
     """Changers of requests."""
+
+
+@hookspec
+def archflow_register_gauges() -> list[type[Gauge]]:  # type: ignore[empty-body]
+    """Numbers by which models are ranked."""
 
 
 @hookspec

@@ -515,6 +515,29 @@ class Router(Kind):
         raise NotImplementedError
 
 
+class Gauge(Kind):
+    """Puts a number on models, by which those of a route are ranked: the lowest is best.
+
+    Numbers are looked up for each request, and got anew in the background. Failing leaves them as they were.
+    """
+
+    def readings(self) -> Mapping[str, float]:
+        """Model, as `/v1/models` names it, -> its number; a model without one comes after those that have one."""
+        raise NotImplementedError
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is time for `renew`."""
+        return False
+
+    async def renew(self) -> None:
+        """Get the numbers anew. Blocks; called by one task at a time, and only when `stale`.
+
+        Raises:
+            ArchflowError: there are none; after a failure the kind is not stale for a while.
+        """
+
+
 class Matcher(Kind):
     """Finds the prompt target that a conversation asks for.
 
@@ -660,6 +683,7 @@ KINDS: dict[str, type[Kind]] = {
     "slot_filler": SlotFiller,
     "router": Router,
     "filter": Filter,
+    "gauge": Gauge,
     "provider": Provider,
     "store": Store,
     "tracer": Tracer,
@@ -667,7 +691,16 @@ KINDS: dict[str, type[Kind]] = {
 """The families of kinds, by the first part of their dotted names."""
 
 Family = Literal[
-    "dialect", "guard", "matcher", "slot_filler", "router", "filter", "provider", "store", "tracer"
+    "dialect",
+    "guard",
+    "matcher",
+    "slot_filler",
+    "router",
+    "filter",
+    "gauge",
+    "provider",
+    "store",
+    "tracer",
 ]
 
 

@@ -40,19 +40,29 @@ class Decision(Struct):
         id: told to the client, so that it can be found again.
         node: who decided.
         option: what was chosen; empty for none.
-        reason: one word for how it was found, or `timeout` or `failed`.
+        model: what is asked because of it; empty for the default.
+        reason: one word for how it was found, `session` for what was found earlier, or `timeout` or `failed`.
         confidence: 0..1.
         runner_up: the second best; empty if there is none.
         seconds: how long it took.
+        proposed: whether the request brought the options.
+        pinned: whether the session was with this model before.
+        switched: whether the session moved from another model to it.
+        kept_from: the model that the session did not move to, as far as that is recorded.
     """
 
     id: str = ""
     node: str = ""
     option: str = ""
+    model: str = ""
     reason: str = ""
     confidence: float = 0.0
     runner_up: str = ""
     seconds: float = 0.0
+    proposed: bool = False
+    pinned: bool = False
+    switched: bool = False
+    kept_from: str = ""
 
 
 class Record(Struct):

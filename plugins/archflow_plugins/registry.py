@@ -46,6 +46,7 @@ REGISTRATION: dict[str, str] = {
     "slot_filler": "archflow_register_slot_fillers",
     "router": "archflow_register_routers",
     "filter": "archflow_register_filters",
+    "gauge": "archflow_register_gauges",
     "provider": "archflow_register_providers",
     "store": "archflow_register_stores",
     "tracer": "archflow_register_tracers",

@@ -30,6 +30,7 @@ from archflow_plugins.kinds import (
     Choice,
     Dialect,
     Filter,
+    Gauge,
     Guard,
     Kind,
     Matcher,
@@ -47,7 +48,7 @@ from archflow_plugins.kinds import (
 from archflow_plugins.record import Attempt, Record
 from archflow_schema.conversation import Conversation, Message, Role, TextPart
 from archflow_schema.diagnostic import Range, Report
-from archflow_schema.errors import ClientProtocolError, FilterRefused
+from archflow_schema.errors import ArchflowError, ClientProtocolError, FilterRefused
 from archflow_schema.graph import Blob
 from archflow_schema.slots import Filled, Intent, Question
 from archflow_schema.text import Env, Secret
@@ -379,6 +380,8 @@ def _exercise(
                     _choice(kind, "choose", await instance.choose(one))
             case Filter():
                 await _filter(instance)
+            case Gauge():
+                await _gauge(instance)
             case Store():
                 await _count(instance)
                 await _keep(instance)
@@ -424,6 +427,20 @@ def _choice(kind: type[Kind], method: str, chosen: Choice) -> None:
         raise Broken(f"{_name(kind)} is confident by {chosen.confidence}: a confidence lies between 0 and 1")
     if chosen.option and not chosen.reason:
         raise Broken(f"{_name(kind)}.{method} chooses without a reason: say in one word how it was found")
+
+
+async def _gauge(gauge: Gauge) -> None:
+    if gauge.stale:
+        try:
+            await gauge.renew()
+        except ArchflowError:
+            if gauge.stale:
+                raise Broken(
+                    f"{_name(type(gauge))} is stale again as soon as it failed: let a while pass"
+                ) from None
+    for model, number in gauge.readings().items():
+        if not math.isfinite(number):
+            raise Broken(f"{_name(type(gauge))} says {model!r}: {number!r}: a number for each model's name")
 
 
 async def _count(store: Store) -> None:

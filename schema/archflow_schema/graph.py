@@ -95,17 +95,68 @@ class Route(Struct, frozen=True, array_like=True, tag="route"):
     routed: tuple[str, ...] = ()
 
 
+class Budget(Struct, frozen=True, array_like=True):
+    """What moving a session to another model may cost, since the prompt cache of the first is lost by it.
+
+    Attributes:
+        percent: the extra spend allowed, in per cent of what the session would have cost by staying.
+        anew: count anew after a move.
+        discount: what a cached token costs, as a part of its full price, where its own price is not known.
+        counterfactual: also record what would have been chosen without a budget.
+        confidence: how sure the router must be of another model.
+        prices: model -> US dollars per million tokens of input, and of input that is cached (-1 if not known).
+    """
+
+    percent: float
+    anew: bool = True
+    discount: float = 0.1
+    counterfactual: bool = False
+    confidence: float = 0.0
+    prices: tuple[tuple[str, float, float], ...] = ()
+
+
+class Sessions(Struct, frozen=True, array_like=True):
+    """How sessions stay with a model.
+
+    Attributes:
+        store: where it is kept which session is with which model.
+        seconds: how long it is kept after the session's last request.
+        tenant: a request header that keeps sessions of the same name apart; empty for none.
+        budget: what a move may cost; without one a session never moves.
+    """
+
+    store: Use
+    seconds: int
+    tenant: str = ""
+    budget: Budget | None = None
+
+
+class Ranked(Struct, frozen=True, array_like=True):
+    """How the models of some routes are ranked while requests come.
+
+    Attributes:
+        routes: their names.
+        gauge: the kind that puts a number on each model, the lowest best; None for the time that each was seen to take
+            until its first byte.
+    """
+
+    routes: tuple[str, ...]
+    gauge: Use | None = None
+
+
 class Choose(Struct, frozen=True, array_like=True, tag="choose"):
     """Lets a router pick the model by what a conversation is about.
 
-    Outcomes: `model:<name>` for the best model of each route, `named` for a model that the request itself proposed,
-    none, failed.
+    Outcomes: `model:<name>` for the models of the routes, `named` for a model that the request itself proposed, none,
+    failed.
 
     Attributes:
         use: the router kind.
         routes: name of a route -> its models, best first.
         timeout: seconds that the router may take.
         user_only: a conversation whose newest turn is not a user's is judged by its newest turn of a user.
+        ranked: routes whose models are ranked anew for each request.
+        sessions: how sessions stay with a model.
     """
 
     name: str
@@ -114,6 +165,20 @@ class Choose(Struct, frozen=True, array_like=True, tag="choose"):
     timeout: float
     edges: tuple[Edge, ...]
     user_only: bool = False
+    origin: Origin = Origin()
+    ranked: tuple[Ranked, ...] = ()
+    sessions: Sessions | None = None
+
+
+class Next(Struct, frozen=True, array_like=True, tag="next"):
+    """Takes the next model of a route, after an upstream has refused the request before it said anything.
+
+    Outcomes: `model:<name>` for the models of the routes, and none.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    edges: tuple[Edge, ...]
     origin: Origin = Origin()
 
 
@@ -230,7 +295,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     form: Literal["dialect", "chain"] = "dialect"
 
 
-Node = Recall | Guard | Filter | Route | Choose | Select | Limit | Dispatch | Agent | Reply
+Node = Recall | Guard | Filter | Route | Choose | Next | Select | Limit | Dispatch | Agent | Reply
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -297,11 +362,16 @@ class Limits(Struct, frozen=True, array_like=True):
 
 
 class Endpoint(Struct, frozen=True, array_like=True):
-    """A path that takes requests in a dialect, and the node where their walk begins."""
+    """A path that takes requests in a dialect, and the node where their walk begins.
+
+    Attributes:
+        decides: the model is chosen and told to the client, and not asked.
+    """
 
     path: str
     dialect: str
     entry: int
+    decides: bool = False
 
 
 class Listener(Struct, frozen=True, array_like=True):
@@ -394,8 +464,8 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "agent": ("streaming", "refused", "timeout", "failed"),
     "reply": (),
 }
-"""The outcomes of each node type but `route`, `choose` and `select`, whose outcomes are what they can pick and what
-else may happen."""
+"""The outcomes of each node type but `route`, `choose`, `next` and `select`, whose outcomes are what they can pick and
+what else may happen."""
 
 
 def node_type(node: Node) -> str:
@@ -416,8 +486,10 @@ def outcomes(node: Node) -> tuple[str, ...]:
         chosen = ("choose",) if node.routed else ()
         return (*(f"model:{model}" for model in sorted(models)), "unknown", *chosen)
     if isinstance(node, Choose):
-        best = {models[0] for _, models in node.routes if models}
-        return (*(f"model:{model}" for model in sorted(best)), "named", "none", "failed")
+        models = {model for _, models in node.routes for model in models}
+        return (*(f"model:{model}" for model in sorted(models)), "named", "none", "failed")
+    if isinstance(node, Next):
+        return (*(f"model:{model}" for model in sorted(set(node.models))), "none")
     if isinstance(node, Select):
         return (*(f"agent:{agent}" for agent in node.agents), "none", "failed")
     return OUTCOMES[node_type(node)]
@@ -428,7 +500,11 @@ def uses(graph: Graph) -> Iterator[Use]:
     for node in graph.nodes:
         if isinstance(node, Guard | Filter | Choose | Select):
             yield node.use
-        elif isinstance(node, Limit | Recall):
+        if isinstance(node, Choose):
+            yield from (ranked.gauge for ranked in node.ranked if ranked.gauge is not None)
+            if node.sessions is not None:
+                yield node.sessions.store
+        if isinstance(node, Limit | Recall):
             yield node.store
     for upstream in graph.upstreams:
         yield upstream.use

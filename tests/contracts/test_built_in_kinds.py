@@ -5,9 +5,12 @@ import pytest
 import trio
 
 from archflow_plugins.contexts import Answered, Option
+from archflow_plugins.gauges.prices import PricesConfig
+from archflow_plugins.gauges.source import Measured
 from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import check_kind, conversation
+from archflow_schema.errors import UpstreamTimeout
 from archflow_schema.reply import Reply
 from local_world import cache
 
@@ -47,6 +50,20 @@ async def refuse(method, url, headers, body, timeout):
     return Answered(422, "application/json", (), b'{"detail": "no"}')
 
 
+async def prices(method, url, headers, body, timeout):
+    """What a catalogue answers."""
+    await trio.lowlevel.checkpoint()
+    return Answered(200, "application/json", (), b'{"openai":{"models":{"gpt-4o":{"cost":{"input":1}}}}}')
+
+
+async def nobody(method, url, headers, body, timeout):
+    """A service that is not there."""
+    await trio.lowlevel.checkpoint()
+    raise UpstreamTimeout("nobody there")
+
+
+MEASURED = (Measured("openai/gpt-4o", "openai", "gpt-4o"),)
+
 CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_chat": [{}],
     "dialect.openai_completions": [{}],
@@ -59,6 +76,10 @@ CASES: dict[str, list[dict[str, object]]] = {
     "filter.http": [{"config": {"url": "http://h/f"}, "fetch": filtered}],
     "filter.mcp": [{"config": {"url": "http://h", "tool": "t"}, "fetch": filtered}],
     "filter.messages": [{"config": {"url": "http://h/agent"}, "fetch": filtered}],
+    "gauge.prices": [{"config": PricesConfig(models=MEASURED), "fetch": fetch} for fetch in (prices, nobody)],
+    "gauge.prometheus": [
+        {"config": {"models": MEASURED, "url": "http://p", "query": "up"}, "fetch": nobody},
+    ],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "guard.http": [
         {

@@ -17,6 +17,7 @@ from archflow_schema.graph import (
     Graph,
     Guard,
     Limit,
+    Next,
     Node,
     Recall,
     Reply,
@@ -101,6 +102,8 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, node.use.kind)
         case Agent():
             return (node.name, f"asks {show(node.url)}")
+        case Next():
+            return (node.name,)
         case Reply():
             return (facts.title(node),)
 

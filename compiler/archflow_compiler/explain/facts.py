@@ -24,10 +24,12 @@ from archflow_schema.graph import (
     Listener,
     Node,
     Quota,
+    Ranked,
     Recall,
     Reply,
     Route,
     Select,
+    Sessions,
     Upstream,
     Use,
 )
@@ -68,6 +70,8 @@ def facts(graph: Graph) -> Facts:
                 "kind": node.use.kind,
                 "timeout": seconds(node.timeout),
                 **{f"for {route}": ", ".join(models) for route, models in node.routes},
+                **{f"ranks {route} by": gauge(one) for one in node.ranked for route in one.routes},
+                **({} if node.sessions is None else {"sessions": sessions(node.sessions)}),
                 **settings(node.use),
             }
         elif isinstance(node, Select):
@@ -240,6 +244,22 @@ def title(node: Node) -> str:
     if isinstance(node, Reply):
         return f"reply {node.status} {node.code}".strip()
     return node.name
+
+
+def gauge(one: Ranked) -> str:
+    """What models are ranked by."""
+    return "the time until their first byte" if one.gauge is None else one.gauge.kind
+
+
+def sessions(one: Sessions) -> str:
+    """How sessions stay with a model, in one line."""
+    words = [one.store.kind, f"{one.seconds} s"]
+    words += [f"told apart by {one.tenant}"] if one.tenant else []
+    if one.budget is not None:
+        words.append(
+            f"moves may cost {one.budget.percent:g} % and need a confidence of {one.budget.confidence:g}"
+        )
+    return ", ".join(words)
 
 
 def quota(one: Quota) -> str:

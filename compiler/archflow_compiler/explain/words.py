@@ -20,6 +20,7 @@ from archflow_schema.graph import (
     Guard,
     Limit,
     Listener,
+    Next,
     Node,
     Recall,
     Reply,
@@ -56,7 +57,9 @@ def _listener(graph: Graph, listener: Listener) -> Iterator[str]:
     )
     width = max((len(endpoint.path) for endpoint in listener.endpoints), default=0)
     for endpoint in listener.endpoints:
-        yield f"  {endpoint.path:<{width}}  {endpoint.dialect} -> {facts.title(graph.nodes[endpoint.entry])}"
+        told = ", which model is only told" if endpoint.decides else ""
+        entry = facts.title(graph.nodes[endpoint.entry])
+        yield f"  {endpoint.path:<{width}}  {endpoint.dialect} -> {entry}{told}"
     yield f"  {'/v1/models':<{width}}  lists {listed(listener.models)}"
 
 
@@ -75,7 +78,7 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
 
 
 _ORDER: dict[type[Node], int] = {
-    Recall: 0, Guard: 1, Filter: 2, Route: 3, Choose: 4, Select: 5, Limit: 6, Dispatch: 7, Agent: 8, Reply: 9,
+    Recall: 0, Guard: 1, Filter: 2, Route: 3, Choose: 4, Next: 5, Select: 6, Limit: 7, Dispatch: 8, Agent: 9, Reply: 10,
 }  # fmt: skip
 
 
@@ -90,7 +93,14 @@ def _head(node: Node) -> Iterator[str]:
         yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
     elif isinstance(node, Choose):
         yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
-        yield from (f"  {route}: {', '.join(models)}" for route, models in node.routes)
+        live = {route: facts.gauge(one) for one in node.ranked for route in one.routes}
+        for route, models in node.routes:
+            ranked = f", ranked by {live[route]}" if route in live else ""
+            yield f"  {route}: {', '.join(models)}{ranked}"
+        if node.sessions is not None:
+            yield f"  sessions: {facts.sessions(node.sessions)}"
+    elif isinstance(node, Next):
+        yield f"{node.name}: the next model of the route"
     elif isinstance(node, Select):
         yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
     elif isinstance(node, Agent):

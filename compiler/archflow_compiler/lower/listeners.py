@@ -33,6 +33,9 @@ from archflow_plugins.providers.table import find
 from archflow_schema.config import Listener as ListenerConfig
 from archflow_schema.graph import Edge, Endpoint, Limits, Listener, Route, Tls
 
+DECIDING = "/routing"
+"""What the paths begin with where a client is told which model it would get, as in Plano."""
+
 
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
@@ -44,7 +47,8 @@ def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
         else:
             entry = _models(draft, providers, router, at, listener)
         entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
-        _listener(draft, providers, at, listener, guards.before(listener, at, entry))
+        decides = router is not None and listener.type == "model"
+        _listener(draft, providers, at, listener, guards.before(listener, at, entry), decides=decides)
 
 
 def _models(
@@ -58,7 +62,9 @@ def _models(
     return entry
 
 
-def _listener(draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int) -> None:
+def _listener(
+    draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int, *, decides: bool
+) -> None:
     if listener.port is None:
         return  # reported by `references`
     draft.listeners.append(
@@ -71,7 +77,13 @@ def _listener(draft: Draft, providers: Providers, at: Path, listener: ListenerCo
             endpoints=(
                 agents.endpoints(draft, entry)
                 if listener.type == "agent"
-                else _endpoints(draft, providers, entry, listener.name)
+                else _endpoints(
+                    draft,
+                    providers,
+                    entry,
+                    listener.name,
+                    decides=decides,
+                )
             ),
             tls=None if listener.tls is None else Tls(listener.tls.certificate, listener.tls.private_key),
             limits=Limits(
@@ -170,8 +182,18 @@ def _known(model: Model) -> tuple[str, ...]:
     return tuple(f"{model.prefix}{one.id}" for one in catalogue.of(vendor.name) if one.served_by(vendor))
 
 
-def _endpoints(draft: Draft, providers: Providers, entry: int, listener: str) -> tuple[Endpoint, ...]:
-    """A path for every dialect that some upstream speaks, that can be translated into one, or that needs none."""
+def _endpoints(
+    draft: Draft, providers: Providers, entry: int, listener: str, *, decides: bool
+) -> tuple[Endpoint, ...]:
+    """A path for every dialect that some upstream speaks, that can be translated into one, or that needs none.
+
+    Args:
+        draft: the graph so far.
+        providers: who speaks what.
+        entry: where the walk begins.
+        listener: the name of the listener.
+        decides: whether clients may also ask which model they would get.
+    """
     kinds = draft.registry.dialects()
     spoken = providers.dialects()
     translatable = any(name in spoken and kind.translates for name, kind in kinds.items())
@@ -182,4 +204,6 @@ def _endpoints(draft: Draft, providers: Providers, entry: int, listener: str) ->
             draft.kinds.add(kind.kind)
             begin = state.recall(draft, entry, listener) if kind.keeps else entry
             found.append(Endpoint(kind.path, name, begin))
+            if decides and kind.translates and "{" not in kind.path:
+                found.append(Endpoint(f"{DECIDING}{kind.path}", name, begin, decides=True))
     return tuple(sorted(found, key=lambda endpoint: endpoint.path))

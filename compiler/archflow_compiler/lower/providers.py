@@ -23,7 +23,7 @@ class Providers:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._upstreams: dict[int, int | None] = {}
-        self._entries: dict[str, int | None] = {}
+        self._entries: dict[tuple[str, int | None], int | None] = {}
         self._quotas: dict[str, list[Quota]] = {}
         for limit in draft.config.ratelimits:
             model = draft.names.find(limit.model)
@@ -43,25 +43,35 @@ class Providers:
         """Every dialect that some upstream made so far speaks."""
         return {dialect for upstream in self._draft.upstreams for dialect in upstream.dialects}
 
-    def entry(self, model: Model) -> int | None:
-        """The node where requests for a model go; None if its provider cannot be used, which is reported."""
-        if model.full not in self._entries:
-            upstream = self._upstream(model)
-            self._entries[model.full] = None if upstream is None else self._dispatch(model, upstream)
-        return self._entries[model.full]
+    def entry(self, model: Model, refused: int | None = None) -> int | None:
+        """The node where requests for a model go; None if its provider cannot be used, which is reported.
 
-    def _dispatch(self, model: Model, upstream: int) -> int | None:
+        Args:
+            model: the model.
+            refused: where they go if its upstream refuses them; an error's reply if not given.
+        """
+        key = (model.full, refused)
+        if key not in self._entries:
+            upstream = self._upstream(model)
+            self._entries[key] = None if upstream is None else self._dispatch(model, upstream, refused)
+        return self._entries[key]
+
+    def _dispatch(self, model: Model, upstream: int, refused: int | None) -> int | None:
         draft = self._draft
         origin = draft.origin("model_providers", model.index)
         node = draft.add(
             Dispatch(
-                name=f"dispatch {model.name}",
+                name=f"dispatch {model.name}"
+                if refused is None
+                else f"dispatch {model.name}, or {draft.nodes[refused].name}",
                 model=model.name,
                 model_id=model.model_id,
                 upstream=upstream,
                 edges=edges(
                     streaming=END,
-                    refused=draft.reply("upstream refused", 502, "upstream_refused"),
+                    refused=draft.reply("upstream refused", 502, "upstream_refused")
+                    if refused is None
+                    else refused,
                     timeout=draft.reply("upstream timeout", 504, "upstream_timeout"),
                     failed=draft.reply("upstream failed", 502, "upstream_failed"),
                     unsupported=draft.reply("unsupported dialect", 400, "unsupported_dialect"),

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from archflow_compiler.lower import chosen
+from archflow_compiler.lower import chosen, ranking
 from archflow_compiler.lower.draft import Draft
 from archflow_compiler.lower.providers import Providers
+from archflow_compiler.lower.sessions import sessions
 from archflow_compiler.passes.preferences import Preferred
 from archflow_compiler.tree import Path
 from archflow_plugins.contexts import Option
-from archflow_schema.graph import Choose, Edge, Use
+from archflow_schema.graph import Choose, Edge, Next, Ranked, Sessions, Use
 
 ROUTED = ("", "none", "auto", "arch-router")
 """What clients say instead of a model's name when they leave the choice to us; Arch's examples send "none"."""
+FURTHER = 2
+"""Models of a route at most that are asked after the best one has refused."""
 COMPOSITE = "composite"
 LANGUAGE_MODEL = "language_model"
 
@@ -36,6 +39,13 @@ class Router(Struct, frozen=True):
     routes: tuple[tuple[str, tuple[str, ...]], ...]
     always: bool
     at: Path
+    ranked: tuple[Ranked, ...] = ()
+    sessions: Sessions | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model of a route, sorted."""
+        return tuple(sorted({model for _, models in self.routes for model in models}))
 
 
 def router(draft: Draft, preferred: tuple[Preferred, ...]) -> Router | None:
@@ -64,11 +74,14 @@ def router(draft: Draft, preferred: tuple[Preferred, ...]) -> Router | None:
     )
     if used is None:
         return None
+    routes = tuple((one.name, ranking.models(draft, one)) for one in preferred)
     return Router(
         used,
-        tuple((one.name, _models(draft, one)) for one in preferred),
+        routes,
         routing.override_explicit_model,
         at if routing.router is not None else preferred[0].path[:1],
+        ranking.ranked(draft, preferred),
+        sessions(draft, {model for _, models in routes for model in models}),
     )
 
 
@@ -83,13 +96,20 @@ def choose(draft: Draft, providers: Providers, router: Router, listener: str, *,
         plain: where a request goes that nothing was chosen for, or a model that it proposed itself.
     """
     routing = draft.config.routing
-    best = {models[0] for _, models in router.routes if models}
-    entries = {}
-    for name in best:
-        model = draft.names.find(name)
-        entry = providers.entry(model) if model is not None else None
-        if entry is not None:
-            entries[name] = entry
+    refused: int | None = None
+    longest = max((len(models) for _, models in router.routes), default=0)
+    for number in range(min(longest - 1, FURTHER), 0, -1):
+        refused = draft.add(
+            Next(
+                name=f"next {listener}" if number == 1 else f"next {listener}, {number}",
+                models=router.models,
+                edges=(
+                    *_edges(draft, providers, router, refused),
+                    Edge("none", draft.reply("upstream refused", 502, "upstream_refused")),
+                ),
+                origin=draft.origin(*router.at),
+            )
+        )
     return draft.add(
         Choose(
             name=f"choose {listener}",
@@ -97,15 +117,28 @@ def choose(draft: Draft, providers: Providers, router: Router, listener: str, *,
             routes=router.routes,
             timeout=routing.timeout,
             edges=(
-                *(Edge(f"model:{name}", entry) for name, entry in sorted(entries.items())),
+                *_edges(draft, providers, router, refused),
                 Edge("named", plain),
                 Edge("none", plain),
                 Edge("failed", plain),
             ),
             user_only=routing.route_on_user_only,
             origin=draft.origin(*router.at),
+            ranked=router.ranked,
+            sessions=router.sessions,
         )
     )
+
+
+def _edges(draft: Draft, providers: Providers, router: Router, refused: int | None) -> tuple[Edge, ...]:
+    """To every model of a route; `refused` is where a request goes that its upstream refuses."""
+    found = []
+    for name in router.models:
+        model = draft.names.find(name)
+        entry = providers.entry(model, refused) if model is not None else None
+        if entry is not None:
+            found.append(Edge(f"model:{name}", entry))
+    return tuple(found)
 
 
 def _named(draft: Draft) -> str:
@@ -140,8 +173,3 @@ def asking(draft: Draft, model: str, options: tuple[Option, ...], at: Path, **mo
     kind = draft.registry.kind(f"router.{LANGUAGE_MODEL}")
     used = draft.use(kind, kind.config(model=model, **more), "router", at, str(at[0]), options)
     return None if used is None else used[0]
-
-
-def _models(draft: Draft, preferred: Preferred) -> tuple[str, ...]:
-    found = (draft.names.find(name) for name in preferred.models)
-    return tuple(dict.fromkeys(model.name for model in found if model is not None))

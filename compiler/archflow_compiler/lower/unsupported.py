@@ -13,12 +13,7 @@ from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 
 _WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
-    (("model_metrics_sources",), "models are not ranked by cost or latency yet"),
     (("prompt_caching",), "the prompt caches of providers are not managed yet"),
-    (("routing", "session_ttl_seconds"), "sessions do not stay with a model yet"),
-    (("routing", "session_max_entries"), "sessions do not stay with a model yet"),
-    (("routing", "session_cache"), "sessions do not stay with a model yet"),
-    (("routing", "routing_budget"), "sessions do not stay with a model yet"),
     (("overrides", "prompt_target_intent_matching_threshold"), "prompts are not matched with targets yet"),
     (("overrides", "optimize_context_window"), "prompts are not matched with targets yet"),
     (("overrides", "disable_signals"), "conversations are not judged yet"),
@@ -73,6 +68,8 @@ def _refused(unit: Unit) -> None:
         _refuse(unit, ("error_target",), "error_target is")
     if config.state_storage is not None and config.state_storage.type == "postgres":
         _refuse(unit, ("state_storage", "type"), "state in PostgreSQL is")
+    if config.routing.session_cache.type == "redis":
+        _refuse(unit, ("routing", "session_cache", "type"), "sessions in redis are")
     if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
         _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):
@@ -81,9 +78,29 @@ def _refused(unit: Unit) -> None:
             _refuse(unit, (*at, "output_filters"), "filters of replies are")
 
 
+_ROUTING = ("session_ttl_seconds", "session_max_entries", "session_cache", "routing_budget")
+
+
+def _unrouted(unit: Unit) -> None:
+    """What only a router uses, where there is none."""
+    config = unit.config
+    preferred = any(provider.routing_preferences for provider in config.model_providers)
+    if preferred or config.routing_preferences or config.routing.router is not None:
+        return
+    paths: list[Path] = [("routing", key) for key in _ROUTING]
+    for path in (*paths, ("model_metrics_sources",)):
+        if unit.places.said(*path):
+            unit.warning(
+                "no-effect",
+                f'"{path[-1]}" has no effect: no model is chosen by routing preferences',
+                unit.places.key(*path),
+            )
+
+
 def _unused(unit: Unit) -> None:
     """Sections that are complete in themselves and that nothing uses."""
     config = unit.config
+    _unrouted(unit)
     listeners = config.listeners
     if config.endpoints and not config.prompt_targets and config.error_target is None:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")

@@ -209,6 +209,13 @@ def _stores(unit: Unit) -> None:
             fix="add `path: /var/lib/archflow/state.db`",
         )
     cache = unit.config.routing.session_cache
+    if cache.type == "sqlite" and not cache.path:
+        unit.error(
+            "missing-key",
+            'the key "path" is missing: sqlite needs a file',
+            unit.places.value("routing", "session_cache", "type"),
+            fix="add `path: sessions.db`",
+        )
     if cache.type == "redis" and not cache.url:
         unit.error(
             "missing-key",
@@ -228,6 +235,9 @@ def _headers(unit: Unit) -> None:
         (prefix, ("tracing", "span_attributes", "header_prefixes", index))
         for index, prefix in enumerate(unit.config.tracing.span_attributes.header_prefixes)
     ]
+    tenant = unit.config.routing.session_cache.tenant_header
+    if tenant:
+        named.append((tenant, ("routing", "session_cache", "tenant_header")))
     for name, path in named:
         if not _TOKEN.fullmatch(name):
             unit.error("invalid-header", f'"{name}" is no name of a header', unit.places.value(*path))

@@ -1,30 +1,28 @@
-"""Lets a router choose the model by what the conversation is about.
+"""Lets a router choose the model by what the conversation is about, and tells everybody what it chose and why.
 
-A request may bring preferences of its own; they take the place of the graph's, and are removed before it is sent on.
+How it is chosen stands in `archflow_plugins.deciding`, which `archc explain --prompt` asks the same.
 
 Rule: a router that fails, or takes too long, has preferred nothing; the record, the reply and the metrics say so.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import trio
-from msgspec import structs
-
 from archflow_engine import trace
-from archflow_engine.hub import monotonic
-from archflow_engine.nodes.proposed import Proposed, take
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Choice, Router
+from archflow_plugins.deciding.choosing import Choosing, Request
+from archflow_plugins.deciding.sessions import AFFINITY, PERCENT
+from archflow_plugins.kinds import Head
 from archflow_plugins.record import Decision
 from archflow_schema.conversation import Conversation
-from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+
+_AFFINITY, _PERCENT = AFFINITY.encode(), PERCENT.encode()
+MODEL = b"x-arch-model"
+"""The reply header that names the model that was asked."""
 
 
 class ChooseNode(Runner):
@@ -32,87 +30,79 @@ class ChooseNode(Runner):
 
     waits = True
 
-    def __init__(
-        self,
-        name: str,
-        router: Router,
-        routes: Mapping[str, tuple[str, ...]],
-        timeout: float,
-        *,
-        user_only: bool,
-    ) -> None:
+    def __init__(self, name: str, choosing: Choosing) -> None:
         super().__init__(name)
-        self._router = router
-        self._routes = routes
-        self._timeout = timeout
-        self._user_only = user_only
+        self._choosing = choosing
+        sessions = choosing.sessions
+        self._tenant = sessions.tenant.encode() if sessions is not None else b""
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        assert exchange.head is not None  # noqa: S101 - set by begin()
-        proposed = take(exchange.head)
-        routes = self._routes
-        if proposed is not None:
-            exchange.becomes(proposed.head)
-            routes = proposed.routes
         decision = Decision(id=trace.new_span_id(), node=self.name)
         exchange.record.decisions.append(decision)
-        began = monotonic()
-        choice = await self._asked(exchange, decision, proposed)
-        decision.seconds = monotonic() - began
-        models = routes.get(choice.option, ()) if choice is not None else ()
-        _tell(exchange, decision, choice, models)
-        if choice is None:
-            return self.edges["failed"]
-        if not models:
-            return self.edges["none"]
-        if proposed is not None:
-            exchange.chosen = models[0]
-            return self.edges["named"]
-        exchange.record.model = models[0]
-        exchange.record.reason = "preference"
-        return self.edges[f"model:{models[0]}"]
-
-    async def _asked(
-        self, exchange: Exchange, decision: Decision, proposed: Proposed | None
-    ) -> Choice | None:
-        """The router's answer; None if there is none in time."""
-        conversation = exchange.conversation
-        if self._user_only:
-            conversation = _until_the_user(conversation)
-        try:
-            with trio.move_on_after(self._timeout or math.inf):
-                return await self._router.choose(
-                    conversation, proposed.options if proposed is not None else ()
-                )
-        except (ClientProtocolError, trio.Cancelled):
-            raise
-        except Exception as error:  # noqa: BLE001 - a router that fails has preferred nothing
-            decision.reason = "failed"
+        chosen = await self._choosing.choose(self._request(exchange), decision)
+        for error in chosen.troubles:
             exchange.plan.hub.trouble(error)
+        if chosen.head is not exchange.head:
+            exchange.becomes(chosen.head)
+        _tell(exchange, decision)
+        if exchange.decides and chosen.models:
+            exchange.decided(chosen.models)
             return None
-        decision.reason = "timeout"
+        if chosen.outcome == "named":
+            exchange.chosen = chosen.models
+        if chosen.outcome != "model":
+            return self.edges[chosen.outcome]
+        tell_model(exchange, chosen.models[0])
+        exchange.record.model = chosen.models[0]
+        exchange.record.reason = "session" if decision.pinned else "preference"
+        exchange.spare = chosen.models[1:]
+        return self.edges[f"model:{chosen.models[0]}"]
+
+    def _request(self, exchange: Exchange) -> Request:
+        def decode(head: Head) -> Conversation:
+            if head is not exchange.head:
+                exchange.becomes(head)
+            return exchange.conversation
+
+        dialect, head, fields = exchange.dialect, exchange.head, exchange.request.fields
+        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        session = fields.get(_AFFINITY, b"")
+        if not session:
+            return Request(head=head, decode=decode)
+        return Request(
+            head=head,
+            decode=decode,
+            tokens=max(1, dialect.estimate(head)),
+            session=session.decode("latin-1"),
+            tenant=fields.get(self._tenant, b"").decode("latin-1"),
+            percent=_percent(fields.get(_PERCENT)),
+        )
+
+
+def _percent(said: bytes | None) -> float | None:
+    """The per cent of a header; None if it says nothing that can be used."""
+    try:
+        return min(100.0, max(0.0, float(said))) if said else None
+    except ValueError:
         return None
 
 
-def _until_the_user(conversation: Conversation) -> Conversation:
-    """The conversation up to the newest turn of a user."""
-    messages = conversation.messages
-    last = max((index for index, one in enumerate(messages) if one.role == "user"), default=len(messages) - 1)
-    return structs.replace(conversation, messages=messages[: last + 1])
-
-
-def _tell(exchange: Exchange, decision: Decision, choice: Choice | None, models: tuple[str, ...]) -> None:
-    """Write the decision into the record and the reply's headers."""
-    if choice is not None:
-        decision.option = choice.option
-        decision.reason = choice.reason or "none"
-        decision.confidence = choice.confidence
-        decision.runner_up = next((name for name, _ in choice.scores if name != choice.option), "")
+def _tell(exchange: Exchange, decision: Decision) -> None:
+    """Write the decision into the reply's headers."""
     headers = [("x-arch-decision-id", decision.id), ("x-arch-route-reason", decision.reason)]
     if decision.option:
         headers.append(("x-arch-route", decision.option))
-    if models:
-        headers.append(("x-arch-model", models[0]))
-    exchange.reply_headers += [
-        (name.encode("ascii"), value.encode("ascii", "backslashreplace")) for name, value in headers
-    ]
+    exchange.reply_headers += [(name.encode("ascii"), _value(text)) for name, text in headers]
+
+
+def tell_model(exchange: Exchange, model: str) -> None:
+    """Write into the reply's headers and the decision which model is asked because of it."""
+    exchange.record.decisions[-1].model = model
+    others = [header for header in exchange.reply_headers if header[0] != MODEL]
+    exchange.reply_headers = [*others, (MODEL, _value(model))]
+
+
+def _value(text: str) -> bytes:
+    """A text as a header's value, which it cannot end."""
+    shown = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+    return shown.encode("ascii", "backslashreplace")

@@ -144,8 +144,9 @@ class DispatchNode(Runner):
         except ClientProtocolError as error:
             exchange.refuse(400, "unsupported_parameter", str(error))
             return None
-        exchange.reply_headers += asked.header
-        exchange.translation = Translation(exchange, target, record.started_ns // 1_000_000_000)
+        told = asked.header
+        exchange.reply_headers += told
+        exchange.translation = Translation(exchange, target, record.started_ns // 1_000_000_000, told)
         return self._send(exchange, name, model, self._kind.adapt(name, asked.body), stream=stream)
 
     def _send(

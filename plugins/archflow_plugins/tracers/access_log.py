@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import RunContext
 from archflow_plugins.kinds import Tracer
-from archflow_plugins.record import Record
+from archflow_plugins.record import Decision, Record
 from archflow_plugins.tracers.line_file import LineFile
 from archflow_schema.events import Usage
 
@@ -93,6 +93,15 @@ class _Line(Struct, omit_defaults=True):
     error: str = ""
     detail: str = ""
     user_agent: str = ""
+    route: str = ""
+    route_reason: str = ""
+    decision_id: str = ""
+    confidence: float = 0.0
+    runner_up: str = ""
+    deciding: float = -1.0
+    pinned: bool = False
+    switched: bool = False
+    kept_from: str = ""
 
 
 class AccessLog(Tracer):
@@ -202,7 +211,22 @@ def _json_line(record: Record) -> bytes:
         record.detail if error else "",
         record.user_agent,
     )
+    if record.decisions:
+        _decided(line, record.decisions[-1])
     return _encode(line) + b"\n"
+
+
+def _decided(line: _Line, decision: Decision) -> None:
+    """Say what a router decided, and why."""
+    line.route = decision.option
+    line.route_reason = decision.reason
+    line.decision_id = decision.id
+    line.confidence = round(decision.confidence, 4)
+    line.runner_up = decision.runner_up
+    line.deciding = _microseconds(decision.seconds)
+    line.pinned = decision.pinned
+    line.switched = decision.switched
+    line.kept_from = decision.kept_from
 
 
 def _arch_line(record: Record) -> bytes:

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from archflow_plugins.record import Attempt, Record
+from archflow_plugins.record import Attempt, Decision, Record
 from archflow_schema.events import Usage
 
 QUEUED_AT_MOST = 4096
@@ -67,6 +67,7 @@ class _Facts(Struct):
     finish_reasons: tuple[str, ...]
     usage: Usage | None = None
     attempt: _Try | None = None
+    decision: Decision | None = None
 
 
 class Exporter:
@@ -193,6 +194,7 @@ class Spans:
             guards=tuple(f"{name}={outcome}" for name, outcome in record.guards),
             finish_reasons=(record.finish_reason,) if record.finish_reason else (),
             usage=record.usage,
+            decision=record.decisions[-1] if record.decisions else None,
         )
         end = _at(record, record.duration)
         spans = [
@@ -264,7 +266,7 @@ def _values(table: _Table, facts: _Facts) -> dict[str, Value]:
     for attribute, get in table:
         try:
             value = get(facts)
-        except AttributeError:  # no usage was told
+        except AttributeError:  # no usage was told, or nothing was decided
             continue
         if value is not None and value not in {"", ()} and value != -1:
             found[attribute] = cast("Value", value)

@@ -135,12 +135,14 @@ class SessionCache(Struct, frozen=True, kw_only=True):
     """Where sessions that stay with a model are kept.
 
     Attributes:
-        type: `memory` of this process, or `redis`.
+        type: `memory` of this process, `sqlite` for a file that workers share and that outlives them, or `redis`.
+        path: for `sqlite`: the file.
         url: for `redis`: where it is.
         tenant_header: a request header that keeps tenants apart.
     """
 
-    type: Literal["memory", "redis"] = "memory"
+    type: Literal["memory", "sqlite", "redis"] = "memory"
+    path: str = ""
     url: str = ""
     tenant_header: str = ""
 
@@ -149,14 +151,16 @@ class RoutingBudget(Struct, frozen=True, kw_only=True):
     """What moving a session to another model may cost, since the provider's prompt cache is lost by it.
 
     Attributes:
-        max_switch_spend_pct: the extra spend allowed, in per cent of what the session has cost.
+        max_switch_spend_pct: the extra spend allowed, in per cent of what the session would have cost by staying.
         replenish_on_rebind: count anew after a move.
+        min_confidence: how sure the router must be of another model; keeps a session from going back and forth.
         cache_read_discount: what a cached token costs, as a part of its full price.
         record_counterfactual: also record what would have been chosen without a budget.
     """
 
     max_switch_spend_pct: Annotated[float, Meta(ge=0, le=100)] = 0.0
     replenish_on_rebind: bool = True
+    min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.6
     cache_read_discount: Annotated[float, Meta(ge=0, le=1)] = 0.1
     record_counterfactual: bool = False
 
@@ -185,10 +189,11 @@ class Routing(Struct, frozen=True, kw_only=True):
         timeout: how long it may take; after that the default model is asked.
         override_explicit_model: let it also choose for requests that name a model, as Arch does.
         route_on_user_only: choose anew only after a message of the user.
-        session_ttl_seconds: how long a session stays with its model.
-        session_max_entries: how many sessions are remembered.
+        session_ttl_seconds: how long a session, named by the header `x-model-affinity`, stays with its model after its
+            last request.
+        session_max_entries: how many sessions are remembered in memory.
         session_cache: where they are remembered.
-        routing_budget: what moving a session may cost.
+        routing_budget: what moving a session may cost; without it a session never moves.
     """
 
     unknown_model: Literal["refuse", "default"] = "refuse"

@@ -1,12 +1,14 @@
 """Preferences that a request itself brings: Plano's `routing_preferences` in the body, and Arch's in `metadata`.
 
-Arch writes them as a text of YAML or JSON; JSON is YAML, and what clients send is JSON, so JSON is read. Both forms are
-taken out of the request, for no model's API knows them.
+Arch's are a text of YAML or JSON. Both forms are taken out of the request, for no model's API knows them.
 
 Rule: what is not understood is the client's mistake and is answered as one.
+Rule: a text of YAML is short and has no anchors, so that reading it takes no longer than its length.
 """
 
 from __future__ import annotations
+
+import re
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,6 +22,9 @@ METADATA = "metadata"
 KEY = "archgw_preference_config"
 MOST = 1000
 """Preferences of one request at most."""
+YAML_AT_MOST = 16 * 1024
+"""Characters of a text that is YAML and not JSON, which is many times as slow to read."""
+_ANCHOR = re.compile(r"(?:^|[\s\[{,:?-])[&*][^\s,\[\]{}]")
 
 
 class _Named(Struct):
@@ -91,11 +96,41 @@ def take(head: Head) -> Proposed | None:
     return Proposed(tuple(options.values()), routes, Head(head.model, head.stream, fields, _encode(fields)))
 
 
+def without(head: Head) -> Head:
+    """A request without preferences of its own, whatever they say; itself if it brings none."""
+    if not brings(head):
+        return head
+    fields = dict(head.fields)
+    fields.pop(FIELD, None)
+    try:
+        metadata = _decode_metadata(fields.get(METADATA, Raw(b"null")))
+    except msgspec.MsgspecError:
+        metadata = None  # its own upstream says what is wrong with it
+    if metadata and metadata.pop(KEY, None) is not None:
+        fields[METADATA] = Raw(_encode(metadata))
+        if not metadata:
+            del fields[METADATA]
+    return Head(head.model, head.stream, fields, _encode(fields))
+
+
 def _of_models(raw: Raw) -> list[_Preference]:
     told = _decode_text(raw)
-    models = _decode_of_models(told.encode()) if isinstance(told, str) else told
+    models = _read(told) if isinstance(told, str) else told
     return [
         _Preference(one.name, one.description, one.examples, [model.model])
         for model in models
         for one in model.routing_preferences
     ]
+
+
+def _read(text: str) -> list[_OfModel]:
+    """Preferences from a text of JSON or YAML."""
+    if text.lstrip()[:1] in {"[", "{"}:
+        return _decode_of_models(text.encode())
+    if len(text) > YAML_AT_MOST:
+        raise ClientProtocolError(
+            f"{KEY} is longer than the {YAML_AT_MOST} characters that YAML may have: send it as JSON"
+        )
+    if _ANCHOR.search(text):
+        raise ClientProtocolError(f"{KEY} holds YAML anchors or aliases: write them out")
+    return msgspec.yaml.decode(text.encode(), type=list[_OfModel])

@@ -1,0 +1,28 @@
+"""Takes the next model of a route, after an upstream has refused the request before it said anything.
+
+Rule: whatever was made or charged for the model that refused is undone first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archflow_engine.nodes.choose import tell_model
+from archflow_engine.walk import Runner
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+
+
+class NextNode(Runner):
+    """Goes on with the best model that was not asked yet."""
+
+    def run(self, exchange: Exchange) -> Runner | None:
+        if not exchange.spare:
+            return self.edges["none"]
+        model, exchange.spare = exchange.spare[0], exchange.spare[1:]
+        exchange.anew()
+        tell_model(exchange, model)
+        exchange.record.model = model
+        exchange.record.reason = "next of route"
+        return self.edges[f"model:{model}"]
