@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from archflow_compiler.models_cli import models
+from archflow_compiler.route_cli import route
 
 if TYPE_CHECKING:
     from archflow_compiler.driver import Outcome
@@ -112,6 +113,7 @@ def main(context: click.Context, form: Format, colour: bool | None) -> None:
 
 
 main.add_command(models)
+main.add_command(route)
 
 
 def _config_file(file: Path | None) -> Path:
@@ -265,7 +267,7 @@ def check(output: Output, file: Path | None, env: bool, strict: bool) -> None:
     output.done(f"{path} is good")
 
 
-def _graph(output: Output, path: Path) -> tuple[Graph, str]:
+def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
     """The graph of a graph.bin or of a configuration, and its digest."""
     from archflow_schema import artifact
     from archflow_schema.errors import ArtifactError
@@ -299,13 +301,34 @@ def _graph(output: Output, path: Path) -> tuple[Graph, str]:
     show_default=True,
     help="Words, or a picture.",
 )
+@click.option("--prompt", help="Show the way of a request that says this.")
+@click.option(
+    "--messages",
+    type=click.Path(path_type=Path),
+    help="Show the way of a request: a file with its body, or with its list of messages, as JSON.",
+)
+@click.option("--model", help="The model that the request names.  [default: none]")
+@click.option("--listener", default="", help="Where the request comes.  [default: the first]")
 @click.pass_obj
-def explain(output: Output, graph: Path, form: str) -> None:
-    """Show what GRAPH does: every listener, node and outcome.
+def explain(
+    output: Output,
+    graph: Path,
+    form: str,
+    prompt: str | None,
+    messages: Path | None,
+    model: str | None,
+    listener: str,
+) -> None:
+    """Show what GRAPH does: every listener, node and outcome; or the way of one request, with every score.
 
     GRAPH is a graph.bin, or a configuration (.yaml), which is compiled in memory.
     """
-    found, digest = _graph(output, graph)
+    found, digest = load_graph(output, graph)
+    if prompt is not None or messages is not None:
+        if form != "text":
+            raise click.UsageError("the way of a request is told in words: leave --format out")
+        _follow(output, found, graph, _body(prompt, messages, model), listener)
+        return
     if form == "text":
         from archflow_compiler.explain.words import text
 
@@ -315,6 +338,39 @@ def explain(output: Output, graph: Path, form: str) -> None:
     from archflow_compiler.explain.svg import svg
 
     click.echo({"mermaid": mermaid, "dot": dot, "svg": svg}[form](diagram(found)), nl=False)
+
+
+def _body(prompt: str | None, messages: Path | None, model: str | None) -> bytes:
+    """The request that a prompt, a list of messages or a whole body stands for."""
+    import msgspec
+
+    if messages is None:
+        said: object = [{"role": "user", "content": prompt}]
+    elif prompt is not None:
+        raise click.UsageError("--prompt and --messages are two requests: give one of them")
+    else:
+        try:
+            said = msgspec.json.decode(messages.read_bytes())
+        except OSError as error:
+            raise click.ClickException(
+                f"{messages} cannot be read: {(error.strerror or str(error)).lower()}"
+            ) from error
+        except msgspec.MsgspecError as error:
+            raise click.ClickException(f"{messages} is no JSON: {error}") from error
+    body = said if isinstance(said, dict) else {"model": "none", "messages": said}
+    return msgspec.json.encode({**body, "model": model} if model is not None else body)
+
+
+def _follow(output: Output, graph: Graph, path: Path, body: bytes, listener: str) -> None:
+    """Print the way of a request."""
+    from archflow_compiler.environment import values
+    from archflow_compiler.explain.followed import text
+    from archflow_plugins.deciding.offline import follow
+    from archflow_plugins.registry import Registry
+
+    registry = Registry.for_graph(graph.requires, "any")
+    walk = follow(graph, registry, body, environment=values(path), listener=listener)
+    click.echo(as_json(walk) if output.form == "json" else text(walk), nl=False)
 
 
 @main.command()
@@ -330,13 +386,13 @@ def diff(output: Output, before: Path, after: Path, exit_code: bool) -> None:
     """
     from archflow_compiler.explain.diff import changes, text
 
-    found = changes(_graph(output, before)[0], _graph(output, after)[0])
-    click.echo(_json(found) if output.form == "json" else text(found), nl=False)
+    found = changes(load_graph(output, before)[0], load_graph(output, after)[0])
+    click.echo(as_json(found) if output.form == "json" else text(found), nl=False)
     if exit_code and found:
         raise SystemExit(1)
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
@@ -397,7 +453,7 @@ def plugins_list(output: Output) -> None:
 
     found = installed()
     if output.form == "json":
-        click.echo(_json(found), nl=False)
+        click.echo(as_json(found), nl=False)
         return
     width = max((len(plugin.entry_point) for plugin in found), default=0)
     for plugin in found:

@@ -1,4 +1,4 @@
-"""What `archc check --env` says: the variables that the graph needs and that are not set here and now.
+"""The environment here and now: what `archc check --env` says of it, and what kinds get that are opened offline.
 
 Rule: the only module that reads the environment, and only when asked; a graph never depends on it.
 """
@@ -15,6 +15,7 @@ from archflow_compiler.tree import Node, texts
 from archflow_schema.diagnostic import Diagnostic, Range
 from archflow_schema.text import Env, compile_text, references
 
+_ASSIGNED_VALUE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(["']?)(.*?)\2\s*""")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
@@ -55,3 +56,13 @@ def _places(tree: Node) -> dict[str, Range]:
                 if isinstance(part, Env):
                     found.setdefault(part.name, place)
     return found
+
+
+def values(path: Path) -> dict[str, str]:
+    """What is set here and now, for kinds that are opened offline: in `.env` beside a file, and in the environment."""
+    try:
+        text = (path.parent / ".env").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    found = {match[1]: match[3] for line in text.splitlines() if (match := _ASSIGNED_VALUE.fullmatch(line))}
+    return {**found, **os.environ}

@@ -1,0 +1,115 @@
+"""`archc route eval` and `archc explain --prompt`, as one calls them."""
+
+import pytest
+from click.testing import CliRunner
+from msgspec import json
+
+from archflow_compiler.cli import main
+
+CONFIG = """
+version: v0.4.0
+listeners: [{name: llm, type: model}]
+model_providers:
+  - {model: openai/gpt-4o, access_key: $KEY, default: true}
+  - {model: openai/gpt-4o-mini, access_key: $KEY}
+routing_preferences:
+  - {name: code, description: programs, models: [openai/gpt-4o-mini, openai/gpt-4o]}
+  - {name: story, description: tales, models: [openai/gpt-4o]}
+routing: {router: {kind: static, option: code}}
+"""
+CASES = "cases: [{prompt: a function, route: code}, {prompt: a tale, route: story}]\n"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    (tmp_path / "cases.yaml").write_text(CASES)
+    return tmp_path
+
+
+def archc(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_eval_says_what_is_wrong_and_ends_with_1(here):
+    done = archc("route", "eval", "cases.yaml", "c.yaml")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("router.static: 1 of 2 cases right, 50.0%\n")
+
+
+def test_eval_is_content_with_less_and_speaks_json(here):
+    done = archc("route", "eval", "cases.yaml", "c.yaml", "--min-accuracy", "0.5", "--format", "json")
+    assert done.exit_code == 0
+    assert json.decode(done.stdout)["failed"][0]["title"] == "a tale"
+
+
+@pytest.mark.parametrize(
+    ("cases", "words"),
+    [
+        ("cases: [{prompt: x, route: cooking}]", "the graph has no route cooking; it has code, story"),
+        ("cases: []", "has no cases"),
+        ("cases: [{route: code, promt: x}]", "promt"),
+    ],
+)
+def test_eval_of_what_cannot_be_judged(here, cases, words):
+    (here / "cases.yaml").write_text(cases)
+    done = archc("route", "eval", "cases.yaml", "c.yaml")
+    assert done.exit_code == 1
+    assert words in done.output
+
+
+def test_eval_without_a_router_or_a_file(here):
+    (here / "c.yaml").write_text(CONFIG.partition("routing_preferences")[0])
+    assert "has no router" in archc("route", "eval", "cases.yaml", "c.yaml").output
+    assert "cannot be read" in archc("route", "eval", "nothing.yaml", "c.yaml").output
+
+
+def test_explain_shows_the_way_of_a_prompt(here):
+    done = archc("explain", "c.yaml", "--prompt", "a function")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (
+        "listener llm\n"
+        "asked llm: the request names the model 'none': left to the router -> choose\n"
+        "choose llm: router.static finds code (static, confidence 1.00) -> model:openai/gpt-4o-mini\n"
+        "dispatch openai/gpt-4o-mini, or next llm: asks openai/gpt-4o-mini for gpt-4o-mini\n"
+        "if its upstream refuses: openai/gpt-4o\n"
+    )
+
+
+def test_explain_shows_the_way_of_messages_and_of_a_body(here):
+    (here / "list.json").write_text('[{"role": "user", "content": "hi"}]')
+    (here / "body.json").write_text('{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}')
+    assert "finds code" in archc("explain", "c.yaml", "--messages", "list.json").stdout
+    assert "name of openai/gpt-4o" in archc("explain", "c.yaml", "--messages", "body.json").stdout
+    assert "finds code" in archc("explain", "c.yaml", "--messages", "body.json", "--model", "auto").stdout
+    told = json.decode(archc("--format", "json", "explain", "c.yaml", "--messages", "body.json").stdout)
+    assert (told["model"], told["steps"][0]["outcome"]) == ("openai/gpt-4o", "model:openai/gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--prompt", "a", "--messages", "list.json"), "two requests"),
+        (("--prompt", "a", "--format", "svg"), "in words"),
+        (("--messages", "nothing.json"), "cannot be read"),
+        (("--messages", "c.yaml"), "is no JSON"),
+        (("--prompt", "a", "--listener", "x"), "the listener x takes no openai_chat"),
+    ],
+)
+def test_explain_of_what_is_no_request(here, arguments, words):
+    (here / "list.json").write_text("[]")
+    done = archc("explain", "c.yaml", *arguments)
+    assert done.exit_code != 0
+    assert words in done.output
+
+
+def test_explain_says_that_a_model_is_not_asked_from_here(here):
+    text = CONFIG.replace("{kind: static, option: code}", "{kind: language_model, model: gpt-4o}")
+    (here / "c.yaml").write_text(text)
+    done = archc("explain", "c.yaml", "--prompt", "hi")
+    assert (
+        "router.language_model failed: the model openai/gpt-4o is not asked from here -> failed"
+        in done.stdout
+    )
+    assert done.stdout.endswith("dispatch openai/gpt-4o: asks openai/gpt-4o for gpt-4o\n")
