@@ -27,7 +27,7 @@ from archflow_engine.upstream.call import Call, Headers, ReplyHead
 from archflow_engine.walk import walk
 from archflow_engine.watch import Watch, take
 from archflow_plugins.kinds import Dialect, Head
-from archflow_plugins.record import Attempt, Record
+from archflow_plugins.record import Attempt, Decision, Record
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import (
     ClientProtocolError,
@@ -115,6 +115,7 @@ class Exchange:
         "client",
         "deadline",
         "decides",
+        "decision",
         "dialect",
         "error",
         "fault",
@@ -153,6 +154,7 @@ class Exchange:
         self.chosen: tuple[str, ...] = ()
         self.spare: tuple[str, ...] = ()
         self.decides = False
+        self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
@@ -280,9 +282,8 @@ class Exchange:
     def decided(self, models: tuple[str, ...]) -> None:
         """Tell the client which models would be asked, best first, and ask none."""
         record = self.record
-        decision = record.decisions[-1] if record.decisions else None
         session = self.request.fields.get(b"x-model-affinity", b"").decode("latin-1")
-        self.answer(200, _JSON, encode_decided(models, record, decision, session), self.reply_headers)
+        self.answer(200, _JSON, encode_decided(models, record, self.decision, session), self.reply_headers)
 
     def refuse(self, status: int, code: str, message: str, headers: Headers | None = None) -> None:
         """Answer with an error in the form of the client's dialect."""

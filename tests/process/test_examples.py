@@ -30,7 +30,7 @@ pytestmark = pytest.mark.process
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/arch_config.yaml"))
 NUMBERED = [folder for folder in EXAMPLES if folder.name[0].isdigit()]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PORTS = ("12000", "8000", "9901", "4318")
+PORTS = ("12000", "8000", "8001", "9901", "4318")
 END = "<end of command>"
 
 
@@ -117,15 +117,12 @@ class Session:
             printed += more
         impatient.cancel()
         if background:
-            port = next(
-                p
-                for name, p in (
-                    ("upstream.py", "8000"),
-                    ("agents.py", "8000"),
-                    ("collector.py", "4318"),
-                    ("", "12000"),
-                )
-                if name in command
+            named = re.search(r"--port (\d+)", command)
+            fixed = {"agents.py": "8000", "collector.py": "4318"}
+            port = (
+                named[1]
+                if named
+                else next((port for name, port in fixed.items() if name in command), "12000")
             )
             eventually(lambda: not refuses(int(self.ports[port])), f"{command} listens", self._log)
         return self.inner(printed.removesuffix(f"{END}\n"))

@@ -39,6 +39,7 @@ class ChooseNode(Runner):
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
         decision = Decision(id=trace.new_span_id(), node=self.name)
         exchange.record.decisions.append(decision)
+        exchange.decision = decision
         chosen = await self._choosing.choose(self._request(exchange), decision)
         for error in chosen.troubles:
             exchange.plan.hub.trouble(error)
@@ -96,8 +97,10 @@ def _tell(exchange: Exchange, decision: Decision) -> None:
 
 
 def tell_model(exchange: Exchange, model: str) -> None:
-    """Write into the reply's headers and the decision which model is asked because of it."""
-    exchange.record.decisions[-1].model = model
+    """Write into the reply's headers and the decision which model is asked because of it, if there was one."""
+    if exchange.decision is None:
+        return
+    exchange.decision.model = model
     others = [header for header in exchange.reply_headers if header[0] != MODEL]
     exchange.reply_headers = [*others, (MODEL, _value(model))]
 

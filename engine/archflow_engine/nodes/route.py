@@ -51,7 +51,7 @@ class RouteNode(Runner):
         if found.model:
             record.model = found.model
             exchange.model_suffix = found.suffix
-            if record.decisions:
+            if exchange.decision is not None:
                 tell_model(exchange, found.model)
             if exchange.decides:
                 record.reason = found.reason
