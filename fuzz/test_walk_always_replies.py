@@ -13,7 +13,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archflow_plugins import ALLOW, Verdict
+from archflow_plugins import ALLOW, Choice, Verdict
 from archflow_schema import graph as g
 from archflow_schema.conversation import Conversation
 from peers import Asked, Upstream, reply
@@ -34,7 +34,9 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
 
     for number in range(draw(st.integers(1, 8))):
         name = f"node-{number}"
-        match draw(st.sampled_from(["reply", "guard", "limit", "route", "dispatch", "dispatch"])):
+        match draw(
+            st.sampled_from(["reply", "guard", "limit", "route", "choose", "next", "dispatch", "dispatch"])
+        ):
             case "reply":
                 made.append(g.Reply(name, 404, "model_not_found"))
             case "guard":
@@ -52,6 +54,11 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
                 names = tuple((one, one, "name") for one in models)
                 policy: Any = draw(st.sampled_from(["refuse", "default"]))
                 made.append(g.Route(name, names, (), default, policy, (*wired, edge("unknown"))))
+            case "choose":
+                wired = tuple(map(edge, ("model:m", "model:n", "named", "none", "failed")))
+                made.append(g.Choose(name, g.Use("router.play"), (("r", ("m", "n")),), 5.0, wired))
+            case "next":
+                made.append(g.Next(name, ("m", "n"), tuple(map(edge, ("model:m", "model:n", "none")))))
             case _:
                 failures = tuple(map(edge, ("refused", "timeout", "failed", "unsupported")))
                 upstream = draw(st.integers(0, 3))
@@ -75,6 +82,13 @@ def graph_of(play: Play, made: tuple[g.Node, ...]) -> g.Graph:
     )
     assert g.problems(found) == ()
     return found
+
+
+def choice(word: str) -> Choice:
+    """What a router says, or how it fails."""
+    if word == "fail":
+        raise ZeroDivisionError(word)
+    return Choice(option="r" if word == "allow" else "", reason="said")
 
 
 def verdict(word: str) -> Verdict:
@@ -101,6 +115,11 @@ async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
             await trio.lowlevel.checkpoint()
             return verdict(next(said))
 
+        async def choose(*_: object) -> Choice:
+            await trio.lowlevel.checkpoint()
+            return choice(next(said))
+
+        play.scene.choose = choose
         play.scene.judge = lambda _: verdict(next(said))
         play.scene.judge_waiting = judge_later
         await play.swap(graph_of(play, made))
@@ -112,6 +131,9 @@ async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
             assert (await play.record()).status == answer.status
         assert len(play.records) == 2
         failed = [verdict for record in play.records for _, verdict in record.guards if verdict == "failed"]
+        failed += [
+            one.reason for record in play.records for one in record.decisions if one.reason == "failed"
+        ]
         play.trouble = len(failed)
 
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from archflow_compiler.cases import Case
     from archflow_compiler.cli import Output
+    from archflow_plugins.kinds import Choice
+    from archflow_schema.graph import Choose, Graph
 
 
 @click.group()
@@ -39,6 +42,72 @@ def evaluate(output: Output, cases: Path, graph: Path, min_accuracy: float, form
     """
     from archflow_compiler import cases as judging
     from archflow_compiler.cli import as_json, load_graph
+
+    loaded, _ = load_graph(output, graph)
+    found, node, chosen = _answers(output, cases, loaded, graph)
+    judged = judging.judge(node, found, chosen)
+    as_form = form or ("json" if output.form == "json" else "text")
+    click.echo(as_json(judged) if as_form == "json" else judging.text(judged), nl=False)
+    if judged.accuracy < min_accuracy:
+        raise SystemExit(1)
+
+
+@route.command("tune")
+@click.argument("cases", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), default="arch_config.yaml")
+@click.option("--write", is_flag=True, help="Change CONFIG; without it, only the difference is shown.")
+@click.pass_obj
+def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
+    """Find settings of the router of CONFIG that get more of CASES right, and show what would change.
+
+    The settings are the router's own to find, such as the threshold of `composite`. Nothing is written without --write.
+    """
+    from archflow_compiler import cases as judging
+    from archflow_compiler import tune as writing
+    from archflow_compiler.driver import compile_file
+    from archflow_compiler.environment import values
+    from archflow_compiler.write import READABLE, replace
+    from archflow_plugins.deciding.offline import tuned
+    from archflow_plugins.registry import Registry
+
+    outcome = compile_file(config)
+    if outcome.graph is None:
+        output.show(outcome.report, outcome.source)
+        raise SystemExit(1)
+    found, node, chosen = _answers(output, cases, outcome.graph, config)
+    before = judging.judge(node, found, chosen)
+    judged = [
+        ("" if case.route == judging.NONE else case.route, choice)
+        for case, choice in zip(found, chosen, strict=True)
+    ]
+    registry = Registry.for_graph(outcome.graph.requires, "any")
+    settings = tuned(outcome.graph, registry, judged, environment=values(config))
+    if not settings:
+        output.done(f"{node.use.kind}: {before.right} of {before.cases} cases right; nothing does better")
+        return
+    text = outcome.source.text
+    for name, value in settings.items():
+        changed = writing.proposed(outcome, node.use.kind, name, value)
+        if changed is None:
+            raise click.ClickException(f"write `{name}: {value:g}` below routing.router of {config} by hand")
+        outcome, text = writing.compiled_again(outcome, changed), changed
+    assert outcome.graph is not None  # noqa: S101 - `proposed` compiled it
+    _, node, chosen = _answers(output, cases, outcome.graph, config)
+    after = judging.judge(node, found, chosen)
+    click.echo(writing.diff(config.read_text("utf-8"), text, config.name), nl=False)
+    output.done(f"{node.use.kind}: {before.right} of {before.cases} cases right, then {after.right}")
+    if write:
+        replace(config, text.encode(), READABLE)
+        output.done(f"wrote {config}")
+    else:
+        output.done("nothing was written; --write does")
+
+
+def _answers(
+    output: Output, cases: Path, graph: Graph, path: Path
+) -> tuple[tuple[Case, ...], Choose, tuple[Choice, ...]]:
+    """The cases of a file, the node that chooses, and what it chooses for each."""
+    from archflow_compiler import cases as judging
     from archflow_compiler.environment import values
     from archflow_plugins.deciding.offline import choices
     from archflow_plugins.registry import Registry
@@ -54,20 +123,14 @@ def evaluate(output: Output, cases: Path, graph: Path, min_accuracy: float, form
         raise SystemExit(1)
     if not found:
         raise click.ClickException(f"{cases} has no cases")
-    loaded, _ = load_graph(output, graph)
     node, chosen = choices(
-        loaded,
-        Registry.for_graph(loaded.requires, "any"),
+        graph,
+        Registry.for_graph(graph.requires, "any"),
         [case.conversation for case in found],
-        environment=values(graph),
+        environment=values(path),
     )
     unknown = judging.unknown(node, found)
     if unknown:
-        raise click.ClickException(
-            f"{cases}: the graph has no route {', '.join(unknown)}; it has {', '.join(name for name, _ in node.routes)}"
-        )
-    judged = judging.judge(node, found, chosen)
-    as_form = form or ("json" if output.form == "json" else "text")
-    click.echo(as_json(judged) if as_form == "json" else judging.text(judged), nl=False)
-    if judged.accuracy < min_accuracy:
-        raise SystemExit(1)
+        has = ", ".join(name for name, _ in node.routes)
+        raise click.ClickException(f"{cases}: the graph has no route {', '.join(unknown)}; it has {has}")
+    return found, node, chosen

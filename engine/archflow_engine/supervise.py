@@ -28,7 +28,7 @@ from archflow_engine.front.serve import open_sockets
 from archflow_engine.load import Program
 from archflow_engine.metrics import FAMILIES, Snapshot, merge
 from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Limit, Recall
+from archflow_schema.graph import Choose, Limit, Recall
 
 PER_WORKER = frozenset({"store.memory"})
 """Stores that each worker has for itself."""
@@ -163,6 +163,17 @@ class Supervisor:
                 detail=f"replies are kept in memory by each of {len(self._workers)} workers: a client whose next "
                 "connection reaches another one cannot go on from them; `state_storage: {type: sqlite, path: ...}` "
                 "is shared",
+            )
+
+        if any(
+            isinstance(node, Choose) and node.sessions is not None and node.sessions.store.kind in PER_WORKER
+            for node in self.program.graph.nodes
+        ):
+            self._log(
+                "sessions_per_worker",
+                level="info",
+                detail=f"sessions are kept in memory by each of {len(self._workers)} workers: one whose connections "
+                "reach several of them may have a model in each; `session_cache: {type: sqlite, path: ...}` is shared",
             )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

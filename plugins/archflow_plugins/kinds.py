@@ -514,6 +514,14 @@ class Router(Kind):
         """
         raise NotImplementedError
 
+    def tuned(self, cases: Sequence[tuple[str, Choice]]) -> Mapping[str, float]:
+        """Numbers of its configuration that decide cases better than those it has; empty if it has none to offer.
+
+        Args:
+            cases: for each the option that is right, empty for none, and what `choose` gave.
+        """
+        return {}
+
 
 class Gauge(Kind):
     """Puts a number on models, by which those of a route are ranked: the lowest is best.

@@ -113,3 +113,32 @@ def test_explain_says_that_a_model_is_not_asked_from_here(here):
         in done.stdout
     )
     assert done.stdout.endswith("dispatch openai/gpt-4o: asks openai/gpt-4o for gpt-4o\n")
+
+
+COMPOSITE = CONFIG.replace("{kind: static, option: code}", "{kind: composite, threshold: 1.0}")
+SAID = "cases: [{prompt: write a program that sorts, route: code}, {prompt: tell me a tale, route: story}]\n"
+
+
+def test_tune_shows_a_difference_and_writes_it_only_when_told(here):
+    (here / "c.yaml").write_text(COMPOSITE)
+    (here / "cases.yaml").write_text(SAID)
+    assert archc("route", "eval", "cases.yaml", "c.yaml").exit_code == 1
+    shown = archc("route", "tune", "cases.yaml", "c.yaml")
+    assert shown.exit_code == 0, shown.output
+    assert (
+        "-routing: {router: {kind: composite, threshold: 1.0}}\n+routing: {router: {kind: composite,"
+        in shown.stdout
+    )
+    assert "0 of 2 cases right, then" in shown.stderr
+    assert (here / "c.yaml").read_text() == COMPOSITE
+    assert archc("route", "tune", "cases.yaml", "c.yaml", "--write").exit_code == 0
+    assert (here / "c.yaml").read_text() != COMPOSITE
+    assert "nothing does better" in archc("route", "tune", "cases.yaml", "c.yaml").stderr
+
+
+def test_tune_of_a_router_without_numbers(here):
+    done = archc("route", "tune", "cases.yaml", "c.yaml")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "nothing does better" in done.stderr
+    (here / "c.yaml").write_text("a: [")
+    assert archc("route", "tune", "cases.yaml", "c.yaml").exit_code == 1

@@ -37,6 +37,9 @@ model_providers:
   - model: groq/unreachable
     base_url: http://127.0.0.1:{nobody}
     access_key: $TEST_KEY
+routing_preferences:
+  - {{name: code, description: writing programs, models: [openai/gpt-4o]}}
+routing: {{router: {{kind: static, option: code}}}}
 model_aliases:
   fast.v1: {{target: groq/unreachable}}
 ratelimits:

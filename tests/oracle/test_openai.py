@@ -36,6 +36,15 @@ def test_a_plain_completion(side: Side, client: openai.OpenAI) -> None:
     assert side.upstream.last.headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_what_a_router_decided(client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="none", messages=HELLO)
+    assert raw.headers["x-arch-route"] == "code"
+    assert raw.headers["x-arch-model"] == "openai/gpt-4o"
+    assert raw.headers["x-arch-route-reason"] == "static"
+    assert len(raw.headers["x-arch-decision-id"]) == 16
+    assert raw.parse().choices[0].message.content == "gpt-4o heard: Hello there"
+
+
 def test_a_stream(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="openai/gpt-4o", messages=HELLO, stream=True, stream_options={"include_usage": True}
@@ -84,7 +93,7 @@ def test_a_model_by_its_bare_id_and_by_default(side: Side, client: openai.OpenAI
     assert side.upstream.last.json["model"] == "limited"
     client.chat.completions.create(model="limited", messages=HELLO)
     assert side.upstream.last.json["model"] == "limited"
-    client.post("/chat/completions", body={"messages": HELLO}, cast_to=object)
+    client.post("/chat/completions", body={"model": "default", "messages": HELLO}, cast_to=object)
     assert side.upstream.last.json["model"] == "limited"
 
 

@@ -200,15 +200,40 @@ def choices(
     Raises:
         ArchflowError: there is no router, or it cannot run here.
     """
-    node = next((one for one in graph.nodes if isinstance(one, ir.Choose)), None)
-    if node is None:
-        raise ArchflowError("the graph has no router: nothing is chosen by routing preferences")
+    node = _choose_of(graph)
 
     async def ask(world: World) -> tuple[Choice, ...]:
         router = await world.open(node.use, Router, node.name)
         return tuple([await _chosen(router, one) for one in asked])
 
     return node, _running(graph, registry, environment, ask)
+
+
+def tuned(
+    graph: ir.Graph,
+    registry: Registry,
+    cases: Sequence[tuple[str, Choice]],
+    *,
+    environment: Mapping[str, str],
+) -> Mapping[str, float]:
+    """Settings of the router of a graph that decide cases better; see `Router.tuned`. Blocks.
+
+    Raises:
+        ArchflowError: there is no router, or it cannot run here.
+    """
+    node = _choose_of(graph)
+
+    async def ask(world: World) -> Mapping[str, float]:
+        return (await world.open(node.use, Router, node.name)).tuned(cases)
+
+    return _running(graph, registry, environment, ask)
+
+
+def _choose_of(graph: ir.Graph) -> ir.Choose:
+    node = next((one for one in graph.nodes if isinstance(one, ir.Choose)), None)
+    if node is None:
+        raise ArchflowError("the graph has no router: nothing is chosen by routing preferences")
+    return node
 
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from archflow_plugins.choosing.chooser import Chooser
 from archflow_plugins.choosing.compiled import ChooserConfig, Chosen, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
+from archflow_plugins.deciding.tuning import Judged, best_threshold
 from archflow_plugins.kinds import Choice, Router
 from archflow_schema.conversation import Conversation
 
@@ -39,3 +41,12 @@ class CompositeRouter(Router):
 
     async def choose(self, conversation: Conversation, options: tuple[Option, ...] = ()) -> Choice:
         return await self._chooser.choose(conversation, options)
+
+    def tuned(self, cases: Sequence[tuple[str, Choice]]) -> Mapping[str, float]:
+        now = self.settings.threshold
+        judged = [
+            Judged(route, choice.scores[0][0] if choice.scores else "", choice.confidence)
+            for route, choice in cases
+        ]
+        best = best_threshold(judged, now)
+        return {} if best == now else {"threshold": best}

@@ -7,7 +7,7 @@ import pytest
 import trio
 from msgspec import json
 
-from archflow_plugins.record import Attempt, Record
+from archflow_plugins.record import Attempt, Decision, Record
 from archflow_plugins.testing import record, run_context
 from archflow_plugins.tracers.access_log import FLAGS, AccessLog, AccessLogConfig
 from archflow_schema.events import Usage
@@ -75,6 +75,23 @@ def test_what_an_exchange_does_not_have_is_left_out(written):
     (line,) = written(Record(method="GET", path="/nowhere", status=404, error="not_found", duration=0.001))
     found = json.decode(line)
     assert not {"model", "ttfb", "input_tokens", "attempts", "upstream"} & set(found)
+
+
+def test_what_a_router_decided(written):
+    decision = Decision(
+        id="0af7",
+        node="choose",
+        option="code",
+        reason="ranked",
+        confidence=0.93456,
+        runner_up="story",
+        seconds=0.004,
+    )
+    (line,) = written(record(decisions=[Decision(option="earlier"), decision]))
+    found = json.decode(line)
+    assert (found["route"], found["route_reason"], found["decision_id"]) == ("code", "ranked", "0af7")
+    assert (found["confidence"], found["runner_up"], found["deciding"]) == (0.9346, "story", 0.004)
+    assert not {"pinned", "switched", "kept_from"} & set(found)
 
 
 @pytest.mark.parametrize(

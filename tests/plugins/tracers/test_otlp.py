@@ -9,7 +9,7 @@ from msgspec import structs
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from archflow_plugins.record import Attempt, Record
+from archflow_plugins.record import Attempt, Decision, Record
 from archflow_plugins.testing import compile_context, record, run_context
 from archflow_plugins.tracers.otlp import PATIENCE, Otlp, OtlpConfig, load_names
 from archflow_plugins.tracers.otlp_export import QUEUED_AT_MOST
@@ -328,3 +328,30 @@ def test_every_built_in_dialect_has_an_operation_name():
     operations = load_names()["operation"]
     for dialect in archflow_register_dialects():
         assert operations[dialect.kind.removeprefix("dialect.")] == dialect.operation
+
+
+@pytest.mark.trio
+async def test_what_a_router_decided():
+    decision = Decision(
+        id="0af7",
+        option="code",
+        model="openai/gpt-4o",
+        reason="ranked",
+        confidence=0.5,
+        seconds=0.25,
+        switched=True,
+    )
+    server, client = (await exported(record(sampled=True, decisions=[decision]))).spans
+    found = {name: value for name, value in attributes(server).items() if name.startswith("arch.route.")}
+    assert found == {
+        "arch.route.reason": "name",
+        "arch.route.name": "code",
+        "arch.route.model": "openai/gpt-4o",
+        "arch.route.decision.id": "0af7",
+        "arch.route.decision.reason": "ranked",
+        "arch.route.decision.confidence": 0.5,
+        "arch.route.decision.duration": 0.25,
+        "arch.route.session.pinned": False,
+        "arch.route.session.switched": True,
+    }
+    assert "arch.route.name" not in attributes(client)
