@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from archflow_plugins import ALLOW, Choice, Guard, Matcher, Store, Tracer, Verdict, hookimpl
+from archflow_plugins import ALLOW, Choice, Guard, Matcher, SlotFiller, Store, Tracer, Verdict, hookimpl
 from archflow_plugins.kinds import Admission, Kind
 from archflow_plugins.record import Record
 from archflow_plugins.stores.memory import Memory, MemoryConfig
 from archflow_schema.conversation import Conversation
+from archflow_schema.slots import Filled, Question
 
 
 class Scene:
@@ -26,12 +27,18 @@ class Scene:
         self.judge_waiting: Callable[[Conversation], Awaitable[Verdict]] = _allow
         self.store: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.match: Callable[[Conversation], Choice] = lambda _: Choice()
+        self.match_waiting: Callable[[Conversation], Awaitable[Choice]] | None = None
+        self.fill: Callable[[Conversation, tuple[str, ...]], Awaitable[Filled | Question]] = _no_calls
         self.opened = 0
         self.closed = 0
 
 
 async def _allow(_: Conversation) -> Verdict:
     return ALLOW
+
+
+async def _no_calls(_: Conversation, __: tuple[str, ...]) -> Filled | Question:
+    return Filled(())
 
 
 scene = Scene()
@@ -92,12 +99,23 @@ class WaitingGuard(_Counted, Guard):
 
 
 class PlayMatcher(_Counted, Matcher):
-    """Chooses as the play says."""
+    """Matches as the play says."""
 
     kind = "matcher.play"
 
     async def match(self, conversation: Conversation) -> Choice:
+        if scene.match_waiting is not None:
+            return await scene.match_waiting(conversation)
         return scene.match(conversation)
+
+
+class PlayFiller(_Counted, SlotFiller):
+    """Fills as the play says."""
+
+    kind = "slot_filler.play"
+
+    async def fill(self, conversation: Conversation, targets: tuple[str, ...]) -> Filled | Question:
+        return await scene.fill(conversation, targets)
 
 
 class FarStore(Memory):
@@ -141,12 +159,18 @@ def archflow_register_guards() -> list[type[Guard]]:
 
 
 @hookimpl
+def archflow_register_stores() -> list[type[Store]]:
+    """The stores."""
+    return [FarStore]
+
+
+@hookimpl
 def archflow_register_matchers() -> list[type[Matcher]]:
     """The matchers."""
     return [PlayMatcher]
 
 
 @hookimpl
-def archflow_register_stores() -> list[type[Store]]:
-    """The stores."""
-    return [FarStore]
+def archflow_register_slot_fillers() -> list[type[SlotFiller]]:
+    """The slot fillers."""
+    return [PlayFiller]
