@@ -1,7 +1,8 @@
 """Invariant: whatever sound graph runs, every request gets exactly one reply, and one record tells of it.
 
 Graphs are random: guards that allow, deny and fail, at once or later; quotas that are used up; routes that know the
-model or do not; upstreams that answer, refuse, break off or speak another dialect, with any node behind each failure.
+model or do not; prompts that match, are filled and called, or not; upstreams and services that answer, refuse, break
+off or speak another dialect, with any node behind each failure.
 """
 
 from __future__ import annotations
@@ -16,12 +17,25 @@ from hypothesis import strategies as st
 from archflow_plugins import ALLOW, Choice, Verdict
 from archflow_schema import graph as g
 from archflow_schema.conversation import Conversation
+from archflow_schema.slots import Filled, FilledCall, Question, Slot
 from peers import Asked, Upstream, reply
-from playbook import RED, WORDS, Play, playing
+from playbook import RED, WORDS, Play, playing, registry
 
 GUARDS = ("guard.play", "guard.play_waiting")
 STORES = ("store.memory", "store.play_far")
-STATUSES = {200, 400, 404, 418, 429, 502}
+STATUSES = {200, 400, 404, 418, 429, 500, 502}
+TARGETS = (
+    g.Target("fine", 0, "GET", (g.Place("/x"),)),
+    g.Target("verbatim", 0, "POST", (g.Place("/x"),), verbatim=True),
+    g.Target("broken", 1, "POST", (g.Place("/x"),)),
+    g.Target("absent", 2, "GET", (g.Place("/x"),)),
+    g.Target("missing", 0, "GET", (g.Place("/", "a"),), slots=(Slot("a", "", "str"),)),
+)
+NAMES = tuple(target.name for target in TARGETS)
+TYPES = (
+    "reply", "guard", "limit", "route", "dispatch", "dispatch", "match", "fill", "call", "frame", "tell",
+    "choose", "next",
+)  # fmt: skip
 
 
 @st.composite
@@ -34,9 +48,7 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
 
     for number in range(draw(st.integers(1, 8))):
         name = f"node-{number}"
-        match draw(
-            st.sampled_from(["reply", "guard", "limit", "route", "choose", "next", "dispatch", "dispatch"])
-        ):
+        match draw(st.sampled_from(TYPES)):
             case "reply":
                 made.append(g.Reply(name, 404, "model_not_found"))
             case "guard":
@@ -59,6 +71,25 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
                 made.append(g.Choose(name, g.Use("router.play"), (("r", ("m", "n")),), 5.0, wired))
             case "next":
                 made.append(g.Next(name, ("m", "n"), tuple(map(edge, ("model:m", "model:n", "none")))))
+            case "match":
+                wired = tuple(map(edge, ("target:fine", "miss", "pass", "empty", "failed")))
+                state = g.State(draw(st.sampled_from(["client", "none"])))
+                made.append(g.Match(name, g.Use("matcher.play"), ("fine",), wired, state=state))
+            case "fill":
+                wired = tuple(map(edge, ("filled", "ask", "none", "failed")))
+                made.append(g.Fill(name, g.Use("slot_filler.play"), NAMES, wired))
+            case "call":
+                told = g.Target(
+                    "told", draw(st.integers(0, 2)), "POST", (g.Place("/x"),), history="openai_chat"
+                )
+                targets = draw(st.sampled_from([TARGETS, (told,)]))
+                wired = (edge("answered"), g.Edge("verbatim", g.END), edge("failed"))
+                made.append(g.Call(name, targets, wired, retries=0))
+            case "frame":
+                made.append(g.Frame(name, ("be kind",), (edge("framed"),)))
+            case "tell":
+                wired = (g.Edge("replied", g.END), edge("silent"))
+                made.append(g.Tell(name, draw(st.integers(0, 2)), "/told", "Odd", "openai_chat", wired))
             case _:
                 failures = tuple(map(edge, ("refused", "timeout", "failed", "unsupported")))
                 upstream = draw(st.integers(0, 3))
@@ -74,9 +105,14 @@ def graph_of(play: Play, made: tuple[g.Node, ...]) -> g.Graph:
     endpoints = tuple(
         msgspec.structs.replace(endpoint, entry=len(made) - 1) for endpoint in listener.endpoints
     )
+    names = ("fine", "broken", "absent")
     found = msgspec.structs.replace(
         graph,
         nodes=made,
+        services=tuple(
+            g.Service(name, ((one.url,),)) for name, one in zip(names, play.upstreams, strict=True)
+        ),
+        requires=registry().requires({"matcher.play", "router.play", "slot_filler.play", "tracer.play"}),
         upstreams=(*graph.upstreams, mute),
         listeners=(msgspec.structs.replace(listener, endpoints=endpoints),),
     )
@@ -98,6 +134,15 @@ def verdict(word: str) -> Verdict:
     return ALLOW if word == "allow" else Verdict(allow=False, message="no")
 
 
+def filled(word: str) -> Filled | Question:
+    """What a slot filler says, or how it fails."""
+    if word == "fail":
+        raise ZeroDivisionError(word)
+    if word == "deny":
+        return Question("what?", ("a",))
+    return Filled(tuple(FilledCall(name) for name in word.split()), ordered=len(word) % 2 == 0)
+
+
 async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
     fine, broken, absent = Upstream(), Upstream(), Upstream()
     fine.script = lambda _: reply({"fine": True})
@@ -115,11 +160,26 @@ async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
             await trio.lowlevel.checkpoint()
             return verdict(next(said))
 
+        failures: list[str] = []
+
+        def next_word() -> str:
+            word = next(said)
+            failures.extend([word] if word == "fail" else [])
+            return word
+
+        async def match(_: Conversation) -> Choice:
+            return Choice(option="fine" if verdict(next_word()).allow else "")
+
+        async def fill(_: Conversation, __: tuple[str, ...]) -> Filled | Question:
+            word = next_word()
+            return filled("fine" if word == "allow" else word)
+
         async def choose(*_: object) -> Choice:
             await trio.lowlevel.checkpoint()
-            return choice(next(said))
+            return choice(next_word())
 
         play.scene.choose = choose
+        play.scene.match_waiting, play.scene.fill = match, fill
         play.scene.judge = lambda _: verdict(next(said))
         play.scene.judge_waiting = judge_later
         await play.swap(graph_of(play, made))
@@ -131,13 +191,19 @@ async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
             assert (await play.record()).status == answer.status
         assert len(play.records) == 2
         failed = [verdict for record in play.records for _, verdict in record.guards if verdict == "failed"]
-        failed += [
-            one.reason for record in play.records for one in record.decisions if one.reason == "failed"
-        ]
-        play.trouble = len(failed)
+        play.trouble = len(failed) + len(failures)
 
 
-@settings(max_examples=40)
-@given(nodes(), st.lists(st.sampled_from(["allow", "allow", "deny", "fail"]), min_size=1, max_size=5))
+@settings(max_examples=80)
+@given(
+    nodes(),
+    st.lists(
+        st.sampled_from(
+            ["allow", "allow", "deny", "fail", "", *NAMES, "fine fine", "fine verbatim", "fine broken"]
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+)
 def test_every_request_is_answered(made: tuple[g.Node, ...], words: list[str]) -> None:
     trio.run(one_reply_each, made, words)

@@ -17,6 +17,7 @@ from archflow_plugins import (
     Matcher,
     Option,
     Router,
+    SlotFiller,
     Store,
     Tracer,
     Verdict,
@@ -26,6 +27,7 @@ from archflow_plugins.kinds import Admission, Kind
 from archflow_plugins.record import Record
 from archflow_plugins.stores.memory import Memory, MemoryConfig
 from archflow_schema.conversation import Conversation
+from archflow_schema.slots import Filled, Question
 
 
 class Scene:
@@ -41,6 +43,8 @@ class Scene:
         self.choose: Callable[[Conversation, tuple[Option, ...]], Awaitable[Choice]] = _none
         self.numbers: dict[str, float] = {}
         self.renew: Callable[[], Awaitable[None]] | None = None
+        self.match_waiting: Callable[[Conversation], Awaitable[Choice]] | None = None
+        self.fill: Callable[[Conversation, tuple[str, ...]], Awaitable[Filled | Question]] = _no_calls
         self.opened = 0
         self.closed = 0
 
@@ -51,6 +55,10 @@ async def _allow(_: Conversation) -> Verdict:
 
 async def _none(_: Conversation, __: tuple[Option, ...]) -> Choice:
     return Choice(reason="other")
+
+
+async def _no_calls(_: Conversation, __: tuple[str, ...]) -> Filled | Question:
+    return Filled(())
 
 
 scene = Scene()
@@ -111,11 +119,13 @@ class WaitingGuard(_Counted, Guard):
 
 
 class PlayMatcher(_Counted, Matcher):
-    """Chooses as the play says."""
+    """Matches as the play says."""
 
     kind = "matcher.play"
 
     async def match(self, conversation: Conversation) -> Choice:
+        if scene.match_waiting is not None:
+            return await scene.match_waiting(conversation)
         return scene.match(conversation)
 
 
@@ -156,6 +166,15 @@ class BrokenStore(Memory):
 
     def get_nowait(self, key: str) -> bytes | None:
         raise OSError("no disk")
+
+
+class PlayFiller(_Counted, SlotFiller):
+    """Fills as the play says."""
+
+    kind = "slot_filler.play"
+
+    async def fill(self, conversation: Conversation, targets: tuple[str, ...]) -> Filled | Question:
+        return await scene.fill(conversation, targets)
 
 
 class FarStore(Memory):
@@ -220,3 +239,9 @@ def archflow_register_routers() -> list[type[Router]]:
 def archflow_register_gauges() -> list[type[Gauge]]:
     """The gauges."""
     return [PlayGauge]
+
+
+@hookimpl
+def archflow_register_slot_fillers() -> list[type[SlotFiller]]:
+    """The slot fillers."""
+    return [PlayFiller]

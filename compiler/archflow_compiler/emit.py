@@ -32,4 +32,5 @@ def graph(draft: Draft, source: str) -> Graph:
                 {end.dialect for listener in draft.listeners for end in listener.endpoints} | draft.dialects
             )
         ),
+        services=tuple(draft.services),
     )

@@ -1,7 +1,7 @@
 """Whether a finished graph keeps its promises, asked of the graph alone.
 
-Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model or an
-agent around a guard.
+Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model, an agent or the
+call of a prompt target around a guard.
 
 Rule: it reads a Graph and nothing else, so that it cannot repeat a mistake of lowering.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archflow_schema.diagnostic import Diagnostic, Report
-from archflow_schema.graph import END, Agent, Dispatch, Filter, Graph, Guard, Select, problems
+from archflow_schema.graph import END, Agent, Call, Dispatch, Filter, Graph, Guard, Select, Tell, problems
 
 
 def verify(graph: Graph, report: Report) -> None:
@@ -71,10 +71,15 @@ def _unreached(graph: Graph) -> Iterator[str]:
     for index, upstream in enumerate(graph.upstreams):
         if index not in used:
             yield f"upstream {upstream.name} is never asked"
+    called = {one.service for node in graph.nodes if isinstance(node, Call) for one in node.targets}
+    called |= {node.service for node in graph.nodes if isinstance(node, Tell)}
+    for index, service in enumerate(graph.services):
+        if index not in called:
+            yield f"service {service.name} is never called"
 
 
 def _unguarded(graph: Graph) -> Iterator[str]:
-    """Paths that a request takes to a model, an agent or a filter by another outcome than `allow` of a guard.
+    """Paths that a request takes to a model, an agent, a call or a filter by another outcome than `allow` of a guard.
 
     A guard that fails open may send what it could not judge to where `allow` leads, and nowhere else.
     """
@@ -97,17 +102,21 @@ def _unguarded(graph: Graph) -> Iterator[str]:
                 if edge.outcome == "allow" or open_here:
                     continue
                 if _leads_on(graph, edge.target):
-                    yield f"{path}: {node.name} {edge.outcome} leads to a model, an agent or a filter all the same"
+                    yield f"{path}: {node.name} {edge.outcome} {_ALL_THE_SAME}"
+
+
+_ALL_THE_SAME = "leads to a model, an agent, a call or a filter all the same"
 
 
 def _leads_on(graph: Graph, start: int) -> bool:
+    """Whether what a guard kept back would be served; telling the error target of it serves nothing."""
     stack, seen = [start], set()
     while stack:
         index = stack.pop()
         if index in seen or not 0 <= index < len(graph.nodes):
             continue
         seen.add(index)
-        if isinstance(graph.nodes[index], Dispatch | Agent | Filter):
+        if isinstance(graph.nodes[index], Dispatch | Agent | Call | Filter):
             return True
         stack += [edge.target for edge in graph.nodes[index].edges]
     return False

@@ -29,6 +29,7 @@ from archflow_engine.nodes.route import RouteNode
 from archflow_engine.nodes.select import SelectNode
 from archflow_engine.pace import Pace
 from archflow_engine.plan import Endpoint, ListenerPlan, Plan
+from archflow_engine.prompts.bind import PromptBinder
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
@@ -108,12 +109,12 @@ class _Binder:
         self._log = log
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
-        self._stores: dict[ir.Use, Store] = {}
-        self._filters: dict[ir.Use, Filter] = {}
+        self._shared: dict[ir.Use, Kind] = {}
         self._routers: dict[ir.Use, Router] = {}
         self._gauges: dict[ir.Use, Gauged] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
+        self._prompts = PromptBinder(program.lookup, plan.hub, self._one_of, self._pool_at)
         self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
 
     async def bind(self) -> None:
@@ -127,6 +128,7 @@ class _Binder:
                 self._upstreams.append((upstream, Asked(provider), local, ""))
             else:
                 self._upstreams.append((upstream, provider, *self._pool(upstream)))
+        self._prompts.reach(graph.services)
         runners = [await self._runner(node, dialects) for node in graph.nodes]
         for node, runner in zip(graph.nodes, runners, strict=True):
             runner.edges.update(
@@ -151,13 +153,6 @@ class _Binder:
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
 
-    async def _store(self, use: ir.Use, name: str) -> Store:
-        """A store, opened when it is first wanted; all that use it in the same way share it."""
-        store = self._stores.get(use)
-        if store is None:
-            store = self._stores[use] = await self._open(use, Store, name)
-        return store
-
     async def _dialect(self, name: str) -> Dialect:
         return await self._open(ir.Use(f"dialect.{name}"), Dialect, name)
 
@@ -174,6 +169,15 @@ class _Binder:
             ) from error
         live = await kind.open(compiled, self._context(name))
         self.plan.kinds.append(live)
+        return live
+
+    async def _one_of(self, use: ir.Use, family: type[K], name: str) -> K:
+        """Open a use of a kind once for all nodes that have the same."""
+        live = self._shared.get(use)
+        if live is None:
+            live = self._shared[use] = await self._open(use, family, name)
+        if not isinstance(live, family):
+            raise MalformedGraph(f"{name}: {use.kind} is not a {family.__name__.lower()}")
         return live
 
     def _context(self, name: str) -> RunContext:
@@ -245,14 +249,14 @@ class _Binder:
 
     async def _filter(self, node: ir.Filter, dialects: dict[str, Dialect]) -> FilterNode:
         """A filter, opened when it is first wanted; all nodes that use it in the same way share it."""
-        filtering = self._filters.get(node.use)
-        if filtering is None:
-            filtering = self._filters[node.use] = await self._open(node.use, Filter, node.filter)
+        filtering = await self._one_of(node.use, Filter, node.filter)
         if filtering.dialect and filtering.dialect not in dialects:
             raise MalformedGraph(f"{node.name}: the dialect {filtering.dialect} is not declared")
         return FilterNode(node.name, node.filter, filtering, dialects.get(filtering.dialect))
 
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
+        if isinstance(node, ir.Match | ir.Fill | ir.Call | ir.Frame | ir.Tell):
+            return await self._prompts.runner(node, dialects)
         if isinstance(node, ir.Route):
             return RouteNode(node)
         if isinstance(node, ir.Choose):
@@ -277,10 +281,10 @@ class _Binder:
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
         if isinstance(node, ir.Recall):
-            store = await self._store(node.store, node.name)
+            store = await self._one_of(node.store, Store, node.name)
             return (WaitingRecallNode if store.waits else RecallNode)(node.name, store, node.seconds)
         if isinstance(node, ir.Limit):
-            store = await self._store(node.store, node.name)
+            store = await self._one_of(node.store, Store, node.name)
             return (WaitingLimitNode if store.waits else LimitNode)(node.name, node.model, node.quotas, store)
         upstream, provider, pool, authority = self._upstreams[node.upstream]
         renews = type(provider).renew is not Provider.renew
@@ -312,7 +316,7 @@ class _Binder:
         router = await self._router(node.use, node.name)
         sessions = None
         if node.sessions is not None:
-            sessions = Sessions(node.sessions, await self._store(node.sessions.store, node.name))
+            sessions = Sessions(node.sessions, await self._one_of(node.sessions.store, Store, node.name))
         rankings: dict[str, Ranking] = {}
         for ranked in node.ranked:
             rankings |= dict.fromkeys(ranked.routes, await self._ranking(node, ranked))
@@ -369,6 +373,7 @@ def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:
             {"name": one.name, "provider": one.provider, "dialects": list(one.dialects), "http": one.http}
             for one in graph.upstreams
         ],
+        "services": [{"name": one.name, "addresses": len(one.addresses)} for one in graph.services],
         "plugins": [
             {"name": one.entry_point, "distribution": one.distribution, "version": one.version}
             for one in graph.requires

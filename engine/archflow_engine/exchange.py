@@ -18,10 +18,14 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import structs
+
 from archflow_engine import trace
 from archflow_engine.decided import encode_decided
 from archflow_engine.hub import monotonic
 from archflow_engine.plan import CORS
+from archflow_engine.prompts.prompt import cleaned
+from archflow_engine.prompts.prompt import of as prompt_of
 from archflow_engine.request import RequestHead
 from archflow_engine.upstream.call import Call, Headers, ReplyHead
 from archflow_engine.walk import walk
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.nodes.recall import RecallNode
     from archflow_engine.plan import ListenerPlan
+    from archflow_engine.prompts.prompt import Prompt
     from archflow_engine.translate import Translation
     from archflow_schema.graph import Quota
 
@@ -124,6 +129,7 @@ class Exchange:
         "listener",
         "model_suffix",
         "plan",
+        "prompt",
         "record",
         "reply_headers",
         "request",
@@ -156,6 +162,7 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
+        self.prompt: Prompt | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
         self._dispatch: Any = None
@@ -266,9 +273,16 @@ class Exchange:
         return self._conversation
 
     def becomes(self, head: Head) -> None:
-        """The request goes on as another one; it is decoded anew when next asked for."""
+        """The request goes on as another one; it is decoded anew when next asked for.
+
+        What nodes made of its messages stays.
+        """
+        told, prompt = self._conversation, self.prompt
         self.head = head
         self._conversation = None
+        if prompt is not None and prompt.original is not None and told is not None:
+            prompt.original = self.conversation
+            self._conversation = structs.replace(cleaned(prompt.original), messages=told.messages)
 
     def anew(self) -> None:
         """The request goes to another model: what was made and charged for the first one is undone."""
@@ -285,10 +299,35 @@ class Exchange:
         session = self.request.fields.get(b"x-model-affinity", b"").decode("latin-1")
         self.answer(200, _JSON, encode_decided(models, record, self.decision, session), self.reply_headers)
 
-    def refuse(self, status: int, code: str, message: str, headers: Headers | None = None) -> None:
-        """Answer with an error in the form of the client's dialect."""
+    def rewrite(self, conversation: Conversation) -> None:
+        """The request goes on with another conversation; dispatch asks that one."""
+        before = self.conversation
+        if conversation is before:
+            return
+        prompt = prompt_of(self)
+        if prompt.original is None:
+            prompt.original = before
+        self._conversation = conversation
+
+    @property
+    def original(self) -> Conversation | None:
+        """The conversation as the client sent it, where another one goes on; None where it goes on as it came."""
+        return self.prompt.original if self.prompt is not None else None
+
+    def refuse(
+        self, status: int, code: str, message: str, headers: Headers | None = None, *, detail: str = ""
+    ) -> None:
+        """Answer with an error in the form of the client's dialect.
+
+        Args:
+            status: of the reply.
+            code: the error in one word.
+            message: the error in words.
+            headers: of the reply.
+            detail: the message without what was said in the conversation, for the record.
+        """
         self.record.error = code
-        self.record.detail = message
+        self.record.detail = detail or message
         if self.dialect is not None:
             body = self.dialect.encode_error(status, code, message, request_id=self.record.request_id)
         else:

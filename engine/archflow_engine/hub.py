@@ -6,7 +6,7 @@ is spent on a request (bench/README.md has what each of them costs). trio hosts 
 
 How it waits: while there is work the hub sleeps in its own epoll for at most LINGER, so that the next event costs one
 system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, so other
-tasks are never held up for longer.
+tasks are never held up for longer; and while a task that it spawned can go on, the hub does not wait at all.
 
 Rule: a callback never blocks and never raises for what a peer did; what escapes it closes that one connection.
 Rule: this file knows sockets and times, not HTTP.
@@ -317,6 +317,7 @@ class Hub:
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._waker, select.EPOLLIN | select.EPOLLET)
         self._nursery: trio.Nursery | None = None
+        self._tasks = 0
         self.timed: set[Timed] = set()
         self.parting: set[Channel] = set()
         self.holding = False
@@ -373,6 +374,7 @@ class Hub:
         """Run a task beside the hub. What it raises is trouble, and ends nothing but the task."""
         if self._nursery is None:
             raise RuntimeError("the hub is not running")
+        self._tasks += 1
         self._nursery.start_soon(self._beside, work, args)
 
     async def _beside(self, work: Callable[..., Awaitable[Any]], args: tuple[object, ...]) -> None:
@@ -380,6 +382,8 @@ class Hub:
             await work(*args)
         except Exception as error:  # noqa: BLE001 - as in _round
             self.trouble(error)
+        finally:
+            self._tasks -= 1
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Blocks. Resources: closes every socket that is still open when it ends."""
@@ -405,7 +409,7 @@ class Hub:
                 await trio.lowlevel.wait_readable(fd)
                 self._asleep = False
             until = monotonic() + SLICE
-            while events := poll(0 if self._again else LINGER, BATCH):
+            while events := poll(0 if self._again or self._pressing() else LINGER, BATCH):
                 self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])
                 if self._again:
                     self._round(self._take())
@@ -415,6 +419,10 @@ class Hub:
             if self._again:
                 self._round(self._take())
                 await trio.lowlevel.checkpoint()
+
+    def _pressing(self) -> bool:
+        """Whether a task that a request waits in can go on; then nothing lingers here."""
+        return self._tasks > 0 and trio.lowlevel.current_statistics().tasks_runnable > 0
 
     def _take(self) -> list[tuple[Channel, int]]:
         taken, self._again = self._again, []

@@ -18,11 +18,15 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Raw
+
 from archflow_engine.inflate import Inflater
+from archflow_engine.prompts.prompt import answering
 from archflow_engine.upstream.call import Headers, ReplyHead
-from archflow_plugins.kinds import Dialect
-from archflow_plugins.translation import Answering, CannotExpress, ReplyDecoder, Sent, leave
-from archflow_schema.conversation import Conversation
+from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
+from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
 from archflow_schema.events import (
     Event,
@@ -51,6 +55,9 @@ _OF_THE_BODY = frozenset({
 """Headers that describe the bytes that are replaced."""
 _DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
 _NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
+_SOMETHING = (Message(role="user", parts=(TextPart("-"),)),)
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Asked:
@@ -96,6 +103,34 @@ class Asked:
         return [(b"x-arch-dropped", (f"{named}, and {more} more" if more > 0 else named).encode("ascii"))]
 
 
+def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversation, model: str) -> bytes:
+    """The client's own request with what became another one of its conversation: all other fields as they came.
+
+    Args:
+        dialect: the client's, which is the upstream's too.
+        head: the request.
+        before: its conversation as it came.
+        after: as it goes on.
+        model: what the upstream is asked for.
+
+    Raises:
+        ClientProtocolError: the new conversation has no form in this dialect.
+    """
+    new = _decode_fields(dialect.encode(after, model).body)
+    try:
+        old = _decode_fields(dialect.encode(before, model).body)
+    except (
+        ClientProtocolError
+    ):  # it may have held messages that only we know: then all messages are written anew
+        other = msgspec.structs.replace(before, messages=_SOMETHING)
+        old = _decode_fields(dialect.encode(other, model).body)
+    kept = {name: raw for name, raw in head.fields.items() if name in new or name not in old}
+    changed = {name: raw for name, raw in new.items() if bytes(raw) != bytes(old.get(name, b""))}
+    if "model" in new:
+        changed["model"] = new["model"]
+    return _encode({**kept, **changed})
+
+
 class Translation:
     """Hears an upstream for an exchange, and says it in the words of its client.
 
@@ -109,19 +144,12 @@ class Translation:
         "finished", "told",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, target: Dialect, created: int, told: Headers) -> None:
+    def __init__(self, exchange: Exchange, target: Dialect, told: Headers) -> None:
         dialect, head = exchange.dialect, exchange.said or exchange.head
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
-        record = exchange.record
         self._exchange = exchange
         self._target = target
-        answering = Answering(
-            request_id=record.request_id,
-            model=head.model or record.model,
-            created=created,
-            query=exchange.request.query.decode("latin-1"),
-        )
-        self._encoder = dialect.reply_encoder(head, answering)
+        self._encoder = dialect.reply_encoder(head, answering(exchange))
         self._decoder: ReplyDecoder | None = None
         self._inflater: Inflater | None = None
         self._head: ReplyHead | None = None

@@ -225,6 +225,7 @@ class Dialect(Kind):
         stream_type: how the content type of its streamed replies begins.
         translates: whether it takes part in translation.
         keeps: whether its clients may refer to earlier replies, so that those that were translated are kept.
+        decorates: whether its replies have a place for what `Answering` says besides: metadata, a stream's prelude.
         minimal: a request that says nothing but a model and one user text.
         places: feature -> where it goes, or why it does not.
         own: fields of its requests that no other dialect knows -> what becomes of them elsewhere.
@@ -243,6 +244,7 @@ class Dialect(Kind):
     stream_type: ClassVar[str] = "text/event-stream"
     translates: ClassVar[bool] = False
     keeps: ClassVar[bool] = False
+    decorates: ClassVar[bool] = False
     minimal: ClassVar[str] = ""
     places: ClassVar[Mapping[str, Place]] = {}
     own: ClassVar[Mapping[str, Dropped | Refused]] = {}

@@ -125,6 +125,14 @@ class Problem(Struct, frozen=True):
     code: str = ""
 
 
+class Prelude(Struct, frozen=True):
+    """A message that a client gets before a streamed reply begins: its role, its text, and who says it."""
+
+    role: str
+    text: str
+    model: str
+
+
 class Answering(Struct, frozen=True, kw_only=True):
     """What a reply's encoder knows of the exchange.
 
@@ -133,12 +141,16 @@ class Answering(Struct, frozen=True, kw_only=True):
         model: what the client asked for; used where the upstream names none.
         created: seconds since 1970.
         query: of the client's request, for a dialect that says there how its replies are framed.
+        metadata: labels that a whole reply carries, in dialects whose replies have a place for them.
+        prelude: messages before a streamed reply, in dialects whose streams have a place for them.
     """
 
     request_id: str
     model: str
     created: int
     query: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    prelude: tuple[Prelude, ...] = ()
 
 
 class ReplyDecoder(Protocol):

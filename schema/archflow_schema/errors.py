@@ -128,9 +128,14 @@ class ClientGone(ExchangeError):
 
 
 class UpstreamError(ExchangeError):
-    """The upstream failed."""
+    """The upstream failed.
+
+    Attributes:
+        unsent: whether it certainly got nothing of the request, so that another may be sent it.
+    """
 
     status_hint = 502
+    unsent: bool = False
 
 
 class UpstreamRefused(UpstreamError):

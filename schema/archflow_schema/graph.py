@@ -16,6 +16,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from archflow_schema.slots import Slot
 from archflow_schema.text import Env, Secret, Text
 
 END = -1
@@ -280,7 +281,7 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     """Answers the client from here, in the form of its dialect. Has no outcomes.
 
     Attributes:
-        status: HTTP status.
+        status: HTTP status; 0 means that of the exchange, which the node that failed left there.
         code: what went wrong in one word, such as `model_not_found`; empty for a reply that is no error.
         message: the text; empty means the text that the exchange carries from the node that failed.
         form: of an error's body: the dialect's, or `chain`, in which agents and filters tell of theirs.
@@ -295,7 +296,174 @@ class Reply(Struct, frozen=True, array_like=True, tag="reply"):
     form: Literal["dialect", "chain"] = "dialect"
 
 
-Node = Recall | Guard | Filter | Route | Choose | Next | Select | Limit | Dispatch | Agent | Reply
+class State(Struct, frozen=True, array_like=True):
+    """How what prompts called, and what was answered, is known in later turns.
+
+    Attributes:
+        mode: `client` gives it to the client, who sends it back; `server` keeps it in `store`; `none` forgets it.
+        store: the store kind, for `server`.
+        seconds: how long it is kept there.
+    """
+
+    mode: Literal["client", "server", "none"] = "none"
+    store: Use | None = None
+    seconds: float = 3600.0
+
+
+class Match(Struct, frozen=True, array_like=True, tag="match"):
+    """Finds the prompt target that a conversation asks for.
+
+    Outcomes: `target:<name>`, miss, pass (the newest turn is no user's, or not in words), empty (it says nothing),
+    failed.
+
+    Attributes:
+        use: the matcher kind.
+        targets: what it finds one of.
+        timeout: seconds that it may take.
+        state: where earlier calls are known from, and later turns know these.
+    """
+
+    name: str
+    use: Use
+    targets: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    timeout: float = 30.0
+    state: State = State()
+    origin: Origin = Origin()
+
+
+class Fill(Struct, frozen=True, array_like=True, tag="fill"):
+    """Takes the matched targets' parameters from the conversation. Outcomes: filled, ask, none, failed.
+
+    Attributes:
+        use: the slot filler kind.
+        targets: whose slots it fills; it is asked for those of them that were matched.
+        timeout: seconds that it may take.
+    """
+
+    name: str
+    use: Use
+    targets: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    timeout: float = 30.0
+    origin: Origin = Origin()
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """A piece of a path or query: literal text, then the value of a slot, or nothing more if `slot` is empty."""
+
+    text: str
+    slot: str = ""
+
+
+class Target(Struct, frozen=True, array_like=True):
+    """A prompt target's call.
+
+    Attributes:
+        name: the prompt target's.
+        service: index into `Graph.services`.
+        method: the HTTP method.
+        path: its pieces, ready to send; values are percent-encoded.
+        query: name and pieces of each parameter that the configuration writes into the query itself.
+        headers: lower-case name and value.
+        slots: the parameters.
+        history: the dialect in whose messages the call gets the conversation, as `{"messages": [...]}`, instead of
+            parameters; empty for a call with parameters.
+        verbatim: the answer is the reply; else a model puts it into words.
+        system_prompt: goes before the conversation then.
+    """
+
+    name: str
+    service: int
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: tuple[Place, ...]
+    query: tuple[tuple[str, tuple[Place, ...]], ...] = ()
+    headers: tuple[tuple[str, Text], ...] = ()
+    slots: tuple[Slot, ...] = ()
+    history: str = ""
+    verbatim: bool = False
+    system_prompt: Text = ()
+
+
+class Call(Struct, frozen=True, array_like=True, tag="call"):
+    """Calls the services of what was filled, and puts their answers before the conversation or before the client.
+
+    Outcomes: answered (the conversation goes on to a model), verbatim (the answer is the reply), failed.
+
+    Attributes:
+        targets: whose calls it makes; one with `history` is called without being filled.
+        timeout: seconds for one call, repetitions included.
+        retries: how often one that may be repeated is tried again.
+        most: how many calls one turn may make.
+        forget: leave the answers of earlier calls out of what a model is asked.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    edges: tuple[Edge, ...]
+    timeout: float = 30.0
+    retries: int = 3
+    most: int = 8
+    forget: bool = False
+    origin: Origin = Origin()
+
+
+class Frame(Struct, frozen=True, array_like=True, tag="frame"):
+    """Makes a conversation one that a model can be asked: with a system prompt, without what only we know.
+
+    Outcome: framed.
+
+    Attributes:
+        system_prompt: goes before the conversation.
+        forget: as in Call.
+    """
+
+    name: str
+    system_prompt: Text
+    edges: tuple[Edge, ...]
+    forget: bool = False
+    origin: Origin = Origin()
+
+
+class Tell(Struct, frozen=True, array_like=True, tag="tell"):
+    """Tells a service of what went wrong. Outcomes: replied (its answer is the reply), silent.
+
+    Attributes:
+        service: index into `Graph.services`.
+        path: where it is told.
+        kind: what went wrong, in one word, unless the node that failed has a better one.
+        dialect: in whose messages it gets the conversation.
+        timeout: seconds that it may take.
+    """
+
+    name: str
+    service: int
+    path: str
+    kind: str
+    dialect: str
+    edges: tuple[Edge, ...]
+    timeout: float = 30.0
+    origin: Origin = Origin()
+
+
+Node = (
+    Recall
+    | Guard
+    | Filter
+    | Match
+    | Fill
+    | Call
+    | Frame
+    | Tell
+    | Route
+    | Choose
+    | Next
+    | Select
+    | Limit
+    | Dispatch
+    | Agent
+    | Reply
+)
 
 
 class Upstream(Struct, frozen=True, array_like=True):
@@ -328,6 +496,25 @@ class Upstream(Struct, frozen=True, array_like=True):
     ca: str = ""
     pool: int = 256
     passthrough_auth: bool = False
+    origin: Origin = Origin()
+
+
+class Service(Struct, frozen=True, array_like=True):
+    """A service of the user's own: addresses that take turns.
+
+    Attributes:
+        name: its name in the configuration.
+        addresses: scheme, host and port of each.
+        host: the Host header when it differs from the address.
+        connect: seconds until a connection is made.
+        affinity: keep a conversation with one address.
+    """
+
+    name: str
+    addresses: tuple[Text, ...]
+    host: Text = ()
+    connect: float = 0.5
+    affinity: bool = False
     origin: Origin = Origin()
 
 
@@ -440,6 +627,7 @@ class Graph(Struct, frozen=True, array_like=True):
         blobs: what its kinds compiled.
         dialects: the names of the dialects in use, such as `openai_chat` for the kind `dialect.openai_chat`.
         models: the local models that its kinds open, sorted.
+        services: what calls go to.
     """
 
     source: str
@@ -453,28 +641,29 @@ class Graph(Struct, frozen=True, array_like=True):
     blobs: tuple[Blob, ...] = ()
     dialects: tuple[str, ...] = ()
     models: tuple[LocalModel, ...] = ()
+    services: tuple[Service, ...] = ()
 
 
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "recall": ("ready", "failed"),
     "guard": ("allow", "deny", "failed"),
+    "fill": ("filled", "ask", "none", "failed"),
+    "call": ("answered", "verbatim", "failed"),
+    "frame": ("framed",),
+    "tell": ("replied", "silent"),
     "limit": ("admitted", "exceeded"),
     "dispatch": ("streaming", "refused", "timeout", "failed", "unsupported"),
     "filter": ("passed", "refused", "failed"),
     "agent": ("streaming", "refused", "timeout", "failed"),
     "reply": (),
 }
-"""The outcomes of each node type but `route`, `choose`, `next` and `select`, whose outcomes are what they can pick and
-what else may happen."""
+"""The outcomes of each node type but `route`, `choose`, `next`, `match` and `select`, whose outcomes are what they can
+pick and what else may happen."""
 
 
 def node_type(node: Node) -> str:
     """The node's type as its tag names it, such as `guard` or `dispatch`."""
     return str(node.__struct_config__.tag)
-
-
-_RELAYING = {("dispatch", "streaming"), ("agent", "streaming")}
-"""The outcomes that end a walk, because from there on a reply is relayed."""
 
 
 def outcomes(node: Node) -> tuple[str, ...]:
@@ -485,6 +674,8 @@ def outcomes(node: Node) -> tuple[str, ...]:
             models.add(node.default)
         chosen = ("choose",) if node.routed else ()
         return (*(f"model:{model}" for model in sorted(models)), "unknown", *chosen)
+    if isinstance(node, Match):
+        return (*(f"target:{target}" for target in node.targets), "miss", "pass", "empty", "failed")
     if isinstance(node, Choose):
         models = {model for _, models in node.routes for model in models}
         return (*(f"model:{model}" for model in sorted(models)), "named", "none", "failed")
@@ -498,7 +689,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Filter | Choose | Select):
+        if isinstance(node, Guard | Filter | Choose | Select | Match | Fill):
             yield node.use
         if isinstance(node, Choose):
             yield from (ranked.gauge for ranked in node.ranked if ranked.gauge is not None)
@@ -506,6 +697,8 @@ def uses(graph: Graph) -> Iterator[Use]:
                 yield node.sessions.store
         if isinstance(node, Limit | Recall):
             yield node.store
+        if isinstance(node, Match) and node.state.store is not None:
+            yield node.state.store
     for upstream in graph.upstreams:
         yield upstream.use
     yield from graph.tracers
@@ -516,11 +709,20 @@ def texts(graph: Graph) -> Iterator[Text]:
     for upstream in graph.upstreams:
         yield upstream.url
         yield upstream.host
+    for service in graph.services:
+        yield from service.addresses
+        yield service.host
     for node in graph.nodes:
         if isinstance(node, Reply):
             yield node.message
         elif isinstance(node, Agent):
             yield node.url
+        elif isinstance(node, Frame):
+            yield node.system_prompt
+        elif isinstance(node, Call):
+            for target in node.targets:
+                yield target.system_prompt
+                yield from (value for _, value in target.headers)
 
 
 def problems(graph: Graph) -> tuple[str, ...]:
@@ -550,6 +752,12 @@ def problems(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
+_ENDS = frozenset(
+    {("dispatch", "streaming"), ("agent", "streaming"), ("call", "verbatim"), ("tell", "replied")}
+)
+"""The outcomes after which somebody else than a node has the last word: an upstream, a service."""
+
+
 def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
     wired = [edge.outcome for edge in node.edges]
     expected = outcomes(node)
@@ -558,14 +766,36 @@ def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
     for edge in node.edges:
         if not END <= edge.target < len(graph.nodes):
             yield f"node {node.name}: {edge.outcome} leads to node {edge.target}, which does not exist"
-        elif edge.target == END and (node_type(node), edge.outcome) not in _RELAYING:
+        elif edge.target == END and (node_type(node), edge.outcome) not in _ENDS:
             yield f"node {node.name}: {edge.outcome} leads nowhere"
     if isinstance(node, Select):
         for index in node.asks:
             if not 0 <= index < len(graph.nodes):
                 yield f"node {node.name}: asks node {index}, which does not exist"
+    if isinstance(node, Call):
+        for target in node.targets:
+            yield from _target_problems(graph, node, target)
+    if isinstance(node, Tell):
+        if not 0 <= node.service < len(graph.services):
+            yield f"node {node.name}: service {node.service} does not exist"
+        if node.dialect not in graph.dialects:
+            yield f"node {node.name}: the dialect {node.dialect} is not declared"
     if isinstance(node, Dispatch) and not 0 <= node.upstream < len(graph.upstreams):
         yield f"node {node.name}: upstream {node.upstream} does not exist"
+
+
+def _target_problems(graph: Graph, node: Call, target: Target) -> Iterator[str]:
+    if not 0 <= target.service < len(graph.services):
+        yield f"node {node.name}: service {target.service} of {target.name} does not exist"
+    if target.history and target.history not in graph.dialects:
+        yield f"node {node.name}: the dialect {target.history} is not declared"
+    places = [*target.path, *(place for _, value in target.query for place in value)]
+    known = {"", *(slot.name for slot in target.slots)}
+    for place in places:
+        if place.slot not in known:
+            yield f"node {node.name}: {target.name} has no slot {place.slot}"
+    if not target.path or not target.path[0].text.startswith("/"):
+        yield f"node {node.name}: the path of {target.name} does not begin with /"
 
 
 def _has_cycle(graph: Graph) -> bool:

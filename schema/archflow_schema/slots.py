@@ -54,7 +54,8 @@ class Filled(Struct, frozen=True):
     """Every call that the newest turn asks for, in the order in which they are to be made.
 
     Attributes:
-        ordered: whether a call needs the answer of the one before it; else they may be made at once.
+        ordered: whether a call needs the answer of the one before it: then, after each call, what is left is filled
+            anew with that answer in the conversation; else they are made at once.
     """
 
     calls: tuple[FilledCall, ...]

@@ -5,6 +5,7 @@ from archflow_schema.diagnostic import Report
 from archflow_schema.graph import (
     END,
     Agent,
+    Call,
     Dispatch,
     Edge,
     Endpoint,
@@ -12,13 +13,18 @@ from archflow_schema.graph import (
     Graph,
     Guard,
     Listener,
+    Place,
     Reply,
     Select,
+    Service,
+    Target,
+    Tell,
     Upstream,
     Use,
 )
 
 REPLY = Reply("sorry", 502)
+SAME = "leads to a model, an agent, a call or a filter all the same"
 
 
 def guard(allow, deny, failed, fail="closed"):
@@ -31,7 +37,12 @@ def dispatch(reply):
     return Dispatch("d", "m", "m", 0, (Edge("streaming", END), *(Edge(one, reply) for one in outcomes)))
 
 
-def found(*nodes, entry=0, upstreams=1):
+def call(answered, failed, *targets):
+    wired = (Edge("answered", answered), Edge("verbatim", END), Edge("failed", failed))
+    return Call("call", targets or (Target("t", 0, "GET", (Place("/x"),)),), wired)
+
+
+def found(*nodes, entry=0, upstreams=1, services=()):
     graph = Graph(
         source="x",
         listeners=(Listener("l", "model", "a", 1, 1.0, (Endpoint("/p", "d", entry),)),),
@@ -39,6 +50,8 @@ def found(*nodes, entry=0, upstreams=1):
         upstreams=tuple(
             Upstream(f"u{number}", "p", Use("provider.x"), ("http://u",)) for number in range(upstreams)
         ),
+        dialects=("d",),
+        services=tuple(Service(name, (("http://s",),)) for name in services),
     )
     report = Report()
     verify(graph, report)
@@ -50,29 +63,46 @@ def test_a_sound_graph():
 
 
 def test_a_guard_that_lets_through_what_it_denies():
-    assert found(guard(1, 1, 2), dispatch(2), REPLY) == [
-        "l /p: guard deny leads to a model, an agent or a filter all the same"
-    ]
-    assert found(guard(1, 2, 1), dispatch(2), REPLY) == [
-        "l /p: guard failed leads to a model, an agent or a filter all the same"
+    assert found(guard(1, 1, 2), dispatch(2), REPLY) == [f"l /p: guard deny {SAME}"]
+    assert found(guard(1, 2, 1), dispatch(2), REPLY) == [f"l /p: guard failed {SAME}"]
+
+
+def test_a_guard_that_lets_a_call_be_made():
+    nodes = (guard(1, 1, 3), call(2, 3), dispatch(3), REPLY)
+    assert found(*nodes, services=["s"]) == [f"l /p: guard deny {SAME}"]
+    told = Tell("tell", 0, "/", "Denied", "d", (Edge("replied", END), Edge("silent", 3)))
+    nodes = (guard(1, 4, 3), call(2, 3), dispatch(3), REPLY, told)
+    assert found(*nodes, services=["s"]) == []
+
+
+def test_a_service_that_nobody_calls_or_that_is_not_there():
+    nodes = (call(1, 2), dispatch(2), REPLY)
+    assert found(*nodes, services=["s", "t"]) == ["service t is never called"]
+    assert found(*nodes) == ["node call: service 0 of t does not exist"]
+
+
+def test_a_call_whose_path_or_slots_are_none():
+    odd = Target("t", 0, "GET", (Place("x", "y"),), history="klingon")
+    assert found(call(1, 2, odd), dispatch(2), REPLY, services=["s"]) == [
+        "node call: the dialect klingon is not declared",
+        "node call: t has no slot y",
+        "node call: the path of t does not begin with /",
     ]
 
 
 def test_a_guard_that_fails_open_leads_where_it_allows_and_nowhere_else():
     assert found(guard(1, 2, 1, "open"), dispatch(2), REPLY) == []
-    around = "l /p: guard failed leads to a model, an agent or a filter all the same"
+    around = f"l /p: guard failed {SAME}"
     second = guard(2, 3, 3)
     assert found(guard(1, 3, 1, "open"), second, dispatch(3), REPLY) == []
     assert found(guard(1, 3, 2, "open"), second, dispatch(3), REPLY) == [around]
-    assert found(guard(1, 1, 1, "open"), dispatch(2), REPLY) == [
-        "l /p: guard deny leads to a model, an agent or a filter all the same"
-    ]
+    assert found(guard(1, 1, 1, "open"), dispatch(2), REPLY) == [f"l /p: guard deny {SAME}"]
 
 
 def test_a_filter_does_not_get_what_a_guard_denied():
     edges = (Edge("passed", 1), Edge("refused", 2), Edge("failed", 2))
     passing = Filter("f", "f", Use("filter.x"), edges)
-    around = "l /p: guard deny leads to a model, an agent or a filter all the same"
+    around = f"l /p: guard deny {SAME}"
     only = Filter("f", "f", Use("filter.x"), tuple(Edge(edge.outcome, 2) for edge in edges))
     assert found(guard(3, 2, 2), dispatch(2), REPLY, passing) == []
     assert found(guard(1, 3, 2), dispatch(2), REPLY, only) == [around]
@@ -98,9 +128,7 @@ def agent(reply):
 
 
 def test_a_guard_that_lets_an_agent_hear_what_it_denies():
-    assert found(guard(1, 1, 2), agent(2), REPLY, upstreams=0) == [
-        "l /p: guard deny leads to a model, an agent or a filter all the same"
-    ]
+    assert found(guard(1, 1, 2), agent(2), REPLY, upstreams=0) == [f"l /p: guard deny {SAME}"]
 
 
 def test_a_router_may_ask_a_model_that_no_request_goes_to():

@@ -337,6 +337,26 @@ async def test_nothing_is_spawned_beside_a_hub_that_does_not_run() -> None:
     hub.close()
 
 
+async def test_the_hub_lingers_only_while_no_task_beside_it_can_go_on() -> None:
+    async with standing() as stand:
+        hub = stand.hub
+        may, done = trio.Event(), trio.Event()
+
+        async def wait() -> None:
+            await may.wait()
+            done.set()
+
+        hub.spawn(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not hub._pressing()
+        may.set()
+        assert hub._pressing()
+        await done.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not hub._pressing()
+        assert hub._tasks == 0
+
+
 async def test_a_busy_connection_starves_no_task() -> None:
     async with standing() as stand:
         channel, ear, theirs = stand.pair()

@@ -11,18 +11,23 @@ from archflow_compiler.explain import facts
 from archflow_schema.graph import (
     END,
     Agent,
+    Call,
     Choose,
     Dispatch,
+    Fill,
     Filter,
+    Frame,
     Graph,
     Guard,
     Limit,
+    Match,
     Next,
     Node,
     Recall,
     Reply,
     Route,
     Select,
+    Tell,
 )
 from archflow_schema.text import show
 
@@ -74,11 +79,15 @@ def diagram(graph: Graph) -> Diagram:
         outcomes: dict[str, list[str]] = {}
         for edge in node.edges:
             target = CLIENT if edge.target == END else f"node{edge.target}"
-            outcomes.setdefault(target, []).append(edge.outcome.removeprefix("model:").removeprefix("agent:"))
+            outcomes.setdefault(target, []).append(_outcome(edge.outcome))
         arrows += [Arrow(f"node{number}", target, _joined(labels)) for target, labels in outcomes.items()]
     if any(arrow.target == CLIENT for arrow in arrows):
         boxes.append(Box(CLIENT, "client", ("reply to the client",)))
     return Diagram(tuple(boxes), tuple(arrows))
+
+
+def _outcome(outcome: str) -> str:
+    return outcome.removeprefix("model:").removeprefix("agent:").removeprefix("target:")
 
 
 def _joined(labels: list[str]) -> str:
@@ -98,8 +107,15 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
-        case Choose() | Select():
+        case Choose() | Select() | Match() | Fill():
             return (node.name, node.use.kind)
+        case Call():
+            names = [one.name for one in node.targets]
+            return (node.name, f"calls {_joined(names)}")
+        case Frame():
+            return (node.name, "system prompt" if node.system_prompt else "no system prompt")
+        case Tell():
+            return (node.name, f"tells {graph.services[node.service].name}{node.path}")
         case Agent():
             return (node.name, f"asks {show(node.url)}")
         case Next():
@@ -116,6 +132,11 @@ _MERMAID = {
     "route": ("{", "}"),
     "choose": ("{", "}"),
     "select": ("{", "}"),
+    "match": ("{", "}"),
+    "fill": ("[/", "\\]"),
+    "call": ("[[", "]]"),
+    "frame": ("[", "]"),
+    "tell": ("[[", "]]"),
     "limit": ("[/", "/]"),
     "dispatch": ("[[", "]]"),
     "agent": ("[[", "]]"),
@@ -151,6 +172,11 @@ _SHAPES = {
     "route": "diamond",
     "choose": "diamond",
     "select": "diamond",
+    "match": "diamond",
+    "fill": "trapezium",
+    "call": "component",
+    "frame": "box",
+    "tell": "component",
     "limit": "parallelogram",
     "dispatch": "component",
     "agent": "component",

@@ -9,19 +9,21 @@ Rule: a fact never holds a secret, for a graph never does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
-
+from archflow_compiler.explain import prompts, stored
 from archflow_schema.graph import (
     Agent,
+    Call,
     Choose,
     Dispatch,
+    Fill,
     Filter,
+    Frame,
     Graph,
     Guard,
     Limit,
     Listener,
+    Match,
     Node,
     Quota,
     Ranked,
@@ -30,8 +32,8 @@ from archflow_schema.graph import (
     Route,
     Select,
     Sessions,
+    Tell,
     Upstream,
-    Use,
 )
 from archflow_schema.text import show
 
@@ -58,47 +60,51 @@ def facts(graph: Graph) -> Facts:
                 for quota in node.quotas
             }
         elif isinstance(node, Guard | Filter):
-            found[node.name] = {"kind": node.use.kind, **settings(node.use)}
+            found[node.name] = {"kind": node.use.kind, **stored.settings(node.use)}
         elif isinstance(node, Recall):
             found[node.name] = {
                 "keeps in": node.store.kind,
-                "keeps for": seconds(node.seconds),
-                **settings(node.store),
+                "keeps for": stored.seconds(node.seconds),
+                **stored.settings(node.store),
             }
         elif isinstance(node, Choose):
             found[f"router of {node.name.removeprefix('choose ')}"] = {
                 "kind": node.use.kind,
-                "timeout": seconds(node.timeout),
+                "timeout": stored.seconds(node.timeout),
                 **{f"for {route}": ", ".join(models) for route, models in node.routes},
                 **{f"ranks {route} by": gauge(one) for one in node.ranked for route in one.routes},
                 **({} if node.sessions is None else {"sessions": sessions(node.sessions)}),
-                **settings(node.use),
+                **stored.settings(node.use),
             }
         elif isinstance(node, Select):
             found[f"agents of {node.name.removeprefix('select ')}"] = {
                 "kind": node.use.kind,
-                "timeout": seconds(node.timeout),
+                "timeout": stored.seconds(node.timeout),
                 "agents": ", ".join(node.agents),
                 **{
                     f"when {edge.outcome}": title(graph.nodes[edge.target])
                     for edge in node.edges
                     if not edge.outcome.startswith("agent:")
                 },
-                **settings(node.use),
+                **stored.settings(node.use),
             }
         elif isinstance(node, Agent):
             found[node.name] = {
                 "at": show(node.url),
-                "timeout to connect": seconds(node.connect),
-                "timeout of the first byte": seconds(node.first_byte),
-                "timeout between chunks": seconds(node.between_chunks),
+                "timeout to connect": stored.seconds(node.connect),
+                "timeout of the first byte": stored.seconds(node.first_byte),
+                "timeout between chunks": stored.seconds(node.between_chunks),
                 "authorities": node.ca or "the system's",
             }
+        elif isinstance(node, Match | Fill | Call | Frame | Tell):
+            found.update(prompts.of(graph, node))
         elif isinstance(node, Route) and not node.routed:
             found.update(_route(node))
+    for service in graph.services:
+        found[f"endpoint {service.name}"] = prompts.service(service)
     for number, use in enumerate(graph.tracers):
         same = sum(other.kind == use.kind for other in graph.tracers[:number])
-        found[f"{use.kind}{f' {same + 1}' if same else ''}"] = settings(use)
+        found[f"{use.kind}{f' {same + 1}' if same else ''}"] = stored.settings(use)
     for required in graph.requires:
         found[f"plugin {required.entry_point}"] = {"version": f"{required.distribution} {required.version}"}
     if graph.environment:
@@ -113,15 +119,15 @@ def _listener(graph: Graph, listener: Listener) -> dict[str, str]:
     return {
         "type": listener.type,
         "address": f"{listener.address}:{listener.port}",
-        "timeout": seconds(listener.timeout),
+        "timeout": stored.seconds(listener.timeout),
         "tls": "none" if listener.tls is None else f"{listener.tls.certificate}, {listener.tls.private_key}",
         **{f"takes {endpoint.path}": endpoint.dialect for endpoint in listener.endpoints},
         "guards": ", ".join(guards(graph, listener)) or "none",
         "limit of head": f"{limits.head} bytes",
         "limit of headers": str(limits.headers),
         "limit of body": f"{limits.body} bytes",
-        "limit of receiving": seconds(limits.receive),
-        "limit of idling": seconds(limits.idle),
+        "limit of receiving": stored.seconds(limits.receive),
+        "limit of idling": stored.seconds(limits.idle),
         "limit of connections": str(limits.connections or "none"),
     }
 
@@ -171,78 +177,23 @@ def _upstream(upstream: Upstream) -> dict[str, str]:
         "host": show(upstream.host) or "as the address",
         "speaks": ", ".join(upstream.dialects),
         "http": upstream.http,
-        "timeout to connect": seconds(upstream.connect),
-        "timeout of the first byte": seconds(upstream.first_byte),
-        "timeout between chunks": seconds(upstream.between_chunks),
+        "timeout to connect": stored.seconds(upstream.connect),
+        "timeout of the first byte": stored.seconds(upstream.first_byte),
+        "timeout between chunks": stored.seconds(upstream.between_chunks),
         "authorities": upstream.ca or "the system's",
         "the client's key": "is sent on" if upstream.passthrough_auth else "stays here",
-        **settings(upstream.use),
+        **stored.settings(upstream.use),
     }
-
-
-def settings(use: Use) -> dict[str, str]:
-    """What a kind compiled, by path; names of variables instead of values."""
-    try:
-        value = msgspec.msgpack.decode(use.compiled)
-    except msgspec.MsgspecError:
-        return {"settings": f"{len(use.compiled)} bytes"}
-    return {name: words for name, words in _flat("", value) if words}
-
-
-def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key in value:
-            yield from _flat(f"{path}.{key}" if path else str(key), value[key])
-    elif isinstance(value, list) and _is_text(value):
-        yield (
-            path,
-            "".join(
-                part if isinstance(part, str) else f"${part[1]}" if part[0] == "env" else "***"
-                for part in value
-            ),
-        )
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str):
-                yield from _flat(f"{path}.{item[0]}", item[1])
-            else:
-                yield from _flat(f"{path}.{number}", item)
-    elif isinstance(value, bytes):
-        yield path, f"{len(value)} bytes"
-    elif isinstance(value, float):
-        yield path, f"{value:g}"
-    else:
-        yield path, str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_text(value: list[Any]) -> bool:
-    """Whether a list is a Text: literal parts, `["env", name]` and `["secret", entry]`."""
-    references = [part for part in value if isinstance(part, list)]
-    return (
-        len(value) > 0
-        and all(
-            isinstance(part, str)
-            or (isinstance(part, list) and len(part) == 2 and part[0] in {"env", "secret"})
-            for part in value
-        )
-        and bool(references or len(value) == 1)
-    )
 
 
 def _period(quota: Quota) -> str:
     return _PERIODS.get(quota.period, f"{quota.period} s")
 
 
-def seconds(value: float) -> str:
-    """A time in words: `300 s`, `30 d`."""
-    days, rest = divmod(value, 86_400)
-    return f"{days:g} d" if days and not rest else f"{value:g} s"
-
-
 def title(node: Node) -> str:
     """A node in one line."""
     if isinstance(node, Reply):
-        return f"reply {node.status} {node.code}".strip()
+        return f"reply {node.status or 'with its status'} {node.code}".strip()
     return node.name
 
 

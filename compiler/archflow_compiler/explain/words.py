@@ -7,25 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archflow_compiler.explain import facts
+from archflow_compiler.explain import facts, prompts, stored
 from archflow_compiler.suggest import listed
 from archflow_schema.graph import (
     END,
     Agent,
+    Call,
     Choose,
     Dispatch,
     Edge,
+    Fill,
     Filter,
+    Frame,
     Graph,
     Guard,
     Limit,
     Listener,
+    Match,
     Next,
     Node,
     Recall,
     Reply,
     Route,
     Select,
+    Tell,
 )
 from archflow_schema.text import show
 
@@ -41,6 +46,7 @@ def text(graph: Graph, digest: str = "") -> str:
     blocks += ["\n".join(_listener(graph, listener)) for listener in graph.listeners]
     blocks += ["\n".join(lines) for lines in _nodes(graph)]
     blocks.append("\n".join(_upstreams(graph)))
+    blocks.append("\n".join(_services(graph)))
     blocks.append("\n".join(_rest(graph)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -53,7 +59,7 @@ def _listener(graph: Graph, listener: Listener) -> Iterator[str]:
     scheme = "https" if listener.tls else "http"
     yield (
         f"listener {listener.name}: {listener.type}, {scheme}://{listener.address}:{listener.port}, "
-        f"{facts.seconds(listener.timeout)} per request"
+        f"{stored.seconds(listener.timeout)} per request"
     )
     width = max((len(endpoint.path) for endpoint in listener.endpoints), default=0)
     for endpoint in listener.endpoints:
@@ -71,28 +77,29 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
         if isinstance(node, Dispatch):
             shared.setdefault(node.edges, []).append(node)
         elif not isinstance(node, Reply):
-            yield [*_head(node), *_edges(graph, node)]
+            yield [*_head(graph, node), *_edges(graph, node)]
     for nodes in shared.values():
         heads = [line for node in nodes for line in _dispatch(graph, node)]
         yield [*heads, *_edges(graph, nodes[0])]
 
 
-_ORDER: dict[type[Node], int] = {
-    Recall: 0, Guard: 1, Filter: 2, Route: 3, Choose: 4, Next: 5, Select: 6, Limit: 7, Dispatch: 8, Agent: 9, Reply: 10,
-}  # fmt: skip
+_IN_ORDER: tuple[type[Node], ...] = (
+    Recall, Guard, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent, Reply,
+)  # fmt: skip
+_ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 
-def _head(node: Node) -> Iterator[str]:
+def _head(graph: Graph, node: Node) -> Iterator[str]:
     if isinstance(node, Guard | Filter):
-        words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.use).items())
+        words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.use).items())
         yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
     elif isinstance(node, Recall):
-        words = ", ".join(f"{name} {value}" for name, value in facts.settings(node.store).items())
-        yield f"{node.name}: for {facts.seconds(node.seconds)} in {node.store.kind}, {words}"
+        words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.store).items())
+        yield f"{node.name}: for {stored.seconds(node.seconds)} in {node.store.kind}, {words}"
     elif isinstance(node, Limit):
         yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
     elif isinstance(node, Choose):
-        yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
+        yield f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most"
         live = {route: facts.gauge(one) for one in node.ranked for route in one.routes}
         for route, models in node.routes:
             ranked = f", ranked by {live[route]}" if route in live else ""
@@ -102,9 +109,11 @@ def _head(node: Node) -> Iterator[str]:
     elif isinstance(node, Next):
         yield f"{node.name}: the next model of the route"
     elif isinstance(node, Select):
-        yield f"{node.name}: {node.use.kind}, {facts.seconds(node.timeout)} at most"
+        yield f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most"
     elif isinstance(node, Agent):
         yield f"{node.name}: asks {show(node.url)}"
+    elif isinstance(node, Match | Fill | Call | Frame | Tell):
+        yield from _of_prompts(graph, node)
     elif isinstance(node, Route) and node.routed:
         yield f"{node.name}: no model, or {', '.join(name for name in node.routed if name)}, is left to the router"
     elif isinstance(node, Route):
@@ -114,6 +123,30 @@ def _head(node: Node) -> Iterator[str]:
                 "unknown models go to it too" if node.unknown == "default" else "unknown models are refused",
             ]
         )
+
+
+def _of_prompts(graph: Graph, node: Match | Fill | Call | Frame | Tell) -> Iterator[str]:
+    match node:
+        case Match():
+            yield (
+                f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most; what was called before "
+                f"{prompts.state(node.state)}"
+            )
+        case Fill():
+            yield f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most"
+        case Call():
+            yield (
+                f"{node.name}: {stored.seconds(node.timeout)} a call, {node.retries} repetitions, "
+                f"{node.most} calls a prompt"
+            )
+            for target in node.targets:
+                then = "the answer is the reply" if target.verbatim else "a model puts the answer into words"
+                yield f"  {target.name}: {prompts.request(graph, target)}; {then}"
+        case Frame():
+            words = show(node.system_prompt)
+            yield f"{node.name}: {f'system prompt, {len(words)} characters' if words else 'no system prompt'}"
+        case Tell():
+            yield f"{node.name}: POST {graph.services[node.service].name}{node.path}, of {node.kind}"
 
 
 def _dispatch(graph: Graph, node: Dispatch) -> Iterator[str]:
@@ -141,7 +174,7 @@ def _asked(route: Route) -> dict[str, str]:
 
 def _upstreams(graph: Graph) -> Iterator[str]:
     for upstream in graph.upstreams:
-        words = facts.settings(upstream.use)
+        words = stored.settings(upstream.use)
         key = words.get("key", "")
         auth = "the client's key" if upstream.passthrough_auth else f"key {key}" if key else "no key"
         yield (
@@ -150,9 +183,18 @@ def _upstreams(graph: Graph) -> Iterator[str]:
         )
 
 
+def _services(graph: Graph) -> Iterator[str]:
+    for service in graph.services:
+        host = f", Host {show(service.host)}" if service.host else ""
+        yield (
+            f"endpoint {service.name}: {', '.join(show(address) for address in service.addresses)}{host}, "
+            f"{stored.seconds(service.connect)} to connect"
+        )
+
+
 def _rest(graph: Graph) -> Iterator[str]:
     for use in graph.tracers:
-        words = ", ".join(f"{name} {value}" for name, value in facts.settings(use).items())
+        words = ", ".join(f"{name} {value}" for name, value in stored.settings(use).items())
         yield f"{use.kind}: {words}"
     if graph.environment:
         yield f"environment: {', '.join(graph.environment)}"

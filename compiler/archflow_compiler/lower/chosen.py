@@ -5,7 +5,7 @@ Rule: a kind that nobody offers and settings that the kind does not have are fin
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from archflow_compiler.decode import Decoder
 from archflow_compiler.lower.draft import Draft
@@ -28,6 +28,7 @@ def use(
     entry: str,
     options: tuple[Option, ...] = (),
     intents: tuple[Intent, ...] = (),
+    implied: dict[str, object] | None = None,
 ) -> Use | None:
     """Compile a use of a kind whose settings stand at `at`, beside the keys that are the configuration's own.
 
@@ -41,6 +42,7 @@ def use(
         entry: what the names of its secrets begin with.
         options: what it chooses among.
         intents: whose slots it fills.
+        implied: settings that the configuration says elsewhere, for kinds that have them and where they are not said.
 
     Returns:
         None if it cannot be used, which is reported.
@@ -59,6 +61,14 @@ def use(
     config = _settings(draft, kind, at, known)
     if config is None:
         return None
+    config = structs.replace(
+        config,
+        **{
+            key: value
+            for key, value in (implied or {}).items()
+            if key in config.__struct_fields__ and not draft.unit.places.said(*at, key)
+        },
+    )
     used = draft.use(kind, config, name, at, entry, options, intents)
     return None if used is None else used[0]
 

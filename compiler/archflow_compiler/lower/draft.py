@@ -24,9 +24,20 @@ from archflow_plugins.kinds import Kind
 from archflow_plugins.registry import Registry
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Range
-from archflow_schema.graph import Blob, Edge, Listener, LocalModel, Node, Origin, Reply, Upstream, Use
+from archflow_schema.graph import (
+    Blob,
+    Edge,
+    Listener,
+    LocalModel,
+    Node,
+    Origin,
+    Reply,
+    Service,
+    Upstream,
+    Use,
+)
 from archflow_schema.slots import Intent
-from archflow_schema.text import Text
+from archflow_schema.text import Text, compile_text
 
 
 class Draft:
@@ -34,7 +45,7 @@ class Draft:
 
     Attributes:
         unit, names, registry, vault: what lowering reads.
-        nodes, upstreams, listeners, tracers: the parts.
+        nodes, upstreams, services, listeners, tracers: the parts.
         kinds: dotted names of the kinds in use.
         texts: every Text that the graph holds.
         blobs: what kinds compiled, by digest.
@@ -42,6 +53,7 @@ class Draft:
         dialects: what is spoken besides the dialects of endpoints.
         asked: the configured models that kinds ask.
         agents: the nodes that ask agents, by id.
+        dialects: names of those that are spoken besides those of listeners.
     """
 
     def __init__(self, unit: Unit, names: Names, registry: Registry) -> None:
@@ -51,6 +63,7 @@ class Draft:
         self.vault = Vault(unit)
         self.nodes: list[Node] = []
         self.upstreams: list[Upstream] = []
+        self.services: list[Service] = []
         self.listeners: list[Listener] = []
         self.tracers: list[Use] = []
         self.kinds: set[str] = set()
@@ -80,6 +93,17 @@ class Draft:
         if key not in self._replies:
             self._replies[key] = self.add(Reply(name=name, status=status, code=code, form=form))
         return self._replies[key]
+
+    def text(self, raw: str) -> Text:
+        """A string that may name the environment, as the graph holds it."""
+        text = compile_text(raw)
+        self.texts.append(text)
+        return text
+
+    def dialect(self, name: str) -> None:
+        """The graph speaks a dialect, whether a listener does or not."""
+        self.dialects.add(name)
+        self.kinds.add(f"dialect.{name}")
 
     def origin(self, *path: str | int) -> Origin:
         """Where something was said."""

@@ -5,7 +5,7 @@
     [jailbreak of prompt_guards ->] guard -> guard -> following
               | deny                 | failed: reply 503, or as allow where it fails open
               v                      v
-       the message as an answer, or reply 400
+       the message as an answer, or reply 400, once the error target was told if the configuration says so
 
 Rule: what a guard denied is answered here; no edge but `allow`, and `failed` of one that fails open, leads on.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archflow_compiler.lower import chosen
+from archflow_compiler.lower import chosen, services
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.tree import Path
 from archflow_schema.config import Listener as ListenerConfig
@@ -40,6 +40,13 @@ class Guards:
             said = kind.config(message=section.on_exception.message)
             used = draft.use(kind, said, PROMPT_GUARD, at, "prompt_guards.jailbreak")
             self._jailbreak = None if used is None else (section, used[0])
+            if section.on_exception.forward_to_error_target and config.error_target is None:
+                draft.unit.warning(
+                    "no-effect",
+                    '"forward_to_error_target" has no effect: there is no error_target',
+                    draft.unit.places.key(*at, "forward_to_error_target"),
+                    fix="add `error_target:` with a name and a path",
+                )
 
     def before(self, listener: ListenerConfig, at: Path, following: int) -> int:
         """The node where a listener's requests are judged first; `following` is served what all guards allow."""
@@ -49,7 +56,16 @@ class Guards:
             section, use = self._jailbreak
             status, fail = section.on_exception.status, section.fail
             following = self._add(
-                PROMPT_GUARD, use, listener, _PROMPT_GUARD_AT, following, status=status, fail=fail
+                PROMPT_GUARD,
+                use,
+                listener,
+                _PROMPT_GUARD_AT,
+                following,
+                status=status,
+                fail=fail,
+                told=section.on_exception.error_handler
+                if section.on_exception.forward_to_error_target
+                else None,
             )
         return following
 
@@ -72,18 +88,23 @@ class Guards:
         *,
         status: int,
         fail: Literal["closed", "open"],
+        told: str | None = None,
     ) -> int:
+        """Add a guard; `told` is where the error target is told of what it denies, empty for its own path."""
         draft = self._draft
         several = f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
         code = "guard_denied" if status >= 400 else ""
         closed = fail == "closed"
+        deny = draft.reply("guard denied" if code else "guard answers", status, code)
+        if told is not None:
+            deny = services.told(draft, f"tell of guard {label}{several}", "PromptGuardError", deny, told)
         return draft.add(
             Guard(
                 name=f"guard {label}{several}",
                 use=use,
                 edges=edges(
                     allow=following,
-                    deny=draft.reply("guard denied" if code else "guard answers", status, code),
+                    deny=deny,
                     failed=draft.reply("guard failed", 503, "guard_failed") if closed else following,
                 ),
                 origin=draft.origin(*at),

@@ -13,6 +13,8 @@ Where models are preferred, a second route stands before it that leaves unnamed 
              |        +--> route -> ...
              +--> [limit ->] dispatch
 
+A prompt listener has the nodes of `prompts` between its guards and its first route.
+
 Rule: every path from an endpoint passes all guards of its listener before it reaches a model.
 """
 
@@ -23,6 +25,7 @@ from typing import Literal
 from archflow_compiler.lower import agents, filters, routing, state
 from archflow_compiler.lower.draft import Draft
 from archflow_compiler.lower.guards import Guards
+from archflow_compiler.lower.prompts import Prompts
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
 from archflow_compiler.passes.models import Model
@@ -40,12 +43,15 @@ DECIDING = "/routing"
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
     guards = Guards(draft)
+    prompts = Prompts(draft)
     for index, listener in enumerate(draft.config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent":
             entry = agents.entry(draft, providers, at, listener)
         else:
             entry = _models(draft, providers, router, at, listener)
+        if listener.type == "prompt":
+            entry = prompts.before_route(listener.name, entry)
         entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
         decides = router is not None and listener.type == "model"
         _listener(draft, providers, at, listener, guards.before(listener, at, entry), decides=decides)

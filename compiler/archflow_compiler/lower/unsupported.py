@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
+from archflow_schema.config import Config
 
 _WITHOUT_EFFECT: tuple[tuple[Path, str], ...] = (
     (("prompt_caching",), "the prompt caches of providers are not managed yet"),
-    (("overrides", "prompt_target_intent_matching_threshold"), "prompts are not matched with targets yet"),
-    (("overrides", "optimize_context_window"), "prompts are not matched with targets yet"),
     (("overrides", "disable_signals"), "conversations are not judged yet"),
     (("tracing", "span_attributes", "header_prefixes"), "request headers do not become span attributes yet"),
 )
@@ -56,22 +55,12 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
 def _refused(unit: Unit) -> None:
     config = unit.config
     at: Path
-    if config.prompt_targets:
-        _refuse(unit, ("prompt_targets",), "prompt targets are")
-    if config.prompt_guards is not None:
-        at = ("prompt_guards", "input_guards", "jailbreak", "on_exception")
-        if config.prompt_guards.input_guards.jailbreak.on_exception.forward_to_error_target:
-            _refuse(unit, (*at, "forward_to_error_target"), "telling the error_target of denied prompts is")
     if config.overrides.use_agent_orchestrator:
         _refuse(unit, ("overrides", "use_agent_orchestrator"), "the agent orchestrator is")
-    if config.error_target is not None:
-        _refuse(unit, ("error_target",), "error_target is")
     if config.state_storage is not None and config.state_storage.type == "postgres":
         _refuse(unit, ("state_storage", "type"), "state in PostgreSQL is")
     if config.routing.session_cache.type == "redis":
         _refuse(unit, ("routing", "session_cache", "type"), "sessions in redis are")
-    if config.system_prompt and any(listener.type == "prompt" for listener in config.listeners):
-        _refuse(unit, ("system_prompt",), "the system prompt of prompt listeners is")
     for index, listener in enumerate(config.listeners):
         at = ("listeners", index)
         if listener.output_filters:
@@ -106,8 +95,15 @@ def _unused(unit: Unit) -> None:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
     if config.system_prompt and not any(listener.type == "prompt" for listener in listeners):
         _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
-    if config.prompt_guards is not None and not any(listener.type == "prompt" for listener in listeners):
+    prompted = any(listener.type == "prompt" for listener in listeners)
+    if config.prompt_guards is not None and not prompted:
         _warn_unused(unit, "prompt_guards", "only listeners of type prompt have them, and there is none")
+    if config.prompt_targets and not prompted:
+        _warn_unused(unit, "prompt_targets", "only listeners of type prompt have them, and there is none")
+    if config.error_target is not None and not _tells(config):
+        _warn_unused(
+            unit, "error_target", "only prompt targets and prompt_guards at a listener of type prompt tell it"
+        )
     filtering = {name for one in listeners for name in one.input_filters}
     served = any(listener.type == "agent" for listener in listeners)
     if config.agents and not served and not any(agent.id in filtering for agent in config.agents):
@@ -148,6 +144,13 @@ def _unused(unit: Unit) -> None:
                 unit.places.key("listeners", index, "agents"),
                 fix="write `type: agent`",
             )
+
+
+def _tells(config: Config) -> bool:
+    """Whether anything tells the error target."""
+    guards = config.prompt_guards
+    forwards = guards is not None and guards.input_guards.jailbreak.on_exception.forward_to_error_target
+    return any(one.type == "prompt" for one in config.listeners) and bool(config.prompt_targets or forwards)
 
 
 def _warn_unused(unit: Unit, key: str, why: str) -> None:

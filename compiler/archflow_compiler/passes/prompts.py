@@ -12,6 +12,11 @@ from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import PARAMETER_TYPES, Parameter, PromptTarget, ServiceEndpoint
 
+_OF_THE_GATEWAY = frozenset({
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
+    "expect", "accept-encoding",
+})  # fmt: skip
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -92,16 +97,27 @@ def _prompt_target(
     for number, parameter in enumerate(target.parameters):
         _parameter(unit, (*at, "parameters", number), parameter)
     if target.endpoint is None:
-        if not unit.config.overrides.use_agent_orchestrator:
+        if not unit.config.overrides.use_agent_orchestrator and not target.system_prompt:
             unit.warning(
                 "no-endpoint",
-                f'the prompt target "{target.name}" has no endpoint, so it can call nothing',
+                f'the prompt target "{target.name}" has neither an endpoint nor a system prompt, so it changes nothing',
                 unit.places.value(*at, "name"),
-                fix="add `endpoint:` with a name and a path",
+                fix="add `endpoint:` with a name and a path, or a `system_prompt`",
             )
         return
     if target.endpoint.name not in endpoints:
         _unknown_endpoint(unit, target.endpoint.name, endpoints, (*at, "endpoint", "name"))
+    for name, _ in target.endpoint.http_headers:
+        if name.lower() in _OF_THE_GATEWAY or not _TOKEN.fullmatch(name):
+            unit.error(
+                "bad-header",
+                f'the header "{name}" cannot be set',
+                unit.places.key(*at, "endpoint", "http_headers", name),
+                detail="it has characters that a name cannot have"
+                if not _TOKEN.fullmatch(name)
+                else "the gateway makes it for each call",
+                fix="write `http_host` at the endpoint" if name.lower() == "host" else "leave it out",
+            )
     names = [parameter.name for parameter in target.parameters]
     for found in _PLACEHOLDER.findall(target.endpoint.path):
         if found not in names:

@@ -17,11 +17,11 @@ import msgspec
 
 from archflow_engine import trace
 from archflow_engine.ask import attempting, note
-from archflow_engine.translate import Asked, Translation
+from archflow_engine.translate import Asked, Translation, respoken
 from archflow_engine.upstream.call import Call, CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Dialect, Provider, UpstreamRequest
+from archflow_plugins.kinds import Dialect, Head, Provider, UpstreamRequest
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError
 from archflow_schema.reply import fold
@@ -109,15 +109,17 @@ class DispatchNode(Runner):
         dialect, head, record = exchange.dialect, exchange.head, exchange.record
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         name = record.dialect
-        if name not in self._dialects or (
-            self._streams != "asked" and head.stream != (self._streams == "only")
-        ):
+        if name not in self._dialects or not self._streams_as(head) or exchange.original is not None:
             return self._translated(exchange)
         model = self._model_id or exchange.model_suffix
         return self._send(exchange, name, model, dialect.encode_head(head, model), stream=head.stream)
 
+    def _streams_as(self, head: Head) -> bool:
+        """Whether the upstream can reply in the way that the client wants."""
+        return self._streams == "asked" or head.stream == (self._streams == "only")
+
     def _translated(self, exchange: Exchange) -> Runner | None:
-        """Ask in a dialect that the upstream speaks, and in the only way that it replies."""
+        """Ask in a dialect that the upstream speaks, the client's if it can be, and in the only way that it replies."""
         dialect, head, record = exchange.dialect, exchange.head, exchange.record
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         if self._target is None or not dialect.translates:
@@ -127,35 +129,46 @@ class DispatchNode(Runner):
                 return None
             exchange.error = self._unsupported(record.dialect, record.model)
             return self.edges["unsupported"]
-        missing = dialect.missing(head) if dialect.keeps else None
+        same = record.dialect in self._dialects
+        missing = dialect.missing(head) if dialect.keeps and not same else None
         if missing is not None:
             status, body = missing
             record.error = "not_found"
             exchange.answer(status, b"application/json", body)
             return None
-        name, target = self._target
+        name, target = (record.dialect, dialect) if same else self._target
         stream = head.stream if self._streams == "asked" else self._streams == "only"
         model = self._model_id or exchange.model_suffix
         conversation = exchange.conversation
+        before = exchange.original or conversation
         if stream != conversation.stream:
             conversation = msgspec.structs.replace(conversation, stream=stream)
+        told: Headers = []
         try:
-            asked = Asked(dialect, target, name, conversation, model)
+            if same:
+                body = respoken(dialect, head, before, conversation, model)
+            else:
+                asked = Asked(dialect, target, name, conversation, model)
+                told = asked.header
+                exchange.reply_headers += told
+                body = self._kind.adapt(name, asked.body)
         except ClientProtocolError as error:
             exchange.refuse(400, "unsupported_parameter", str(error))
             return None
-        told = asked.header
-        exchange.reply_headers += told
-        exchange.translation = Translation(exchange, target, record.started_ns // 1_000_000_000, told)
-        return self._send(exchange, name, model, self._kind.adapt(name, asked.body), stream=stream)
+        decorated = dialect.decorates and exchange.prompt is not None and exchange.prompt.decorates
+        if not same or decorated or stream != head.stream:
+            exchange.translation = Translation(exchange, target, told)
+        same = same and stream == head.stream
+        return self._send(exchange, name, model, body, stream=stream, same=same)
 
     def _send(
-        self, exchange: Exchange, dialect: str, model: str, body: bytes, *, stream: bool
+        self, exchange: Exchange, dialect: str, model: str, body: bytes, *, stream: bool, same: bool = True
     ) -> Runner | None:
+        """Send it; `same` if the client could have, so that its own headers and query mean something there."""
         record = exchange.record
         record.model_sent = model
         record.provider = self.provider
-        key = (dialect, model, stream, exchange.translation is not None)
+        key = (dialect, model, stream, not same)
         prepared = self._prepared.get(key)
         if prepared is None:
             try:
@@ -164,10 +177,12 @@ class DispatchNode(Runner):
                 exchange.error = str(error)
                 return self.edges["failed"]
         request = exchange.request
-        if request.call is not None and request.call_for is prepared:
+        if same and exchange.translation is not None:  # a relayed one's, but for how its reply may be encoded
+            head = self._head(exchange, dialect, prepared, same=same)
+        elif request.call is not None and request.call_for is prepared:
             head = request.call  # the client repeats itself, so what goes upstream does too
         else:
-            head = request.call = self._head(exchange, dialect, prepared)
+            head = request.call = self._head(exchange, dialect, prepared, same=same)
             request.call_for = prepared
         span_id = trace.new_span_id()
         flag = "01" if record.sampled else "00"
@@ -230,13 +245,13 @@ class DispatchNode(Runner):
             self._prepared[key] = prepared
         return prepared
 
-    def _head(self, exchange: Exchange, dialect: str, prepared: _Prepared) -> CallHead:
+    def _head(self, exchange: Exchange, dialect: str, prepared: _Prepared, *, same: bool) -> CallHead:
         """The head of the request, as far as the client's own head and the upstream determine it."""
         request, target = exchange.request, prepared.target
-        query = without_keys(request.query) if exchange.translation is None else b""
+        query = without_keys(request.query) if same else b""
         if query:
             target = with_query(target, query)
-        headers = [*prepared.headers, *forwarded(exchange, prepared.skip)]
+        headers = [*prepared.headers, *forwarded(exchange, prepared.skip, same=same)]
         key = (_client_key(request.fields) or _key_of(request.query)) if self._passthrough_auth else ""
         if key:
             headers += [
@@ -252,8 +267,8 @@ class DispatchNode(Runner):
         )
 
 
-def forwarded(exchange: Exchange, skip: frozenset[bytes]) -> Headers:
-    """The headers of the client that go upstream."""
+def forwarded(exchange: Exchange, skip: frozenset[bytes], *, same: bool = True) -> Headers:
+    """The headers of the client that go upstream; `same` if what only its own dialect knows means something there."""
     request, fields = exchange.request, exchange.request.fields
     if b"connection" in fields:
         named = b",".join(value for name, value in request.headers if name == b"connection").lower()
@@ -269,7 +284,8 @@ def forwarded(exchange: Exchange, skip: frozenset[bytes]) -> Headers:
         headers = [
             (header, value)
             for header, value in headers
-            if header.decode("latin-1") not in own and header != b"accept" and not header.startswith(_LIBRARY)
+            if header != b"accept"
+            and (same or (header.decode("latin-1") not in own and not header.startswith(_LIBRARY)))
         ]
         headers.append((b"accept-encoding", b"identity"))
     elif b"accept-encoding" in fields:

@@ -49,6 +49,8 @@ class LimitNode(Runner):
 
     def _estimate(self, exchange: Exchange) -> int:
         assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
+        if exchange.original is not None:  # what a model is asked is not what came
+            return max(1, sum(len(message.text.encode()) for message in exchange.conversation.messages) // 4)
         return max(1, exchange.dialect.estimate(exchange.head))
 
     def _decide(

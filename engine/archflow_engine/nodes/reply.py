@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from archflow_engine.prompts import prompt
 from archflow_engine.walk import Runner
 from archflow_schema.errors import ClientProtocolError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ReplyNode(Runner):
-    """Ends the walk with a reply of ours. Without a message of its own it tells the exchange's error."""
+    """Ends the walk with a reply of ours. Without a message, or a status, of its own it tells the exchange's."""
 
     def __init__(self, name: str, status: int, code: str, message: str, *, chain: bool = False) -> None:
         super().__init__(name)
@@ -37,8 +38,15 @@ class ReplyNode(Runner):
             )
             exchange.answer(status, b"application/json", body, exchange.reply_headers)
             return
+        asked = exchange.prompt
         if self._code:
-            exchange.refuse(self._status, self._code, message, exchange.reply_headers)
+            status, detail = (asked.status, asked.detail) if asked is not None else (0, "")
+            exchange.refuse(
+                self._status or status or 500, self._code, message, exchange.reply_headers, detail=detail
+            )
+            return
+        if asked is not None:
+            prompt.say(exchange, message)
             return
         assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
         try:

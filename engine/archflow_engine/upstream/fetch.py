@@ -63,6 +63,7 @@ class Waiter:
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no (more) reply."""
+        error.unsent = not self.address
         self._error = error
         self._done.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -68,13 +68,13 @@ class TargetEndpoint(Struct, frozen=True, kw_only=True):
     Attributes:
         name: a key of `endpoints`.
         path: the path; `{name}` stands for a parameter, and a query may follow.
-        http_method: GET puts the parameters in the query, POST into a JSON body.
+        http_method: GET and DELETE put the parameters into the query, the others into a JSON body.
         http_headers: extra headers.
     """
 
     name: Name
     path: str
-    http_method: Literal["GET", "POST"] = "GET"
+    http_method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     http_headers: Pairs = ()
 
 
@@ -89,6 +89,7 @@ class PromptTarget(Struct, frozen=True, kw_only=True):
         endpoint: the call to make.
         system_prompt: goes before the conversation when a model puts the endpoint's answer into words.
         auto_llm_dispatch_on_response: let a model put the endpoint's answer into words; else it is the answer.
+        examples: what users say then; they sharpen the description.
     """
 
     name: Name
@@ -98,6 +99,7 @@ class PromptTarget(Struct, frozen=True, kw_only=True):
     endpoint: TargetEndpoint | None = None
     system_prompt: str = ""
     auto_llm_dispatch_on_response: bool = True
+    examples: tuple[str, ...] = ()
 
 
 class ServiceEndpoint(Struct, frozen=True, kw_only=True):
@@ -166,6 +168,45 @@ class PromptGuards(Struct, frozen=True):
     """
 
     input_guards: InputGuards
+
+
+class PromptKind(Struct, frozen=True):
+    """A kind that takes part in serving prompts. The keys beside this one are the kind's own.
+
+    Attributes:
+        kind: its name; `composite` stands for `matcher.composite` or `slot_filler.composite`, `memory` for
+            `store.memory`.
+    """
+
+    rest: ClassVar[bool] = True
+    kind: Name
+
+
+class Prompting(Struct, frozen=True, kw_only=True):
+    """How prompts are understood, and how long their calls may take.
+
+    Attributes:
+        matcher: who finds the prompt target that a conversation asks for.
+        slot_filler: who takes the parameters from it.
+        timeout: seconds that either of them may take; after that the prompt matches nothing, or the user is asked.
+        call_timeout: seconds for one call of an endpoint, repetitions included.
+        call_retries: how often a call that may be repeated (GET, PUT, DELETE) is tried again when it fails.
+        max_steps: how many calls one prompt may make.
+        state: `client` gives what was called to clients, who send it back, as with Arch; `server` keeps it here, by
+            the id in the header or metadata `x-arch-conversation-id`; `none` forgets it.
+        state_store: where `server` keeps it; by default in memory.
+        state_ttl: seconds for which it is kept.
+    """
+
+    matcher: PromptKind | None = None
+    slot_filler: PromptKind | None = None
+    timeout: Duration = 30.0
+    call_timeout: Duration = 30.0
+    call_retries: Annotated[int, Meta(ge=0, le=10)] = 3
+    max_steps: Annotated[int, Meta(ge=1, le=32)] = 8
+    state: Literal["client", "server", "none"] = "client"
+    state_store: PromptKind | None = None
+    state_ttl: Duration = 3600.0
 
 
 class ErrorTarget(Struct, frozen=True, kw_only=True):

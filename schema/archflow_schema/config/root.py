@@ -20,7 +20,7 @@ from archflow_schema.config.models import (
     RoutingPreference,
 )
 from archflow_schema.config.operations import AccessLog, Overrides, PluginUse, StateStorage, Tracing
-from archflow_schema.config.prompts import ErrorTarget, PromptGuards, PromptTarget, ServiceEndpoint
+from archflow_schema.config.prompts import ErrorTarget, PromptGuards, Prompting, PromptTarget, ServiceEndpoint
 
 VERSIONS = ("v0.1", "v0.1.0", "0.1-beta", "0.2.0", "v0.2.0", "v0.3.0", "v0.4.0")
 """The versions that Arch and its successor have written. No behaviour depends on them."""
@@ -41,6 +41,7 @@ class Config(Struct, frozen=True, kw_only=True):
         prompt_caching: how the prompt caches of providers are used.
         prompt_targets: intents of users and the endpoints that serve them.
         endpoints: the services that prompt targets call.
+        prompting: how prompts are understood.
         system_prompt: goes before every conversation of a listener of type `prompt`.
         prompt_guards: the guards of listeners of type `prompt`.
         error_target: where errors are told.
@@ -65,6 +66,7 @@ class Config(Struct, frozen=True, kw_only=True):
     prompt_caching: PromptCaching = PromptCaching()
     prompt_targets: tuple[PromptTarget, ...] = ()
     endpoints: Annotated[tuple[ServiceEndpoint, ...], Meta(extra={"form": "keyed", "key": "name"})] = ()
+    prompting: Prompting = Prompting()
     system_prompt: str = ""
     prompt_guards: PromptGuards | None = None
     error_target: ErrorTarget | None = None

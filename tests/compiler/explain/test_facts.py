@@ -1,6 +1,7 @@
 import msgspec
 
-from archflow_compiler.explain.facts import facts, guards, settings
+from archflow_compiler.explain.facts import facts, guards
+from archflow_compiler.explain.stored import settings
 from archflow_schema.graph import Use
 from compiling import HEAD, MODEL, graph
 

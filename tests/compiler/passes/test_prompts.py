@@ -22,7 +22,7 @@ def found(target, more=""):
     text = (
         f"endpoints: {{app: {{endpoint: h}}}}\nprompt_targets: [{{name: a, description: b{target}}}{more}]\n"
     )
-    return [code for code in codes(compiled(HEAD + MODEL + text)) if code != "not-yet-supported"]
+    return [code for code in codes(compiled(HEAD + MODEL + text)) if code != "no-effect"]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_a_path_may_hold_a_query_with_parameters():
 
 def test_a_target_without_an_endpoint_is_doubtful():
     assert found("") == ["no-endpoint"]
+    assert found(", system_prompt: be kind") == []
 
 
 def test_a_default_must_be_one_of_the_values():

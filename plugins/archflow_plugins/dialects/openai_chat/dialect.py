@@ -40,6 +40,7 @@ class OpenAIChat(OpenAIDialect):
         {"openai-organization", "openai-project", "openai-beta"}
     )
     translates: ClassVar[bool] = True
+    decorates: ClassVar[bool] = True
     minimal: ClassVar[str] = MINIMAL
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN

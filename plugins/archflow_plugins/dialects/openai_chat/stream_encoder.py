@@ -120,11 +120,22 @@ class StreamEncoder:
     def _begin(self, number: int, out: list[bytes]) -> Choice:
         if not self._first:
             self._start(Started())
+        if not self._choices and self._answering.prelude:
+            self._prelude(out)
         found = self._choices.get(number)
         if found is None:
             found = self._choices[number] = Choice(number)
             self._delta(number, {"role": "assistant", "content": ""}, out)
         return found
+
+    def _prelude(self, out: list[bytes]) -> None:
+        """What comes before the reply, each message as a chunk of whoever says it."""
+        for message in self._answering.prelude:
+            started = Started(model=message.model)
+            chunk = shared_fields(started, self._answering, "chat.completion.chunk")
+            delta = {"role": message.role, "content": message.text}
+            chunk["choices"] = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]
+            out.append(sse.encode(encode(chunk)))
 
     def _choice(self, number: int, out: list[bytes], *, closing: bool = False) -> Choice:
         choice = self._begin(number, out)

@@ -203,4 +203,6 @@ class WholeEncoder:
         reply["choices"] = [message.form(older=older) for _, message in sorted(self._messages.items())]
         if self._usage is not None:
             reply["usage"] = usage_form(self._usage)
+        if self._answering.metadata:
+            reply["metadata"] = dict(self._answering.metadata)
         return encode(reply)

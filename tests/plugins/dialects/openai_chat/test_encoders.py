@@ -1,5 +1,6 @@
 """Events as replies of chat completions, read by the official client."""
 
+import msgspec
 import openai
 import pytest
 from msgspec import json
@@ -9,7 +10,7 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.dialects.sealed import Proof, unwrap
 from archflow_plugins.kinds import Empty
 from archflow_plugins.testing import run_context
-from archflow_plugins.translation import Answering
+from archflow_plugins.translation import Answering, Prelude
 from archflow_schema.conversation import Citation, ReasoningPart
 from archflow_schema.events import (
     CitationFound,
@@ -445,3 +446,37 @@ def test_what_is_written_is_read_again(way):
     calls = [event for event in found if isinstance(event, ToolCallDelta)]
     assert "".join(event.arguments for event in calls if event.index == 0) == '{"x":1}'
     assert found[-3:] == [Stopped("tool_calls"), UsageReported(USAGE), Finished()]
+
+
+DECORATED = msgspec.structs.replace(
+    ANSWERING,
+    metadata=(("x-arch-state", "{}"), ("team", "red")),
+    prelude=(Prelude("assistant", "calls", "Arch-Function"), Prelude("tool", "answers", "Arch-Function")),
+)
+SAID = (Started(id="chatcmpl-1", model="gpt-x"), TextDelta("hi"), Stopped("stop"), Finished())
+
+
+def test_a_whole_reply_carries_metadata():
+    reply = json.decode(dialect.reply_encoder(head(), DECORATED).feed(SAID))
+    ChatCompletion.model_validate(reply)
+    assert reply["metadata"] == {"x-arch-state": "{}", "team": "red"}
+    assert [choice["message"]["content"] for choice in reply["choices"]] == ["hi"]
+    assert "metadata" not in whole(*SAID)
+
+
+@pytest.mark.parametrize("events", [SAID, SAID[1:]], ids=["started", "without a start"])
+def test_a_stream_begins_with_its_prelude(events):
+    body = dialect.reply_encoder(head(stream=True), DECORATED).feed(events)
+    found = [json.decode(line.removeprefix("data: ")) for line in body.decode().split("\n\n")[:-2]]
+    for chunk in found:
+        ChatCompletionChunk.model_validate(chunk)
+    told = [(chunk["model"], chunk["choices"][0]["delta"].get("role")) for chunk in found]
+    assert told[:2] == [("Arch-Function", "assistant"), ("Arch-Function", "tool")]
+    assert told[2][1] == "assistant"
+    contents = [chunk["choices"][0]["delta"].get("content") for chunk in found]
+    assert contents == ["calls", "answers", "", "hi", None]
+
+
+def test_an_error_has_no_prelude():
+    body = dialect.reply_encoder(head(stream=True), DECORATED).feed([Failed("x", "y")])
+    assert b"Arch-Function" not in body

@@ -1,0 +1,207 @@
+"""Prompt targets -> the nodes that match, fill and call, before the route of a prompt listener.
+
+::
+
+    guards -> match -> fill -> call -> route -> ...        call -> the client, where the answer is the reply
+                | miss   | ask   | failed
+                |        v       v
+                |      reply   [tell ->] reply
+                +-> call of the default target, or the system prompt -> route
+
+Rule: whatever cannot match goes on as a miss, and what cannot be filled is asked for; only a call that failed is an
+error.
+Invariant: no way leads round a guard, for guards stand before all of this.
+"""
+
+from __future__ import annotations
+
+from archflow_compiler.lower import calls, chosen, services
+from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.tree import Path
+from archflow_plugins.contexts import Option
+from archflow_schema.config import PromptKind, PromptTarget
+from archflow_schema.graph import END, Call, Edge, Fill, Frame, Match, State, Use
+from archflow_schema.slots import Intent
+
+COMPOSITE = "composite"
+Indexed = tuple[int, PromptTarget]
+
+
+class Prompts:
+    """The prompt targets of a configuration; what all listeners share of them is made once."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        config = draft.config
+        indexed = list(enumerate(config.prompt_targets))
+        self._default = next((one for one in indexed if one[1].default), None)
+        self._matched = [one for one in indexed if not one[1].default]
+        self._called = [one for one in self._matched if one[1].endpoint is not None]
+        served = any(listener.type == "prompt" for listener in config.listeners)
+        self._state = self._kept() if served and self._matched else State()
+        self._matcher = self._match_with() if served and self._matched else None
+        self._filler = self._fill_with() if served and self._called else None
+
+    def before_route(self, listener: str, route: int) -> int:
+        """The node where a prompt listener's requests begin, once its guards have judged.
+
+        Args:
+            listener: its name.
+            route: where a conversation goes that a model answers.
+        """
+        config = self._draft.config
+        if not config.prompt_targets and not config.system_prompt:
+            return route
+        if self._matcher is None:
+            return self._default_call(listener, route) or self._plain(listener, route)
+        plain = self._plain(listener, route)
+        miss = self._default_call(listener, route) or plain
+        filled = self._fill(listener, route, miss) if self._called else miss
+        return self._draft.add(
+            Match(
+                name=f"match {listener}",
+                use=self._matcher,
+                targets=tuple(one.name for _, one in self._matched),
+                edges=(
+                    *(
+                        Edge(
+                            f"target:{one.name}",
+                            self._words(index, one, listener, route) if one.endpoint is None else filled,
+                        )
+                        for index, one in self._matched
+                    ),
+                    Edge("miss", miss),
+                    Edge("pass", plain),
+                    Edge("empty", self._draft.reply("empty prompt", 500, "empty_prompt")),
+                    Edge("failed", miss),
+                ),
+                timeout=config.prompting.timeout,
+                state=self._state,
+                origin=self._draft.origin("prompt_targets"),
+            )
+        )
+
+    def _plain(self, listener: str, route: int) -> int:
+        """Where a prompt goes that calls nothing."""
+        if self._default is not None and self._default[1].endpoint is None:
+            return self._words(*self._default, listener, route)
+        return self._frame(f"frame {listener}", self._draft.config.system_prompt, route, ("system_prompt",))
+
+    def _default_call(self, listener: str, route: int) -> int | None:
+        """Where a prompt goes that matches no target, if there is one for them."""
+        if self._default is None or self._default[1].endpoint is None:
+            return None
+        return self._call(f"default {listener}", [self._default], route, history=True)
+
+    def _words(self, index: int, target: PromptTarget, listener: str, route: int) -> int:
+        """A target without an endpoint is served by a model and a system prompt."""
+        prompt = target.system_prompt or self._draft.config.system_prompt
+        return self._frame(f"frame {target.name} {listener}", prompt, route, ("prompt_targets", index))
+
+    def _frame(self, name: str, system_prompt: str, route: int, at: Path) -> int:
+        draft = self._draft
+        return draft.add(
+            Frame(
+                name=name,
+                system_prompt=draft.text(system_prompt),
+                edges=edges(framed=route),
+                forget=draft.config.overrides.optimize_context_window,
+                origin=draft.origin(*at),
+            )
+        )
+
+    def _fill(self, listener: str, route: int, miss: int) -> int:
+        call = self._call(f"call {listener}", self._called, route, history=False)
+        if self._filler is None:
+            return call  # a mistake, which is reported
+        ask = self._draft.reply("ask", 200, "")
+        return self._draft.add(
+            Fill(
+                name=f"fill {listener}",
+                use=self._filler,
+                targets=tuple(one.name for _, one in self._called),
+                edges=edges(filled=call, ask=ask, none=miss, failed=ask),
+                timeout=self._draft.config.prompting.timeout,
+                origin=self._draft.origin("prompt_targets"),
+            )
+        )
+
+    def _call(self, name: str, targets: list[Indexed], route: int, *, history: bool) -> int:
+        draft = self._draft
+        prompting = draft.config.prompting
+        reply = draft.reply("call failed", 0, "upstream_application_error")
+        return draft.add(
+            Call(
+                name=name,
+                targets=tuple(calls.target(draft, *one, history=history) for one in targets),
+                edges=(
+                    Edge("answered", route),
+                    Edge("verbatim", END),
+                    Edge("failed", services.told(draft, f"tell of {name}", "FunctionCallError", reply)),
+                ),
+                timeout=prompting.call_timeout,
+                retries=prompting.call_retries,
+                most=prompting.max_steps,
+                forget=draft.config.overrides.optimize_context_window,
+                origin=draft.origin("prompt_targets", targets[0][0]),
+            )
+        )
+
+    # What all listeners share.
+
+    def _match_with(self) -> Use | None:
+        draft = self._draft
+        implied: dict[str, object] = {}
+        if draft.unit.places.said("overrides", "prompt_target_intent_matching_threshold"):
+            implied["threshold"] = draft.config.overrides.prompt_target_intent_matching_threshold
+        return self._kind(
+            "matcher",
+            draft.config.prompting.matcher,
+            "matcher",
+            options=tuple(
+                Option(name=one.name, description=one.description, examples=one.examples)
+                for _, one in self._matched
+            ),
+            implied=implied,
+        )
+
+    def _fill_with(self) -> Use | None:
+        intents = tuple(
+            Intent(one.name, one.description, tuple(calls.slot(parameter) for parameter in one.parameters))
+            for _, one in self._called
+        )
+        return self._kind(
+            "slot_filler", self._draft.config.prompting.slot_filler, "slot_filler", intents=intents
+        )
+
+    def _kept(self) -> State:
+        prompting = self._draft.config.prompting
+        store = None
+        if prompting.state == "server":
+            store = self._kind("store", prompting.state_store, "state_store", default="memory")
+        return State(prompting.state, store, prompting.state_ttl)
+
+    def _kind(
+        self,
+        family: str,
+        named: PromptKind | None,
+        key: str,
+        *,
+        default: str = COMPOSITE,
+        options: tuple[Option, ...] = (),
+        intents: tuple[Intent, ...] = (),
+        implied: dict[str, object] | None = None,
+    ) -> Use | None:
+        at: Path = ("prompting", key)
+        return chosen.use(
+            self._draft,
+            family,
+            named.kind if named is not None else default,
+            key.replace("_", " "),
+            at if self._draft.unit.places.said(*at) else ("prompt_targets",),
+            known=("kind",),
+            entry=f"prompting.{key}",
+            options=options,
+            intents=intents,
+            implied=implied,
+        )
