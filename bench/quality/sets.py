@@ -416,6 +416,22 @@ def _agentdojo() -> Iterator[Set]:
     )
 
 
+def _writing() -> Iterator[Set]:
+    texts = []
+    for line in read("inspect-evals", f"{INSPECT}writingbench/benchmark_all.jsonl").splitlines():
+        query = json.loads(line)["query"]
+        if query.isascii() or sum(letter > "\u2fff" for letter in query) < len(query) / 10:
+            texts.append(query[:6000])
+    yield _same(
+        "WritingBench requests",
+        "inspect-evals",
+        "test",
+        texts,
+        0,
+        "long requests with material, a source not trained on",
+    )
+
+
 def _own() -> Iterator[Set]:
     texts = own_benign()
     yield _same("own templates", "own_benign.py", "train", [text for text in texts if share(text) < 0.9], 0)
@@ -459,6 +475,7 @@ SOURCES: tuple[Callable[[], Iterator[Set]], ...] = (
     _inspect,
     _documentation,
     _agentdojo,
+    _writing,
     _own,
 )
 
