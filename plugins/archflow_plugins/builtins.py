@@ -23,7 +23,18 @@ from archflow_plugins.guards.pii import PiiGuard
 from archflow_plugins.guards.regex import RegexGuard
 from archflow_plugins.guards.topic import TopicGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Filter, Gauge, Guard, Matcher, Provider, Router, Store, Tracer
+from archflow_plugins.kinds import (
+    Dialect,
+    Filter,
+    Gauge,
+    Guard,
+    Matcher,
+    Provider,
+    Router,
+    SlotFiller,
+    Store,
+    Tracer,
+)
 from archflow_plugins.matchers.composite import CompositeMatcher
 from archflow_plugins.matchers.language_model import LanguageModelMatcher
 from archflow_plugins.providers.anthropic import Anthropic
@@ -37,6 +48,8 @@ from archflow_plugins.routers.cascade import CascadeRouter
 from archflow_plugins.routers.composite import CompositeRouter
 from archflow_plugins.routers.language_model import LanguageModelRouter
 from archflow_plugins.routers.static import StaticRouter
+from archflow_plugins.slot_fillers.composite import CompositeSlotFiller
+from archflow_plugins.slot_fillers.language_model import LanguageModelSlotFiller
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.stores.sqlite import Sqlite
 from archflow_plugins.tracers.access_log import AccessLog
@@ -85,6 +98,11 @@ def archflow_register_filters() -> list[type[Filter]]:
 @hookimpl
 def archflow_register_gauges() -> list[type[Gauge]]:
     return [Prices, Prometheus]
+
+
+@hookimpl
+def archflow_register_slot_fillers() -> list[type[SlotFiller]]:
+    return [CompositeSlotFiller, LanguageModelSlotFiller]
 
 
 @hookimpl
