@@ -35,7 +35,7 @@ def table(options: tuple[Option, ...] = OPTIONS) -> Table:
 
 
 def find(*said: str, options: tuple[Option, ...] = OPTIONS, bar: float = 1.0) -> Found:
-    question = asked(said)
+    question = asked(said, several=bar < 1)
     return table(options).find(Scorer.installed(), question, embedder().encode(question.texts), bar)
 
 

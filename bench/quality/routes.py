@@ -9,7 +9,7 @@
 | BFCL live_irrelevance | the same, none of them right | by the offered functions, half and half |
 | BFCL multi_turn_base | all API classes (coarse), all their functions (fine); several turns | by conversation |
 | BFCL multi_turn_miss_param | the same; turns that only give what the turn before lacked | by conversation |
-| BFCL parallel_multiple | the functions that an item offers, several of them right | test |
+| BFCL parallel_multiple | the functions that an item offers, several of them right | half and half |
 | OVOS skills | skills (coarse), their intents (fine) | train |
 | home-assistant-intents, English | areas (coarse), intents (fine), described in `routes.toml` | test |
 | chitchat, FreshQA | none of a route's business | by conversation; test |
@@ -142,10 +142,12 @@ def _single() -> Iterator[Task]:
         parts[_half(key)].append(Case((text,), options, frozenset()))
     for split, cases in parts.items():
         yield Task("BFCL live_irrelevance", split, tuple(cases))
-    several = [
-        Case((text,), options, right, every=True) for _, text, options, right in _offers("parallel_multiple")
-    ]
-    yield Task("BFCL parallel_multiple", "test", tuple(one for one in several if len(one.right) > 1))
+    parts = {"train": [], "test": []}
+    for key, text, options, right in _offers("parallel_multiple"):
+        if len(right) > 1:
+            parts[_half(key)].append(Case((text,), options, right, every=True))
+    for split, cases in parts.items():
+        yield Task("BFCL parallel_multiple", split, tuple(cases))
 
 
 CLASSES = {

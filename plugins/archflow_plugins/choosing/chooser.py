@@ -32,6 +32,8 @@ TOKENS = 2048
 """Of a conversation that are looked at for turns of the user."""
 TOLD = 8
 """Options whose scores a choice tells."""
+ALSO = 0.8
+"""The confidence from which a part of a turn asks for an option of its own; chosen on what the scorer learned from."""
 REMEMBERED = 2048
 """Decisions that are remembered."""
 TEXTS_BROUGHT = 4096
@@ -106,7 +108,8 @@ class Chooser:
         if not options and self._table is None:
             return Choice(reason="no_options")
         turns = window(conversation, TOKENS)
-        said = asked([turn.content for turn in turns if turn.role == "user"], self._settings.window)
+        user = [turn.content for turn in turns if turn.role == "user"]
+        said = asked(user, self._settings.window, several=several)
         if not said.newest:
             return Choice(reason="empty")
         key = _key(said, options, several=several)
@@ -126,7 +129,7 @@ class Chooser:
         vectors = await self._lane.encode(said.texts)
         table = await self._made(options) if options else self._table
         assert table is not None  # noqa: S101 - there are options
-        bar = max(self._settings.threshold, 0.5) if several else 1.0
+        bar = max(self._settings.threshold, ALSO) if several else 1.0
         found = await self._host.offload(lambda: table.find(self._scorer, said, vectors, bar))
         return _choice(found, table.options, self._settings.threshold)
 

@@ -14,6 +14,7 @@ from archflow_schema.errors import ArchflowError
 
 EMBEDDER = "minilm"
 THRESHOLD = 0.5
+ROUTER_THRESHOLD = 0.4
 WINDOW = 3
 MOST_TURNS = 16
 PAIRS_TOLD = 20
@@ -32,6 +33,19 @@ class ChooserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     threshold: float = THRESHOLD
     window: int = WINDOW
     alike: float = 0.9
+
+
+class RouterConfig(ChooserConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Configuration of a composite router.
+
+    Attributes:
+        threshold: how likely, 0..1, a choice must be right; below it nothing is preferred. Lower than a matcher's: a
+            wrong preference costs less than a wrong call.
+        window: how many turns of the user are read together: the newest, and those before it that say something.
+        alike: how similar, 0..1, two options must be for a warning that they can hardly be told apart; 1 for never.
+    """
+
+    threshold: float = ROUTER_THRESHOLD
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -78,7 +92,7 @@ def _check(config: ChooserConfig, ctx: CompileContext) -> None:
             f"a threshold of {config.threshold:g} is not between 0 and 1",
             "threshold",
             detail="it is compared with how likely a choice is right",
-            fix="leave it out for 0.5; the higher, the more is left alone",
+            fix=f"leave it out for {type(config)().threshold:g}; the higher, the more is left alone",
         )
     if not 1 <= config.window <= MOST_TURNS:
         ctx.error(

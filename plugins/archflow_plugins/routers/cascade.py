@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from archflow_plugins.choosing.by_model import ByModel, ByModelConfig, compile_model
 from archflow_plugins.choosing.chooser import TOLD, Chooser
-from archflow_plugins.choosing.compiled import THRESHOLD, WINDOW, ChooserConfig, Chosen, compile_options
+from archflow_plugins.choosing.compiled import ROUTER_THRESHOLD, WINDOW, Chosen, RouterConfig, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
 from archflow_plugins.kinds import Choice, Router
 from archflow_plugins.routers.language_model import PLACES, LanguageModelRouter
@@ -41,7 +41,7 @@ class CascadeConfig(ByModelConfig, frozen=True, kw_only=True, forbid_unknown_fie
 
     sure: float = SURE
     candidates: int = TOLD
-    threshold: float = THRESHOLD
+    threshold: float = ROUTER_THRESHOLD
     window: int = WINDOW
     alike: float = 1.0
 
@@ -80,7 +80,7 @@ class CascadeRouter(Router):
             )
         return Cascade(
             first=compile_options(
-                ChooserConfig(threshold=config.threshold, window=config.window, alike=config.alike), ctx
+                RouterConfig(threshold=config.threshold, window=config.window, alike=config.alike), ctx
             ),
             second=compile_model(config, ctx, PLACES),
             sure=config.sure,

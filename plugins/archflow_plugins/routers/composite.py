@@ -8,7 +8,7 @@ from typing import Any, Self
 from msgspec import Struct
 
 from archflow_plugins.choosing.chooser import Chooser
-from archflow_plugins.choosing.compiled import ChooserConfig, Chosen, compile_options
+from archflow_plugins.choosing.compiled import Chosen, RouterConfig, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
 from archflow_plugins.deciding.tuning import Judged, best_threshold
 from archflow_plugins.kinds import Choice, Router
@@ -19,11 +19,11 @@ class CompositeRouter(Router):
     """Chooses by embeddings and a trained scorer, in milliseconds, with a calibrated confidence."""
 
     kind = "router.composite"
-    config = ChooserConfig
+    config = RouterConfig
     compiled = Chosen
 
     @classmethod
-    def compile(cls, config: ChooserConfig, ctx: CompileContext) -> Struct:
+    def compile(cls, config: RouterConfig, ctx: CompileContext) -> Struct:
         return compile_options(config, ctx)
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from archflow_plugins.local_models.chooser.described import content
+from archflow_plugins.local_models.chooser.verbs import verbs
 from archflow_plugins.local_models.ranker.candidate import COMMON, stems
 
 MOST_PARTS = 6
+MOST_WORDS = 8
 LONGEST = 1600
 """Characters of a turn that are looked at."""
 BEFORE = 400
@@ -52,26 +55,45 @@ class Asked(Struct, frozen=True):
         newest: the newest turn that says something; empty if none does.
         parts: its sentences and clauses, if it has several.
         joined: the turns before it and itself; empty if it is the first.
-        leans: how much the newest turn needs those before it: few words, begins as a follow-up, points back.
+        words: of the turns together, those that say something.
+        leans: how much the newest turn needs those before it: few words, begins as a follow-up, points back,
+            asks by a verb.
     """
 
     newest: str
     parts: tuple[str, ...] = ()
     joined: str = ""
-    leans: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    words: tuple[str, ...] = ()
+    leans: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
     @property
     def texts(self) -> list[str]:
-        """What is embedded: the newest turn, its parts, then the turns together."""
-        return [self.newest, *self.parts, *([self.joined] if self.joined else [])]
+        """What is embedded: the newest turn, the turns together if there are several, the parts, the words."""
+        return [self.newest, *([self.joined] if self.joined else []), *self.parts, *self.words]
+
+    @property
+    def part(self) -> int:
+        """The place of the first part in `texts`."""
+        return 2 if self.joined else 1
+
+    @property
+    def word(self) -> int:
+        """The place of the first word in `texts`."""
+        return self.part + len(self.parts)
+
+    def columns(self, text: str) -> list[int]:
+        """The places of the words of a text in `texts`."""
+        own = set(content(text))
+        return [self.word + at for at, word in enumerate(self.words) if word in own]
 
 
-def asked(said: Sequence[str], window: int = WINDOW) -> Asked:
+def asked(said: Sequence[str], window: int = WINDOW, *, several: bool = False) -> Asked:
     """What the turns of a user ask now.
 
     Args:
         said: what the user said, the newest last.
         window: how many turns are read together at most.
+        several: whether it may ask for several things, which its parts tell.
     """
     turns = [_SPACE.sub(" ", cut(one)).strip() for one in said]
     while len(turns) > 1 and says_nothing(turns[-1]) and any(not says_nothing(one) for one in turns[:-1]):
@@ -83,7 +105,14 @@ def asked(said: Sequence[str], window: int = WINDOW) -> Asked:
     if before:
         earlier = " ".join(before)
         joined = f"{earlier[-BEFORE:]} {newest}"
-    return Asked(newest, tuple(parts(newest)), joined, leaning(newest))
+    found = tuple(parts(newest)) if several else ()
+    words = (*longest(newest), *longest(joined))
+    return Asked(newest, found, joined, tuple(dict.fromkeys(words)), leaning(newest))
+
+
+def longest(text: str) -> list[str]:
+    """The words of a text that are compared one by one: the longest say the most, and each costs its embedding."""
+    return sorted(content(text), key=len, reverse=True)[:MOST_WORDS]
 
 
 def cut(text: str) -> str:
@@ -99,10 +128,15 @@ def says_nothing(text: str) -> bool:
     return len(text) < 80 and not stems(text.replace("'", "")) - _EMPTY
 
 
-def leaning(text: str) -> tuple[float, float, float]:
+def leaning(text: str) -> tuple[float, ...]:
     """How much a turn needs those before it."""
     count = len(stems(text) - _EMPTY)
-    return 1.0 / (1 + count), float(bool(_BEGINS.match(text))), float(bool(_POINTS.search(text)))
+    return (
+        1.0 / (1 + count),
+        float(bool(_BEGINS.match(text))),
+        float(bool(_POINTS.search(text))),
+        float(bool(verbs(text))),
+    )
 
 
 def parts(text: str) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from archflow_plugins.contexts import Option
-from archflow_plugins.local_models.ranker.candidate import spoken, stems, verbs
+from archflow_plugins.local_models.chooser.verbs import verbs
+from archflow_plugins.local_models.ranker.candidate import COMMON, spoken, stems
 
 MOST_SENTENCES = 6
 """Sentences of a description that are embedded by themselves."""
@@ -22,6 +23,14 @@ MOST_EXAMPLES = 100
 """Examples of an option that are embedded."""
 LONGEST = 1000
 """Characters of a text that are embedded; an encoder reads about as many."""
+MOST_WORDS = 32
+"""Words of a text that are compared one by one."""
+_PLAIN = """
+what how which who when where there have has had any if some ll re ve want need like could should about into up out off
+they them he she his her its our us their these those am im don dont isn let lets get give tell show use used using
+"""
+_LITTLE = frozenset(_PLAIN.split()) | COMMON
+_WORD = re.compile(r"[^\W\d_][\w']+")
 _SENTENCE = re.compile(r"(?<=[.?!;:\n])\s+")
 
 
@@ -42,6 +51,9 @@ class Described(Struct, frozen=True):
         name, description: where in `texts` they are.
         sentences: where the description's sentences are.
         examples: where the examples are.
+        name_words: words of the name.
+        words: words of name and description.
+        example_words: words of the examples.
     """
 
     texts: tuple[str, ...]
@@ -49,6 +61,9 @@ class Described(Struct, frozen=True):
     description: int
     sentences: tuple[int, ...]
     examples: tuple[int, ...]
+    name_words: tuple[str, ...]
+    words: tuple[str, ...]
+    example_words: tuple[str, ...]
 
 
 def described(option: Option) -> Described:
@@ -68,7 +83,21 @@ def described(option: Option) -> Described:
         sentences=tuple(dict.fromkeys(place(one) for one in sentences)),
         examples=tuple(dict.fromkeys(place(one) for one in examples)),
         texts=tuple(known),
+        name_words=content(name),
+        words=content(f"{name} {text}"),
+        example_words=content(" ".join(examples)),
     )
+
+
+def vocabulary(options: Sequence[Described]) -> list[str]:
+    """Every word that is compared by itself, in order."""
+    return sorted({word for one in options for word in (*one.name_words, *one.words, *one.example_words)})
+
+
+def content(text: str) -> tuple[str, ...]:
+    """The words of a text that say something, each once."""
+    found = dict.fromkeys(word for word in _WORD.findall(text.lower()) if word not in _LITTLE)
+    return tuple(found)[:MOST_WORDS]
 
 
 def words(option: Option) -> Words:

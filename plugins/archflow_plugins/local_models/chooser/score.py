@@ -25,14 +25,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WEIGHTS = Path(__file__).parent / "weights.json"
-LEANING = ("always", "few words", "begins as a follow-up", "points back")
+LEANING = (
+    "always",
+    "few words",
+    "begins as a follow-up",
+    "points back",
+    "asks by a verb",
+    "chance of the best by itself",
+    "best cosine by itself",
+    "score above the mean by itself",
+    "number of options",
+)
 """What decides how much the turns before count."""
 CONFIDENCE = (
     "always",
     "margin over the next",
     "score above the mean",
     "best cosine",
-    "best cosine of a part",
+    "words: each one's best cosine",
     "cosine of the name",
     "shared rare words",
     "best cosine of an example",
@@ -98,7 +108,7 @@ class Scorer:
                     "archflow again"
                 )
         self._features = np.array([weights.features[name] for name in FEATURES], np.float64)
-        self._leaning = [weights.leaning[name] for name in LEANING]
+        self._leaning = np.array([weights.leaning[name] for name in LEANING], np.float64)
         self._confidence = np.array([weights.confidence[name] for name in CONFIDENCE], np.float64)
 
     @classmethod
@@ -124,12 +134,15 @@ class Scorer:
             )
         return cls(weights)
 
-    def leans(self, numbers: Sequence[float]) -> float:
-        """How much the turns before count beside the newest, 0..1, from `Asked.leans`."""
-        power = self._leaning[0] + sum(
-            weight * number for weight, number in zip(self._leaning[1:], numbers, strict=True)
-        )
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, power))))
+    def leans(self, newest: NDArray[Any], said: Sequence[float], options: int) -> float:
+        """How much the turns before count beside the newest, 0..1.
+
+        Args:
+            newest: features of the options beside the newest turn.
+            said: `Asked.leans`.
+            options: how many there are.
+        """
+        return curve(float(self._leaning @ leaning(newest, newest @ self._features, said, options)))
 
     def score(
         self, newest: NDArray[Any], joined: NDArray[Any] | None, leans: Sequence[float], options: int
@@ -145,12 +158,28 @@ class Scorer:
         scores = newest @ self._features
         share = 0.0
         if joined is not None:
-            share = self.leans(leans)
+            share = self.leans(newest, leans, options)
             scores = (1 - share) * scores + share * (joined @ self._features)
         best = int(scores.argmax())
         seen = newest[best] if joined is None else (1 - share) * newest[best] + share * joined[best]
         power = float(self._confidence @ numbers(scores, best, seen, share, options))
-        return Scored(scores, best, 1 / (1 + math.exp(-max(-30.0, min(30.0, power)))))
+        return Scored(scores, best, curve(power))
+
+
+def curve(power: float) -> float:
+    """The logistic curve."""
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, power))))
+
+
+def leaning(newest: NDArray[Any], scores: NDArray[Any], said: Sequence[float], options: int) -> NDArray[Any]:
+    """What decides how much the turns before count, in the order of `LEANING`."""
+    import numpy as np
+
+    raised = np.exp(scores - scores.max())
+    return np.array([
+        1.0, *said, float(1 / raised.sum()), float(newest[:, 0].max()), float(scores.max() - scores.mean()),
+        math.log(1 + options),
+    ])  # fmt: skip
 
 
 def numbers(scores: NDArray[Any], best: int, seen: NDArray[Any], share: float, options: int) -> list[float]:
@@ -165,7 +194,7 @@ def numbers(scores: NDArray[Any], best: int, seen: NDArray[Any], share: float, o
         min(MARGIN, float(scores[best]) - max(others)) if others else MARGIN,
         min(MARGIN, float(scores[best] - scores.mean())) if others else MARGIN,
         main,
-        max(column["best part, name and description"], column["best part, best sentence of the description"]),
+        column["words: each one's best cosine"],
         column["cosine of the name"],
         column["shared rare words, name and description"],
         column["cosine of name and description"] + example if has else main,

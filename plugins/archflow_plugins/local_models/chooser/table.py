@@ -14,10 +14,17 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import Option
 from archflow_plugins.local_models.chooser.asked import Asked
-from archflow_plugins.local_models.chooser.described import Described, Rarity, Words, described, words
+from archflow_plugins.local_models.chooser.described import (
+    Described,
+    Rarity,
+    Words,
+    described,
+    vocabulary,
+    words,
+)
 from archflow_plugins.local_models.chooser.features import Cosines, cosines, rows
 from archflow_plugins.local_models.chooser.score import Scored, Scorer
-from archflow_plugins.local_models.index import Index, build
+from archflow_plugins.local_models.index import Index, build, form_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +34,8 @@ ALL = 32
 NEAREST = 24
 """Texts that the index finds for the newest turn and for the turns together."""
 NEAREST_TO_A_PART = 8
+MANY = 200_000
+"""Texts from which an index would be of cells, which does not give its vectors back."""
 
 
 class Found(Struct, frozen=True):
@@ -46,17 +55,20 @@ class Found(Struct, frozen=True):
 
 
 def texts(options: Sequence[Option]) -> list[str]:
-    """What has to be embedded of options, one after the other."""
-    return [text for option in options for text in described(option).texts]
+    """What has to be embedded of options: their texts, one option after the other, then the words of all."""
+    prepared = [described(option) for option in options]
+    return [*(text for one in prepared for text in one.texts), *vocabulary(prepared)]
 
 
 def pack(options: Sequence[Option], vectors: NDArray[Any]) -> bytes:
     """The vectors of `texts(options)` as bytes that a table can be opened from."""
     import numpy as np
 
-    starts = np.cumsum([0, *(len(described(option).texts) for option in options[:-1])])
-    mean = vectors[starts].mean(0).astype("<f4")
-    return bytes(mean.tobytes()) + build(vectors, "hnsw" if len(vectors) > 200_000 else None)
+    sizes = [len(described(option).texts) for option in options]
+    starts, count = np.cumsum([0, *sizes[:-1]]), sum(sizes)
+    mean = vectors[starts].mean(0)[None, :]
+    beside = np.concatenate([mean, vectors[count:]]).astype("<f4")
+    return bytes(beside.tobytes()) + build(vectors[:count], form_for(count) if count < MANY else "hnsw")
 
 
 class Table:
@@ -79,10 +91,12 @@ class Table:
         import numpy as np
 
         self.options = tuple(options)
-        body = memoryview(data)
-        self._mean = np.frombuffer(body[: 4 * dimension], "<f4")
-        self._index = Index(body[4 * dimension :])
         self._described: list[Described] = [described(one) for one in self.options]
+        self._places = {word: at for at, word in enumerate(vocabulary(self._described), 1)}
+        body, beside = memoryview(data), 4 * dimension * (1 + len(self._places))
+        table = np.frombuffer(body[:beside], "<f4").reshape(-1, dimension)
+        self._mean, self._word_vectors = table[0], table
+        self._index = Index(body[beside:])
         sizes = [len(one.texts) for one in self._described]
         self._starts = np.cumsum([0, *sizes[:-1]]) if sizes else np.zeros(0, int)
         self._owner = np.repeat(np.arange(len(sizes)), sizes)
@@ -159,16 +173,24 @@ class Table:
         lines = np.concatenate(
             [self._starts[at] + np.arange(len(self._described[at].texts)) for at in places]
         )
-        return places, cosines(prepared, self._index.rows(lines), vectors, self._mean)
+        return places, cosines(prepared, self._index.rows(lines), self._rows_of_words, vectors, self._mean)
+
+    def _rows_of_words(self, lists: Sequence[tuple[str, ...]]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The vectors of words of several options, and where each option's begin; no words have what all have."""
+        import numpy as np
+
+        places = [[self._places[word] for word in words] or [0] for words in lists]
+        starts = np.cumsum([0, *(len(one) for one in places[:-1])])
+        return self._word_vectors[np.concatenate([np.array(one) for one in places])], starts
 
     def _rows(
         self, asked: Asked, places: Sequence[int], seen: Cosines
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         known = [self._known(at) for at in places]
-        newest = rows(seen, known, self._rarity, asked.newest, 0, range(1, 1 + len(asked.parts)))
+        newest = rows(seen, known, self._rarity, asked.newest, 0, asked.columns(asked.newest))
         if not asked.joined:
             return newest, None
-        return newest, rows(seen, known, self._rarity, asked.joined, len(asked.parts) + 1, ())
+        return newest, rows(seen, known, self._rarity, asked.joined, 1, asked.columns(asked.joined))
 
     def _also(
         self, scorer: Scorer, asked: Asked, places: Sequence[int], seen: Cosines, scored: Scored
@@ -176,21 +198,20 @@ class Table:
         """The options that parts of the newest turn ask for besides the best, with the confidence of each."""
         known = [self._known(at) for at in places]
         found: dict[int, float] = {}
-        for column, text in enumerate(asked.parts, 1):
-            own = scorer.score(
-                rows(seen, known, self._rarity, text, column, ()), None, asked.leans, len(self.options)
-            )
-            if own.best != scored.best:
-                found[places[own.best]] = max(own.confidence, found.get(places[own.best], 0.0))
+        for column, text in enumerate(asked.parts, asked.part):
+            own = rows(seen, known, self._rarity, text, column, asked.columns(text))
+            part = scorer.score(own, None, asked.leans, len(self.options))
+            if part.best != scored.best:
+                found[places[part.best]] = max(part.confidence, found.get(places[part.best], 0.0))
         return found
 
     def _near(self, asked: Asked, vectors: NDArray[Any]) -> list[int]:
         """The options that are worth comparing, in order of their places."""
         if len(self.options) <= ALL:
             return list(range(len(self.options)))
-        whole = [0, *([len(vectors) - 1] if asked.joined else [])]
+        whole, parts = list(range(asked.part)), list(range(asked.part, asked.word))
         found: set[int] = set()
-        for columns, most in ((whole, NEAREST), (list(range(1, 1 + len(asked.parts))), NEAREST_TO_A_PART)):
+        for columns, most in ((whole, NEAREST), (parts, NEAREST_TO_A_PART)):
             if columns:
                 _, lines = self._index.search(vectors[columns], most)
                 found.update(int(self._owner[line]) for line in lines.ravel() if line >= 0)

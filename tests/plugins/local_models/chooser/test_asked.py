@@ -31,7 +31,14 @@ def test_a_follow_up_is_read_with_what_was_said_before():
     found = asked(["weather in Paris", "thanks", "and in celsius?"])
     assert found.newest == "and in celsius?"
     assert found.joined == "weather in Paris and in celsius?"
-    assert found.texts == ["and in celsius?", "weather in Paris and in celsius?"]
+    assert found.texts == [
+        "and in celsius?",
+        "weather in Paris and in celsius?",
+        "celsius",
+        "weather",
+        "paris",
+    ]
+    assert [found.texts[at] for at in found.columns(found.newest)] == ["celsius"]
 
 
 def test_the_window_says_how_many_turns_are_read_together():
@@ -46,7 +53,8 @@ def test_follow_ups_lean_more_than_whole_requests():
     follow, whole = asked(["and tomorrow?"]).leans, asked(["book a table for two in Rome tonight"]).leans
     assert follow[0] > whole[0]
     assert follow[1] == 1.0
-    assert whole[1:] == (0.0, 0.0)
+    assert whole[1:] == (0.0, 0.0, 1.0)
+    assert follow[3] == 0.0
 
 
 def test_parts_are_sentences_and_clauses_that_stand_for_themselves():

@@ -55,7 +55,7 @@ def test_words_are_stems_and_verbs():
     found = words(WEATHER)
     assert found.name == {"get", "weather"}
     assert "forecast" in found.described
-    assert found.verbs == {"find"}
+    assert found.verbs == {"find", "tell"}
     assert found.examples[0] == {"will", "rain"}
 
 

@@ -32,17 +32,17 @@ def rows(*cosines: float) -> np.ndarray:
 
 
 def test_the_best_option_has_the_highest_score():
-    found = Scorer(weights()).score(rows(0.1, 0.7, 0.3), None, (0, 0, 0), 3)
+    found = Scorer(weights()).score(rows(0.1, 0.7, 0.3), None, (0, 0, 0, 0), 3)
     assert found.best == 1
     assert found.confidence == 0.5
 
 
 def test_earlier_turns_count_as_far_as_the_newest_leans_on_them():
     table = weights()
-    half = Scorer(table).score(rows(0.6, 0.0), rows(0.0, 0.8), (0, 0, 0), 2)
+    half = Scorer(table).score(rows(0.6, 0.0), rows(0.0, 0.8), (0, 0, 0, 0), 2)
     assert list(half.scores) == pytest.approx([0.3, 0.4])
     never = msgspec.structs.replace(table, leaning={**table.leaning, "always": -30.0})
-    assert Scorer(never).score(rows(0.6, 0.0), rows(0.0, 0.8), (0, 0, 0), 2).best == 0
+    assert Scorer(never).score(rows(0.6, 0.0), rows(0.0, 0.8), (0, 0, 0, 0), 2).best == 0
 
 
 def test_confidence_is_a_logistic_curve_over_named_numbers():
@@ -54,7 +54,7 @@ def test_confidence_is_a_logistic_curve_over_named_numbers():
 def test_extreme_numbers_do_no_harm():
     scorer = Scorer(weights(always=1e9))
     assert scorer.score(rows(1.0), None, (), 1).confidence == pytest.approx(1)
-    assert scorer.leans((1e9, 1e9, 1e9)) == 0.5
+    assert scorer.leans(rows(1.0), (1e9, 1e9, 1e9, 1e9), 1) == 0.5
 
 
 def test_a_single_option_has_the_largest_margin():
