@@ -44,11 +44,11 @@ from archflow_plugins.testing import conversation, run_context
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError
 from archflow_schema.reply import Reply
-from archflow_schema.slots import Filled, Intent, Question, Slot, SlotType
+from archflow_schema.slots import Filled, FilledCall, Intent, Question, Slot, SlotType
 
 LOCAL = "smollm2-135m-instruct"
 SETS = ("simple_python", "live_simple")
-NOW = datetime(2024, 2, 21, 10, 0)  # noqa: DTZ001 - a moment without a zone is what dates are relative to
+NOW = datetime.fromisoformat("2024-02-21T10:00")
 _TYPES: dict[str, SlotType] = {
     "string": "str",
     "integer": "int",
@@ -324,6 +324,43 @@ async def local(host: Host) -> tuple[Any, Callable[[], None]]:
     return ask, lane.release
 
 
+async def parallel(make: Maker, *, held_out: bool = True) -> tuple[int, int, int, int]:
+    """BFCL's parallel set: items, those with exactly the right calls, calls, those that are right."""
+    from sets import share as number_of
+
+    answers = {row["id"]: row["ground_truth"] for row in _rows("possible_answer/BFCL_v4_parallel.json")}
+    counted = right = wanted = hits = 0
+    for row in _rows("BFCL_v4_parallel.json"):
+        function = row["function"][0]
+        if len(row["function"]) != 1 or (number_of(row["id"]) >= 0.5) is not held_out:
+            continue
+        intent = Intent(function["name"], function["description"], _slots(function["parameters"]))
+        turns = [f"{one['role']}: {one['content']}" for one in row["question"][0]]
+        outcome = await make(intent)(conversation(*turns))
+        made = list(outcome.calls) if isinstance(outcome, Filled) else []
+        expected = [one[function["name"]] for one in answers[row["id"]]]
+        found = 0
+        for accepted in expected:
+            match = next((one for one in made if _is(one, accepted, intent)), None)
+            if match is not None:
+                made.remove(match)
+                found += 1
+        counted, wanted, hits = counted + 1, wanted + len(expected), hits + found
+        right += found == len(expected) and not made
+    return counted, right, wanted, hits
+
+
+def _is(call: FilledCall, accepted: dict[str, list[Any]], intent: Intent) -> bool:
+    """Whether a call is one that is expected."""
+    told = {name: msgspec.json.decode(raw) for name, raw in call.values}
+    return all(
+        accepts(accepted.get(slot.name, [""]), told[slot.name])
+        if slot.name in told
+        else "" in accepted.get(slot.name, [""])
+        for slot in intent.slots
+    )
+
+
 def table(rows: str = "") -> list[str]:
     """The lines of the table: the held-out half of each set with each way of filling.
 
@@ -349,6 +386,10 @@ async def _table(rows: str) -> list[str]:
         "| set | filled by | items | right | slots | asked | wrong | invented | ms, median | ms, 95 % |",
         "|---|---|--:|---|---|--:|---|---|--:|--:|",
     ]
+    calls = [
+        "| parallel, filled by | items | exactly the right calls | calls | right |",
+        "|---|--:|---|--:|---|",
+    ]
     try:
         for name in SETS:
             every = [item for item in items(name) if item.held_out]
@@ -356,10 +397,17 @@ async def _table(rows: str) -> list[str]:
                 if rows in way:
                     lines.append(await _line(name, way, every[::step], make))
                     print(lines[-1], file=sys.stderr, flush=True)
+        for way, make, _ in ways[:3]:
+            if rows in way:
+                counted, right, wanted, hits = await parallel(make)
+                calls.append(
+                    f"| {way} | {counted} | {share(right, counted)} | {wanted} | {share(hits, wanted)} |"
+                )
+                print(calls[-1], file=sys.stderr, flush=True)
     finally:
         release()
         embedder.release()
-    return lines
+    return [*lines, "", *calls]
 
 
 async def _line(name: str, way: str, every: list[Item], make: Maker) -> str:

@@ -10,26 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from archflow_plugins.slots.candidates.candidate import ENOUGH, EXACT, FREE, OPTIONAL, Candidate
 from archflow_plugins.slots.candidates.finders import candidates
 from archflow_plugins.slots.lexicon import listed, said
-from archflow_plugins.slots.runs import bracketed, gathered, overlaps, run_of
+from archflow_plugins.slots.runs import bracketed, gathered, overlaps, repeated, run_of
 from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want
 from archflow_plugins.slots.words import pieces, stems
 
 
-class Assigned(Struct, frozen=True):
-    """What a turn gives the slots of one target: by the slot's place, one value or several for as many calls."""
-
-    values: dict[int, tuple[Any, ...]]
-    unsure: frozenset[int]
-
-
-def assign(wants: Sequence[Want], turn: Turn, *, only: frozenset[int] | None = None) -> Assigned:
-    """Give the pieces of a turn to slots.
+def assign(
+    wants: Sequence[Want], turn: Turn, *, only: frozenset[int] | None = None
+) -> dict[int, tuple[Any, ...]]:
+    """What a turn gives the slots of one target: by the slot's place, one value, or several for as many calls.
 
     Args:
         wants: the slots of one target.
@@ -39,29 +33,35 @@ def assign(wants: Sequence[Want], turn: Turn, *, only: frozenset[int] | None = N
     every = {place: candidates(want, turn) for place, want in enumerate(wants)}
     _prefer_lists(wants, turn, every)
     chosen = _best(wants, every)
-    _in_order(wants, every, chosen)
-    taken = list(chosen.values())
+    _in_order(wants, turn, every, chosen)
     values: dict[int, tuple[Any, ...]] = {}
     for place, one in chosen.items():
-        if only is not None and place not in only:
-            continue
-        found = gathered(wants[place], turn, every[place], one, [each for each in taken if each is not one])
-        if found:
-            values[place] = found
-    for place, want in enumerate(wants):
-        if (
-            want.many
-            and place not in values
-            and (only is None or place in only)
-            and (given := bracketed(want, turn, values))
-        ):
+        others = [each for each in chosen.values() if each is not one]
+        if given := gathered(wants[place], turn, every[place], one, others):
             values[place] = given
-    unsure = frozenset(
-        place
-        for place in range(len(wants))
-        if place not in values and every[place] and every[place][0].score > 0
-    )
-    return Assigned(values, unsure)
+    _rounds(wants, every, chosen, values)
+    for place, want in enumerate(wants):
+        if want.many and place not in values and (given := bracketed(want, turn, values)):
+            values[place] = given
+    return {place: given for place, given in values.items() if only is None or place in only}
+
+
+def _rounds(
+    wants: Sequence[Want],
+    every: dict[int, list[Candidate]],
+    chosen: dict[int, Candidate],
+    values: dict[int, tuple[Any, ...]],
+) -> None:
+    """Where one slot was said several times, the others may have been too: `Rome in 2019 and Paris in 2018`."""
+    count = max((len(given) for given in values.values()), default=1)
+    if count < 2:
+        return
+    for place, one in chosen.items():
+        if place in values and len(values[place]) == 1 and not wants[place].many:
+            others = [each for each in chosen.values() if each is not one]
+            again = repeated(wants[place], every[place], one, others, alike=0.3)
+            if len(again) == count:
+                values[place] = again
 
 
 def _least(want: Want) -> float:
@@ -112,10 +112,12 @@ def _prefer_lists(wants: Sequence[Want], turn: Turn, every: dict[int, list[Candi
     for place, want in enumerate(wants):
         if not want.many:
             continue
-        runs = [
-            run for one in every[place][:8] if len(run := run_of(turn, every[place], one, (), least=-4.0)) > 1
-        ]
-        spans = {(one.start, one.end) for run in runs for one in run}
+        spans: set[tuple[int, int]] = set()
+        for one in every[place][:8]:
+            if (one.start, one.end) not in spans and len(
+                run := run_of(turn, every[place], one, (), least=-4.0)
+            ) > 1:
+                spans |= {(each.start, each.end) for each in run}
         if not spans:
             continue
         for other, found in every.items():
@@ -160,7 +162,9 @@ def _twins(wants: Sequence[Want], open_: Sequence[int]) -> bool:
 _COUNTING = said("assign.counting")
 
 
-def _in_order(wants: Sequence[Want], every: dict[int, list[Candidate]], chosen: dict[int, Candidate]) -> None:
+def _in_order(
+    wants: Sequence[Want], turn: Turn, every: dict[int, list[Candidate]], chosen: dict[int, Candidate]
+) -> None:
     """Required slots that nothing tells apart get the pieces that are left, in order, if there are as many."""
     for facet in dict.fromkeys(one.facet for one in wants):
         open_ = [
@@ -188,6 +192,11 @@ def _in_order(wants: Sequence[Want], every: dict[int, list[Candidate]], chosen: 
         if len(spans) > len(open_):
             # "two notes of 440 Hz and 880 Hz": what is written out only counts the others.
             spans = [one for one in spans if left[one].shape != "words"]
+        if len(spans) > len(open_) == 1 and facet not in EXACT:
+            # "Lakers and Bulls": several for one slot, if they are told as one list.
+            first = left[spans[0]]
+            run = run_of(turn, list(left.values()), first, (), least=-4.0)
+            spans = spans[:1] if len(run) == len(spans) else spans
         if len(spans) != len(open_):
             continue
         for place, span in zip(open_, spans, strict=True):

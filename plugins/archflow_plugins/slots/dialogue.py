@@ -21,6 +21,9 @@ from archflow_schema.conversation import Conversation, Message, TextPart, ToolCa
 
 TURNS = 12
 """Turns of the user that are looked at."""
+CHARACTERS = 8_000
+LONGEST = 4_000
+"""Characters of all turns that are looked at, and of one."""
 REPLY_WORDS = 14
 """Words of the longest turn that can be a mere reply to a question."""
 _FOLLOW = re.compile(
@@ -82,16 +85,17 @@ def read(conversation: Conversation, now: datetime, *, day_first: bool = False) 
     """What a conversation says. `now` is the clock's; instructions that tell today's date are believed."""
     turns: list[Past] = []
     calls: list[Call] = []
-    same = True
+    same, room = True, CHARACTERS
     messages = conversation.messages
     for place in range(len(messages) - 1, -1, -1):
         message = messages[place]
         calls += _calls(message, len(turns))
-        if message.role != "user" or len(turns) >= TURNS:
+        if message.role != "user" or len(turns) >= TURNS or room <= 0:
             continue
         text = said(message)
         if not text:
             continue
+        room -= min(len(text), LONGEST)
         asked = _question(messages[:place])
         turns.append(Past(text=text, asked=asked, same=same))
         # The turn before this one belongs to the same request if this one answered or followed up.

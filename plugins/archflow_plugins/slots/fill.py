@@ -134,8 +134,8 @@ def from_turn(
     given = assign(one.wants, read, only=frozenset(left))
     asked = asked_for(one.wants, past, left)
     if asked and len(read.words) <= REPLY_WORDS:
-        replied(one.wants, read, asked, given.values)
-    for place, value in given.values.items():
+        replied(one.wants, read, asked, given)
+    for place, value in given.items():
         if place not in found:
             found[place] = value if past.same else value[:1]
 

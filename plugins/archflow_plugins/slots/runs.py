@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archflow_plugins.slots.candidates.candidate import EXACT, Candidate
-from archflow_plugins.slots.extract.lists import joined
+from archflow_plugins.slots.extract.lists import GAP_AT_MOST, joined
 from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.values import shaped
 from archflow_plugins.slots.wants import Want
-from archflow_plugins.slots.words import words
 
 CALLS_AT_MOST = 16
 ITEMS_AT_MOST = 64
+NEIGHBOURS = 12
+"""Pieces behind another one that are looked at."""
 
 
 def overlaps(one: Candidate, taken: Iterable[Candidate]) -> bool:
@@ -40,9 +41,27 @@ def gathered(
         return _given(want, [one])
     least = {"number": 0.3, "code": 0.3}.get(want.facet, 1.0) if want.facet in EXACT else -4.0
     run = run_of(turn, found, one, taken, least=min(one.score - 1.0, least))
-    if not _enumerated(turn, run):
-        return _given(want, [one])
-    return _given(want, run)
+    if _enumerated(turn, run):
+        return _given(want, run)
+    again = repeated(want, [each for each in found if each.cued], one, taken, alike=0.6) if one.cued else ()
+    return again if len(again) > 1 and want.facet in _AGAIN else _given(want, [one])
+
+
+_AGAIN = frozenset({"number", "date", "code"})
+"""What may be said several times for as many calls, each time with the slot's own words beside it."""
+
+
+def repeated(
+    want: Want, found: Sequence[Candidate], one: Candidate, taken: Sequence[Candidate], *, alike: float
+) -> tuple[Any, ...]:
+    """The pieces that fit a slot as well as its best one does, in order."""
+    apart: list[Candidate] = []
+    for each in sorted(found, key=lambda each: (each.start, -each.end)):
+        if each.score < one.score - alike or not _alike(one, each) or overlaps(each, taken):
+            continue
+        if not apart or each.start >= apart[-1].end:
+            apart.append(each)
+    return _given(want, apart)
 
 
 _AND = re.compile(r"\b(?:and|or|plus|as well as)\b|&", re.IGNORECASE)
@@ -55,46 +74,53 @@ def _enumerated(turn: Turn, run: Sequence[Candidate]) -> bool:
 
 def _given(want: Want, pieces: Sequence[Candidate]) -> tuple[Any, ...]:
     found = [shaped(want.slot, each.value) for each in pieces[:CALLS_AT_MOST]]
-    kept: list[Any] = []
-    for each in found:
-        if each is not None and each not in kept:
-            kept.append(each)
-    return tuple(kept)
+    return tuple(one for one in found if one is not None)
 
 
 def run_of(
     turn: Turn, found: Sequence[Candidate], one: Candidate, taken: Sequence[Candidate], least: float
 ) -> list[Candidate]:
     """A piece and those that are joined to it by commas and `and`, in order."""
-    others = [
-        each
-        for each in found
-        if each.score >= least
-        and not overlaps(each, taken)
-        and (each.end <= one.start or each.start >= one.end)
-        and _alike(one, each)
-    ]
+    others = sorted(
+        (
+            each
+            for each in found
+            if each.score >= least
+            and (each.end <= one.start or each.start >= one.end)
+            and _alike(one, each)
+            and not overlaps(each, taken)
+        ),
+        key=lambda each: (each.start, -each.end),
+    )
     run = [one]
     for forward in (True, False):
         while len(run) < ITEMS_AT_MOST:
-            edge = run[-1] if forward else run[0]
-            joinable = [each for each in others if _next(turn, edge, each, forward=forward)]
-            if not joinable:
+            following = _following(turn, others, run[-1] if forward else run[0], forward=forward)
+            if following is None:
                 break
-            best = _nearest(joinable, forward=forward)
-            if forward:
-                run.append(best)
-            else:
-                run.insert(0, best)
-            others = [each for each in others if each.end <= best.start or each.start >= best.end]
+            run.insert(len(run) if forward else 0, following)
     return run
 
 
-def _nearest(joinable: Sequence[Candidate], *, forward: bool) -> Candidate:
-    """The piece that comes next, in its longest form."""
-    if forward:
-        return min(joinable, key=lambda each: (each.start, -each.end))
-    return max(joinable, key=lambda each: (each.end, -each.start))
+def _following(
+    turn: Turn, others: Sequence[Candidate], edge: Candidate, *, forward: bool
+) -> Candidate | None:
+    """The nearest piece that is joined to the end of a run, in its longest form."""
+    reach = [
+        each
+        for each in others
+        if (
+            0 <= each.start - edge.end <= GAP_AT_MOST
+            if forward
+            else 0 <= edge.start - each.end <= GAP_AT_MOST
+        )
+    ]
+    reach.sort(key=lambda each: (each.start, -each.end) if forward else (-each.end, each.start))
+    for each in reach[:NEIGHBOURS]:
+        left, right = (edge, each) if forward else (each, edge)
+        if _joins(turn, left.start, left.end, right.start):
+            return each
+    return None
 
 
 def _alike(one: Candidate, each: Candidate) -> bool:
@@ -104,19 +130,13 @@ def _alike(one: Candidate, each: Candidate) -> bool:
     return one.shape == each.shape or (each.shape == "end" and one.shape in {"plain", "end"})
 
 
-def _next(turn: Turn, edge: Candidate, each: Candidate, *, forward: bool) -> bool:
-    left, right = (edge, each) if forward else (each, edge)
-    if left.end > right.start or right.start - left.end > 60:
-        return False
-    gap = list(turn.text[left.end : right.start])
-    between = [(one.start, one.end) for one in turn.mentions]
-    between += [(one.start, one.end) for one in turn.phrases if one.shape != "plain"]
-    for start, end in between:
+def _joins(turn: Turn, start: int, end: int, following: int) -> bool:
+    """Whether what stands between two pieces, the first one from `start` to `end`, joins them."""
+    gap = list(turn.text[end:following])
+    for first, last in turn.between(end, following):
         # "Rome for 3 days and Oslo for 5": what another slot has of each does not part the two.
-        if left.end <= start and end <= right.start:
-            gap[start - left.end : end - left.end] = " " * (end - start)
-    noun = words(turn.text[max(0, left.start - 30) : left.start])
-    return joined("".join(gap).strip("'\"’”"), noun[-1].low if noun else "")
+        gap[first - end : last - end] = " " * (last - first)
+    return joined("".join(gap).strip("'\"’”"), turn.word_before(start))
 
 
 def bracketed(

@@ -1,14 +1,16 @@
 """One turn of a user, read once: its words, its mentions and its phrases.
 
-Rule: a long turn is read as far as `CHARACTERS`; what people want stands at its beginning or at its end.
+Rule: a long turn is read as far as `LONGEST`; what people want stands at its beginning or at its end.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import datetime
 
 from msgspec import Struct
 
+from archflow_plugins.slots.dialogue import LONGEST
 from archflow_plugins.slots.extract.codes import codes
 from archflow_plugins.slots.extract.contacts import contacts
 from archflow_plugins.slots.extract.currencies import currencies
@@ -19,8 +21,6 @@ from archflow_plugins.slots.extract.phrases import Phrase, phrases
 from archflow_plugins.slots.mention import Mention, apart
 from archflow_plugins.slots.words import Word, words
 
-CHARACTERS = 4000
-
 
 class Turn(Struct, frozen=True, kw_only=True):
     """What a user said at once.
@@ -30,6 +30,7 @@ class Turn(Struct, frozen=True, kw_only=True):
         words: in order.
         mentions: apart from each other; `currencies` and `lists` may lie over them.
         phrases: pieces that may be free text.
+        spans: where mentions, names and quotes stand, in order.
     """
 
     text: str
@@ -38,13 +39,34 @@ class Turn(Struct, frozen=True, kw_only=True):
     currencies: tuple[Mention, ...]
     lists: tuple[Mention, ...]
     phrases: tuple[Phrase, ...]
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def between(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where mentions, names and quotes stand that lie within a piece of the text."""
+        found = []
+        for at in range(bisect_left(self.spans, (start, 0)), len(self.spans)):
+            span = self.spans[at]
+            if span[0] >= end:
+                break
+            if span[1] <= end:
+                found.append(span)
+        return found
+
+    def index(self, place: int) -> int:
+        """Which word is the first that ends behind a place."""
+        return bisect_right(self.words, place, key=lambda one: one.end)
+
+    def word_before(self, place: int) -> str:
+        """The word before a place, without case; empty if there is none."""
+        at = self.index(place)
+        return self.words[at - 1].low if at else ""
 
 
 def turn(text: str, now: datetime, *, day_first: bool = False) -> Turn:
     """Read a turn."""
     text = text.encode("utf-8", "replace").decode()
-    if len(text) > CHARACTERS:
-        text = text[: CHARACTERS // 2] + "\n" + text[-(CHARACTERS // 2) :]
+    if len(text) > LONGEST:
+        text = text[: LONGEST // 2] + "\n" + text[-(LONGEST // 2) :]
     every = words(text)
     contact = contacts(text)
     when = dates(text, now, day_first=day_first)
@@ -53,13 +75,17 @@ def turn(text: str, now: datetime, *, day_first: bool = False) -> Turn:
     phones = [one for one in contact if one.sort == "phone"]
     sure = [one for one in code if one.shape in {"uuid", "mac", "ip", "ipv6"}]
     rest = [one for one in code if one.shape not in {"uuid", "mac", "ip", "ipv6"}]
+    mentions = _mentions([*first, *sure], when, [*rest, *_phones(text, phones)], numbers(text))
+    free = phrases(text, every)
+    marked = [(one.start, one.end) for one in free if one.shape != "plain"]
     return Turn(
         text=text,
         words=tuple(every),
-        mentions=_mentions([*first, *sure], when, [*rest, *_phones(text, phones)], numbers(text)),
+        mentions=mentions,
         currencies=tuple(currencies(text)),
         lists=tuple(lists(text)),
-        phrases=tuple(phrases(text, every)),
+        phrases=tuple(free),
+        spans=tuple(sorted([*((one.start, one.end) for one in mentions), *marked])),
     )
 
 

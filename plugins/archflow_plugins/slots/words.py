@@ -14,7 +14,8 @@ from msgspec import Struct
 from archflow_plugins.slots.lexicon import said
 
 _WORD = re.compile(r"\w+(?:[.'’&-]\w+)*")
-_PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+")
 STOP = said("words.stop")
 _ENDINGS = ("ations", "ation", "ions", "ion", "ings", "ing", "ments", "ment", "ers", "er", "ors", "or", "ed")
 
@@ -55,7 +56,7 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=8192)
 def pieces(name: str) -> tuple[str, ...]:
     """The words of a name: `from_currency`, `fromCurrency` and `from currency` give the same."""
-    return tuple(one.casefold() for one in _PIECE.findall(name))
+    return tuple(hump.casefold() for one in _PIECE.findall(name) for hump in _HUMP.findall(one))
 
 
 def stems(text: str) -> list[str]:

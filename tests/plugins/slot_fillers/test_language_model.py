@@ -49,12 +49,9 @@ def run(said, reply, *, intents=(WEATHER, RATE), **config):
 
 
 def tools(*calls):
-    return Reply(
-        tool_calls=tuple(
-            ToolCallPart(f"c{at}", name, msgspec.json.encode(told).decode())
-            for at, (name, told) in enumerate(calls)
-        )
-    )
+    """A reply that calls tools with arguments."""
+    told = [(name, msgspec.json.encode(values).decode()) for name, values in calls]
+    return Reply(tool_calls=tuple(ToolCallPart(f"c{at}", *one) for at, one in enumerate(told)))
 
 
 def values(outcome):

@@ -9,7 +9,7 @@ from archflow_plugins.slots.evidence import Evidence
 from archflow_plugins.testing import conversation
 from archflow_schema.slots import Slot
 
-NOW = datetime(2024, 2, 21, 10, 0)
+NOW = datetime.fromisoformat("2024-02-21T10:00")
 
 
 def supports(text, value, kind="str", *earlier, **slot):

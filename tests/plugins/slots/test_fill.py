@@ -10,7 +10,7 @@ from archflow_plugins.testing import conversation
 from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart
 from archflow_schema.slots import Filled, Intent, Question, Slot
 
-NOW = datetime(2024, 2, 21, 10, 0)
+NOW = datetime.fromisoformat("2024-02-21T10:00")
 RATE = Intent(
     "currency_exchange",
     "Get currency exchange rate from USD to other currencies",

@@ -6,7 +6,7 @@ import pytest
 
 from archflow_plugins.slots.formats import date_format, write
 
-DAY, MOMENT = date(2023, 3, 12), datetime(2023, 3, 12, 15, 4, 5)
+DAY, MOMENT = date(2023, 3, 12), datetime.fromisoformat("2023-03-12T15:04:05")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from archflow_plugins.slots.words import STOP, Word, stem
 Spans = tuple[tuple[int, int], ...]
 _NEAR = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3)
 _BEHIND = (1.0, 0.75, 0.5, 0.3)
+"""What the first, the second, ... word before and behind a piece counts."""
+_PARTING = said("cues.parting")
+_ENDS = dict.fromkeys(said("cues.low"), "low") | dict.fromkeys(said("cues.high"), "high")
 
 
 def cue_of(want: Want, turn: Turn, start: int, end: int, others: Spans = ()) -> float:
@@ -23,16 +26,10 @@ def cue_of(want: Want, turn: Turn, start: int, end: int, others: Spans = ()) -> 
     low = max((one[1] for one in others if one[1] <= start), default=0)
     high = min((one[0] for one in others if one[0] >= end), default=len(turn.text))
     score = 0.0
-    for weights, near in (
-        (_NEAR, words_before(turn, start, low)),
-        (_BEHIND, words_after(turn, end, high)),
-    ):
-        best = 0.0
+    for weights, near in ((_NEAR, words_before(turn, start, low)), (_BEHIND, words_after(turn, end, high))):
         for weight, (one, gap) in zip(weights, near, strict=False):
-            part = ("," in gap) * 0.5 + any(mark in gap for mark in ".;!?\n") * 1.0
-            told = weight * max(0.0, 1 - part) * _telling(want, one)
-            best += told
-        score += best
+            parted = 0.5 * ("," in gap) + any(mark in gap for mark in ".;!?\n")
+            score += weight * max(0.0, 1 - parted) * _telling(want, one)
     return min(score, 4.0)
 
 
@@ -49,20 +46,9 @@ def _telling(want: Want, word: Word) -> float:
     return 1.2 * want.hints.get(one, 0.0)
 
 
-def _index(turn: Turn, at: int) -> int:
-    """The first word that ends behind a place."""
-    low, high = 0, len(turn.words)
-    while low < high:
-        middle = (low + high) // 2
-        if turn.words[middle].end <= at:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 def words_before(turn: Turn, start: int, low: int) -> Iterator[tuple[Word, str]]:
-    place = _index(turn, start) - 1
+    """The words before a place, nearest first, and what parts each from it; none that begins before `low`."""
+    place = turn.index(start) - 1
     while place >= 0 and turn.words[place].start >= low:
         word = turn.words[place]
         yield word, turn.text[word.end : start]
@@ -70,7 +56,8 @@ def words_before(turn: Turn, start: int, low: int) -> Iterator[tuple[Word, str]]
 
 
 def words_after(turn: Turn, end: int, high: int) -> Iterator[tuple[Word, str]]:
-    place = _index(turn, end)
+    """The words behind a place, nearest first, and what parts each from it; none that ends behind `high`."""
+    place = turn.index(end)
     while place < len(turn.words) and turn.words[place].end <= high:
         word = turn.words[place]
         if word.low in _PARTING:
@@ -79,9 +66,6 @@ def words_after(turn: Turn, end: int, high: int) -> Iterator[tuple[Word, str]]:
         if word.start >= end:
             yield word, turn.text[end : word.start]
         place += 1
-
-
-_PARTING = said("cues.parting")
 
 
 def role_of(want: Want, turn: Turn, start: int, told: str = "") -> float:
@@ -94,10 +78,8 @@ def role_of(want: Want, turn: Turn, start: int, told: str = "") -> float:
     return 1.5 if role == want.role else -3.0
 
 
-_ENDS = dict.fromkeys(said("cues.low"), "low") | dict.fromkeys(said("cues.high"), "high")
-
-
 def end_of(turn: Turn, start: int) -> str:
+    """Which end of something a piece is, by the preposition before it; empty if none tells."""
     for (word, gap), _ in zip(words_before(turn, start, 0), range(3), strict=False):
         if any(mark in gap for mark in ",.;!?"):
             return ""
@@ -112,8 +94,10 @@ def end_of(turn: Turn, start: int) -> str:
 
 
 def spans(mentions: tuple[Mention, ...]) -> Spans:
+    """Where mentions stand."""
     return tuple((one.start, one.end) for one in mentions)
 
 
 def preceding(turn: Turn, start: int) -> str:
+    """The word before a place."""
     return next((word.low for word, _ in words_before(turn, start, 0)), "")

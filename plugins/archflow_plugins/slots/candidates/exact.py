@@ -17,6 +17,7 @@ from archflow_plugins.slots.words import stems
 
 
 def currencies(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Currencies, told apart by what is given and what is got."""
     stops = spans(turn.currencies)
     for one in turn.currencies:
         cue = cue_of(want, turn, one.start, one.end, stops)
@@ -40,6 +41,7 @@ def _side(turn: Turn, one: Mention) -> str:
 
 
 def dates(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Dates, with a time where the slot wants one, as its format has them."""
     told = tuple(one for one in turn.mentions if one.sort in {"date", "moment", "time"})
     stops = spans(told)
     days = [one for one in told if one.sort != "time"]
@@ -75,6 +77,7 @@ def dates(want: Want, turn: Turn) -> Iterator[Candidate]:
 
 
 def times(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Times of day, as the slot's format has them."""
     told = tuple(one for one in turn.mentions if one.sort in {"time", "moment"})
     for one in told:
         value = one.value.time() if isinstance(one.value, datetime) else one.value
@@ -114,6 +117,7 @@ def of_sort(sort: Sort) -> Callable[[Want, Turn], Iterator[Candidate]]:
 
 
 def phones(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Telephone numbers; a plain number that is as long as one will do."""
     yield from of_sort("phone")(want, turn)
     for one in turn.mentions:
         told = turn.text[one.start : one.end].strip()
@@ -122,6 +126,7 @@ def phones(want: Want, turn: Turn) -> Iterator[Candidate]:
 
 
 def codes(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Ids, serial numbers and the like, and what stands in capitals or quotes beside the slot's name."""
     told = tuple(one for one in turn.mentions if one.sort in {"code", "number"})
     stops = spans(told)
     letters = _shape(want.slot.format)
@@ -161,6 +166,7 @@ def _shape(text: str) -> str:
 
 
 def options(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Options of an enum."""
     numeric = {
         one: value
         for value, told in want.options
@@ -193,6 +199,7 @@ def options(want: Want, turn: Turn) -> Iterator[Candidate]:
 
 
 def booleans(want: Want, turn: Turn) -> Iterator[Candidate]:
+    """Yes or no, by what the turn says about what the slot is about."""
     found = polarity.polarity(turn.text, turn.words, polarity.telling(want.names, want.hints))
     if found is not None:
         value, start, end = found

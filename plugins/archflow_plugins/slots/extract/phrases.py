@@ -16,6 +16,9 @@ from archflow_plugins.slots.lexicon import said
 from archflow_plugins.slots.words import STOP, Word, words
 
 MOST = 160
+NAMES = 100
+QUOTES = 40
+"""Phrases, of them names and quotes, and quotes, of one text that are looked at."""
 WORDS_AT_MOST = 8
 _QUOTED = re.compile(
     r"(?<!\w)'(?=\S)([^'\n]{1,400}?(?:(?<=\w)'(?=\w)[^'\n]{1,200}?)*)'(?!\w)|\"([^\"\n]{1,400})\"|“([^”\n]{1,400})”|`([^`\n]{1,400})`|‘([^’\n]{1,400})’"
@@ -57,12 +60,14 @@ def phrases(text: str, every: list[Word] | None = None) -> list[Phrase]:
     every = words(text) if every is None else every
     spans: dict[tuple[int, int], str] = {}
     for number, one in enumerate(_QUOTED.finditer(text)):
-        if number == MOST:
+        if number == QUOTES:
             break
         group = next(index for index in range(1, 6) if one[index] is not None)
         spans.setdefault(one.span(group), "quoted")
     for begin, last in _names(text, every):
         spans.setdefault((every[begin].start, _full(text, every[last])), "name")
+        if len(spans) >= NAMES:
+            break
     for begin, last in _plain(text, every):
         spans.setdefault((every[begin].start, every[last].end), "plain")
         if len(spans) >= MOST:
