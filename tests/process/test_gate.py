@@ -63,6 +63,13 @@ def test_the_trace_is_read_between_its_marks() -> None:
     assert counted["epoll_ctl"] == 0
 
 
+@pytest.mark.parametrize(("about", "counted"), [(9, 1), (11, 1), (5, 0)])
+def test_registering_a_connection_counts_and_arming_the_hub_does_not(about, counted):
+    call = f"7 epoll_ctl(4, EPOLL_CTL_MOD, {about}, {{events=EPOLLIN}}) = 0"
+    trace = [*TRACE[:4], call, *TRACE[4:]]
+    assert gate.count_calls(gate.between(trace, "request"), 1)["epoll_ctl"] == counted
+
+
 def test_a_trace_without_requests_is_no_success() -> None:
     silent = [line for line in TRACE if "POST" not in line]
     with pytest.raises(gate.Unusable):
