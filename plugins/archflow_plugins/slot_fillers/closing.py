@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from archflow_plugins.slot_fillers.schemas import TYPES, nullable, whole
 from archflow_plugins.slots import values
+from archflow_plugins.slots.candidates.candidate import EXACT
 from archflow_plugins.slots.candidates.finders import candidates
 from archflow_plugins.slots.dialogue import Dialogue
 from archflow_plugins.slots.evidence import Evidence
@@ -23,6 +24,7 @@ from archflow_plugins.slots.fill import Draft
 from archflow_plugins.slots.question import phrase
 from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want
+from archflow_plugins.slots.words import stems
 from archflow_schema.conversation import Conversation, Message, Output, Sampling, TextPart
 
 PIECES_AT_MOST = 100
@@ -133,10 +135,13 @@ def _schema(want: Want, draft: Draft, turns: Sequence[Turn]) -> dict[str, Any] |
 def _pieces(want: Want, draft: Draft, turns: Sequence[Turn]) -> list[Any]:
     """The pieces of the turns that the slot could take, the likeliest first; what another slot has is left out."""
     taken = [one for given in draft.values.values() for one in given]
+    own = draft.target.about.union(want.names, want.hints)
     found: list[Any] = []
     for turn in turns:
         for one in candidates(want, turn):
-            if one.value not in found and one.value not in taken:
+            said = stems(one.value) if want.facet not in EXACT and isinstance(one.value, str) else []
+            # "find a recipe" names no dish: the target's own words are no value of its slots.
+            if one.value not in found and one.value not in taken and not (said and own.issuperset(said)):
                 found.append(one.value)
             if len(found) >= PIECES_AT_MOST:
                 return found

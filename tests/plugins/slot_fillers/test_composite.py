@@ -75,6 +75,12 @@ def test_a_model_chooses_among_what_was_said():
     assert None in choice["enum"]
 
 
+def test_the_words_of_the_target_are_no_value():
+    outcome, heard = run(conversation("user: find a recipe, 30 minutes"), '{"dish":"recipe"}', model="small")
+    assert isinstance(outcome, Question)
+    assert not heard, "there is nothing to choose from"
+
+
 @pytest.mark.parametrize(
     "answer",
     ['{"dish":"pizza"}', '{"dish":null}', "{}", "not json", '{"dish":3}', '["lasagna"]', '{"dish":""}'],
