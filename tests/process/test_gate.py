@@ -64,7 +64,7 @@ def test_the_trace_is_read_between_its_marks() -> None:
 
 
 @pytest.mark.parametrize(("about", "counted"), [(9, 1), (11, 1), (5, 0)])
-def test_registering_a_connection_counts_and_arming_the_hub_does_not(about, counted):
+def test_registering_a_connection_counts_and_arming_the_hub_does_not(about: int, counted: int) -> None:
     call = f"7 epoll_ctl(4, EPOLL_CTL_MOD, {about}, {{events=EPOLLIN}}) = 0"
     trace = [*TRACE[:4], call, *TRACE[4:]]
     assert gate.count_calls(gate.between(trace, "request"), 1)["epoll_ctl"] == counted
