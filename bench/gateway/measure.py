@@ -184,7 +184,8 @@ def round_of(
             if (scenario.http2 and not peer.http2) or (scenario.stream and not peer.streams):
                 continue
             try:
-                drive(scenario, command, port, WARM_UP_S)
+                if not (scenario.http2 and peer.fragile):
+                    drive(scenario, command, port, WARM_UP_S)
                 samples |= _sample(scenario, system, seconds)
                 samples["loaded_mb"] = max(samples["loaded_mb"], system.memory())
             except (Failed, NotInstalled) as reason:

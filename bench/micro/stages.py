@@ -120,7 +120,12 @@ def route() -> Iterator[Work]:
         Route("route", names, (), "", "refuse", tuple(Edge(f"model:{n}", 0) for n, _, _ in names))
     )
     node.edges.update({f"model:{name}": Runner(name) for name, _, _ in names})
-    asked = SimpleNamespace(head=SimpleNamespace(model="openai/model-500"), fields={}, record=record())
+    asked = SimpleNamespace(
+        head=SimpleNamespace(model="openai/model-500"),
+        chosen="",
+        request=SimpleNamespace(fields={}),
+        record=record(),
+    )
     yield partial(node.run, cast("Any", asked))
 
 

@@ -8,6 +8,9 @@ How it waits: while there is work the hub sleeps in its own epoll for at most LI
 system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, so other
 tasks are never held up for longer; and while a task that it spawned can go on, the hub does not wait at all.
 
+How it writes: at once, if one channel was ready; what several write in one round is sent together at its end, or after
+BURST of them, as most of a send is waking whoever waits for it.
+
 Rule: a callback never blocks and never raises for what a peer did; what escapes it closes that one connection.
 Rule: this file knows sockets and times, not HTTP.
 """

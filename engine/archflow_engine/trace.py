@@ -20,7 +20,7 @@ _ZERO_SPAN = "0" * 16
 
 
 _CUTS = struct.Struct("8s4s4s4s12s32s16s16s")
-"""Where the digits of a block are cut: half the price of slices."""
+"""Where the digits of a block are cut."""
 _BLOCK = 64
 """Exchanges for which one block has ids."""
 _ids: list[tuple[str, str, str]] = []
