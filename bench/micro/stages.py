@@ -121,8 +121,10 @@ def route() -> Iterator[Work]:
     )
     node.edges.update({f"model:{name}": Runner(name) for name, _, _ in names})
     asked = SimpleNamespace(
-        head=SimpleNamespace(model="openai/model-500"),
+        head=SimpleNamespace(model="openai/model-500", fields={}),
         chosen="",
+        decision=None,
+        decides=False,
         request=SimpleNamespace(fields={}),
         record=record(),
     )
