@@ -1,4 +1,4 @@
-"""Filling slots: BFCL's simple and live_simple, whose one function stands in as the prompt target.
+"""Filling slots: BFCL's simple, live_simple and parallel, whose one function stands in as the prompt target.
 
     right     all slots of the call have an accepted value, and none has another one
     slots     required slots with an accepted value, of all required slots
@@ -10,8 +10,8 @@ Development looked at the items of the one half (by a digest of their id); the o
 figures are those that count. Values are compared as BFCL's checker does it: strings without case, spaces and marks.
 
 Proves: what is taken from requests that others wrote, for functions that others described, and how often something is
-passed on that was not said. Does not prove: anything about several turns, which BFCL's simple sets have not, about
-several calls, about other languages than English; the figures are no leaderboard figures, for nothing chooses here
+passed on that was not said. Does not prove: anything about several turns, which these sets have not, about larger
+models, about other languages than English; the figures are no leaderboard figures, for nothing chooses here
 whether to call, and a slot that is asked for is not a wrong answer to a gateway but is one to BFCL.
 """
 
