@@ -5,6 +5,8 @@ Rule: what to draw is decided here once; `svg` only places it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from archflow_compiler.explain import facts
@@ -28,6 +30,7 @@ from archflow_schema.graph import (
     Route,
     Select,
     Tell,
+    node_type,
 )
 from archflow_schema.text import show
 
@@ -75,7 +78,7 @@ def diagram(graph: Graph) -> Diagram:
             entries.setdefault(endpoint.entry, []).append(endpoint.path)
         arrows += [Arrow(name, f"node{entry}", _joined(paths)) for entry, paths in entries.items()]
     for number, node in enumerate(graph.nodes):
-        boxes.append(Box(f"node{number}", str(node.__struct_config__.tag), _lines(graph, node)))
+        boxes.append(Box(f"node{number}", node_type(node), _lines(graph, node)))
         outcomes: dict[str, list[str]] = {}
         for edge in node.edges:
             target = CLIENT if edge.target == END else f"node{edge.target}"
@@ -124,32 +127,42 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (facts.title(node),)
 
 
-_MERMAID = {
-    "listener": ("([", "])"),
-    "recall": ("[(", ")]"),
-    "guard": ("{{", "}}"),
-    "filter": ("{{", "}}"),
-    "route": ("{", "}"),
-    "choose": ("{", "}"),
-    "select": ("{", "}"),
-    "match": ("{", "}"),
-    "fill": ("[/", "\\]"),
-    "call": ("[[", "]]"),
-    "frame": ("[", "]"),
-    "tell": ("[[", "]]"),
-    "limit": ("[/", "/]"),
-    "dispatch": ("[[", "]]"),
-    "agent": ("[[", "]]"),
-    "reply": ("[", "]"),
-    "client": ("([", "])"),
+class Look(NamedTuple):
+    """How a kind of box is drawn: its brackets in Mermaid, its shape in Graphviz, its colour in SVG."""
+
+    mermaid: tuple[str, str]
+    dot: str
+    fill: str
+
+
+LOOKS = {
+    "listener": Look(("([", "])"), "cds", "#dbeafe"),
+    "recall": Look(("[(", ")]"), "cylinder", "#ede9fe"),
+    "guard": Look(("{{", "}}"), "octagon", "#fee2e2"),
+    "filter": Look(("{{", "}}"), "hexagon", "#fae8ff"),
+    "route": Look(("{", "}"), "diamond", "#fef9c3"),
+    "choose": Look(("{", "}"), "diamond", "#fde68a"),
+    "next": Look(("{", "}"), "diamond", "#fde68a"),
+    "select": Look(("{", "}"), "diamond", "#fde68a"),
+    "match": Look(("{", "}"), "diamond", "#fde68a"),
+    "fill": Look(("[/", "\\]"), "trapezium", "#ede9fe"),
+    "call": Look(("[[", "]]"), "component", "#ccfbf1"),
+    "frame": Look(("[", "]"), "box", "#f3f4f6"),
+    "tell": Look(("[[", "]]"), "component", "#ccfbf1"),
+    "limit": Look(("[/", "/]"), "parallelogram", "#ffedd5"),
+    "dispatch": Look(("[[", "]]"), "component", "#dcfce7"),
+    "agent": Look(("[[", "]]"), "component", "#dcfce7"),
+    "reply": Look(("[", "]"), "box", "#f3f4f6"),
+    "client": Look(("([", "])"), "oval", "#dbeafe"),
 }
+"""By the type of a node, and for what is no node."""
 
 
 def mermaid(drawn: Diagram) -> str:
     """Mermaid text, which code hosts show as a picture."""
     lines = ["flowchart LR"]
     for box in drawn.boxes:
-        left, right = _MERMAID[box.kind]
+        left, right = LOOKS[box.kind].mermaid
         lines.append(f'  {box.id}{left}"{"<br/>".join(_mermaid_text(line) for line in box.lines)}"{right}')
     lines += [
         f'  {arrow.source} -->|"{_mermaid_text(arrow.label)}"| {arrow.target}'
@@ -164,32 +177,11 @@ def _mermaid_text(words: str) -> str:
     return "".join(f"#{ord(one)};" if one in '"#<>&`' else one for one in words)
 
 
-_SHAPES = {
-    "listener": "cds",
-    "recall": "cylinder",
-    "guard": "octagon",
-    "filter": "hexagon",
-    "route": "diamond",
-    "choose": "diamond",
-    "select": "diamond",
-    "match": "diamond",
-    "fill": "trapezium",
-    "call": "component",
-    "frame": "box",
-    "tell": "component",
-    "limit": "parallelogram",
-    "dispatch": "component",
-    "agent": "component",
-    "reply": "box",
-    "client": "oval",
-}
-
-
 def dot(drawn: Diagram) -> str:
     """Graphviz text."""
     lines = ["digraph archflow {", "  rankdir=LR;", '  node [fontname="sans-serif"];']
     lines += [
-        f'  {box.id} [shape={_SHAPES[box.kind]}, label="{_dot_text(chr(10).join(box.lines))}"];'
+        f'  {box.id} [shape={LOOKS[box.kind].dot}, label="{_dot_text(chr(10).join(box.lines))}"];'
         for box in drawn.boxes
     ]
     lines += [

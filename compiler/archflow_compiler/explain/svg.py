@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from html import escape
 
-from archflow_compiler.explain.diagram import Arrow, Box, Diagram
+from archflow_compiler.explain.diagram import LOOKS, Arrow, Box, Diagram
 
 CHARACTER = 7.5
 LINE = 17
@@ -19,27 +19,6 @@ COLUMN_GAP = 150
 ROW_GAP = 22
 SWEEPS = 4
 MAX_TEXT = 46
-
-_FILL = {
-    "listener": "#dbeafe",
-    "recall": "#ede9fe",
-    "guard": "#fee2e2",
-    "filter": "#fae8ff",
-    "route": "#fef9c3",
-    "choose": "#fde68a",
-    "select": "#fde68a",
-    "match": "#fde68a",
-    "fill": "#ede9fe",
-    "call": "#ccfbf1",
-    "frame": "#f3f4f6",
-    "tell": "#ccfbf1",
-    "limit": "#ffedd5",
-    "dispatch": "#dcfce7",
-    "agent": "#dcfce7",
-    "reply": "#f3f4f6",
-    "client": "#dbeafe",
-}
-
 
 _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -151,5 +130,5 @@ def _box(one: _Placed) -> str:
     )
     return (
         f'<rect x="{one.x}" y="{one.y}" width="{one.width}" height="{one.height}" rx="6" '
-        f'fill="{_FILL[one.box.kind]}" stroke="#6b7280"/>{lines}'
+        f'fill="{LOOKS[one.box.kind].fill}" stroke="#6b7280"/>{lines}'
     )

@@ -1,6 +1,10 @@
+from typing import get_args
+
 import pytest
 
-from archflow_compiler.explain.diagram import diagram, dot, mermaid
+from archflow_compiler.explain.diagram import LOOKS, diagram, dot, mermaid
+from archflow_compiler.explain.svg import svg
+from archflow_schema.graph import Node, node_type
 from compiling import HEAD, MODEL, graph
 
 LIMITED = (
@@ -31,3 +35,20 @@ def test_names_cannot_break_the_text():
     drawn = diagram(odd)
     assert '"]<b>' not in mermaid(drawn)
     assert 'a\\"]<b>&\\\\c' in dot(drawn)
+
+
+def test_every_type_of_node_has_a_look():
+    assert {str(one.__struct_config__.tag) for one in get_args(Node)} <= LOOKS.keys()
+
+
+def test_a_preference_of_two_models_is_drawn_in_every_form():
+    ranked = graph(
+        HEAD
+        + """model_providers: [{model: openai/a, access_key: $K}, {model: openai/b, access_key: $K}]
+routing_preferences: [{name: code, description: programs, models: [openai/a, openai/b]}]
+"""
+    )
+    drawn = diagram(ranked)
+    assert any(node_type(node) == "next" for node in ranked.nodes)
+    for text in (mermaid(drawn), dot(drawn), svg(drawn)):
+        assert "openai/b" in text
