@@ -20,7 +20,7 @@ from pathlib import Path
 
 from archflow_compiler import wheels, write
 from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Graph
+from archflow_schema.graph import Agent, Graph
 
 MARK = "README.md"
 FIRST = "# A gateway in a folder"
@@ -151,4 +151,5 @@ def _files(graph: Graph) -> Iterator[str]:
     for listener in graph.listeners:
         if listener.tls is not None:
             yield from (listener.tls.certificate, listener.tls.private_key)
-    yield from (upstream.ca for upstream in graph.upstreams if upstream.ca)
+    agents = (node for node in graph.nodes if isinstance(node, Agent))
+    yield from (one.ca for one in (*graph.upstreams, *agents) if one.ca)

@@ -25,7 +25,7 @@ from msgspec import Struct
 from archflow_engine import load
 from archflow_plugins.coding_agents import CodingAgent
 from archflow_schema.errors import ArchflowError
-from archflow_schema.graph import Graph, Listener, Route
+from archflow_schema.graph import END, Graph, Listener, Route
 
 STARTING = 60.0
 """Seconds that a gateway may take to serve, models and all."""
@@ -149,14 +149,14 @@ def _place(graph: Graph, agent: CodingAgent) -> Place:
 
 
 def _default(graph: Graph, entry: int) -> str:
-    """The default model of the route that a walk from `entry` comes to."""
-    node = graph.nodes[entry]
-    while not isinstance(node, Route):
-        following = next((edge.target for edge in node.edges if edge.outcome in {"allow", "admitted"}), -1)
-        if following < 0:
-            return ""
-        node = graph.nodes[following]
-    return node.default
+    """The default model of the first route that a walk from `entry` comes to when nothing stops it."""
+    reached = [entry]
+    for number in reached:  # the graph has no circle, so this ends
+        node = graph.nodes[number]
+        if isinstance(node, Route):
+            return node.default
+        reached += [edge.target for edge in node.edges if edge.target not in (END, *reached)]
+    return ""
 
 
 def _origin(listener: Listener) -> str:

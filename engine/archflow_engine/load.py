@@ -29,7 +29,7 @@ from msgspec import Struct, structs
 from archflow_schema import artifact
 from archflow_schema.diagnostic import Diagnostic
 from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing
-from archflow_schema.graph import Graph, Tls
+from archflow_schema.graph import Agent, Graph, Tls
 from archflow_schema.text import Env, Secret
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
@@ -160,6 +160,10 @@ def _placed(graph: Graph, folder: Path) -> Graph:
         ),
         upstreams=tuple(
             structs.replace(one, ca=str(folder / one.ca)) if one.ca else one for one in graph.upstreams
+        ),
+        nodes=tuple(
+            structs.replace(one, ca=str(folder / one.ca)) if isinstance(one, Agent) and one.ca else one
+            for one in graph.nodes
         ),
     )
 

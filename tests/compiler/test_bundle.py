@@ -84,3 +84,13 @@ def test_what_cannot_be_made_whole_is_not_made(tmp_path, monkeypatch):
 )
 def test_options_that_contradict(arguments):
     assert run(*arguments).exit_code == 2
+
+
+def test_it_tells_which_files_must_be_beside_it(tmp_path):
+    (tmp_path / "arch_config.yaml").write_text(
+        "version: v0.4.0\noverrides: {upstream_tls_ca_path: ca.pem}\nagents: [{id: far, url: 'https://far'}]\n"
+        "listeners: [{name: a, type: agent, port: 8001, agents: [{id: far, description: all, default: true}]}]\n"
+    )
+    done = run("--bundle", "out")
+    assert done.exit_code == 0, done.output
+    assert "where it looks for them: ca.pem." in (tmp_path / "out" / "README.md").read_text()

@@ -10,6 +10,7 @@ from archflow_engine import agent
 from archflow_engine.agent import Place, environment
 from archflow_plugins.coding_agents import AGENTS, CodingAgent
 from archflow_schema.errors import ArchflowError
+from compiling import graph
 
 CLAUDE, CODEX = AGENTS
 ORIGIN = "http://127.0.0.1:12000"
@@ -58,3 +59,19 @@ def test_an_agent_that_is_not_installed(tmp_path: Path) -> None:
     )
     with pytest.raises(ArchflowError, match="npm install it"):
         agent.run(absent, None, ORIGIN, "", (), str)
+
+
+BEFORE = {
+    "nothing": "listeners: [{name: a, type: model}]",
+    "targets": """listeners: [{name: a, type: prompt}]
+endpoints: {api: {endpoint: 127.0.0.1:1}}
+prompt_targets: [{name: rate, description: a rate, endpoint: {name: api, path: /}}]""",
+    "guards": """listeners: [{name: a, type: model, guards: [{name: words, kind: regex, deny_words: [secret]}]}]
+ratelimits: [{model: openai/x, selector: {key: x-user}, limit: {tokens: 7, unit: hour}}]""",
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_the_default_is_found_behind_whatever_stands_before_the_route(before: str) -> None:
+    found = graph(f"version: v0.4.0\n{before}\nmodel_providers: [{{model: openai/x, default: true}}]\n")
+    assert agent._place(found, CLAUDE).default == "openai/x"

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from msgspec import structs
 
+import compiling
 from archflow_engine import load
 from archflow_schema import artifact
 from archflow_schema.errors import ArchflowError, NotAnArtifact, SecretsMissing
-from archflow_schema.graph import Blob, Graph, Listener, Tls, Upstream, Use
+from archflow_schema.graph import Agent, Blob, Graph, Listener, Tls, Upstream, Use
 from archflow_schema.text import Env, Secret
 
 ENV = """\
@@ -139,6 +140,15 @@ def test_relative_paths_begin_beside_the_graph(tmp_path: Path) -> None:
     graph = load.load(path, {}).graph
     assert graph.listeners[0].tls == Tls(f"{tmp_path}/tls/cert.pem", "/etc/key.pem")
     assert [one.ca for one in graph.upstreams] == [f"{tmp_path}/ca.pem", ""]
+
+
+def test_so_do_those_of_agents(tmp_path: Path) -> None:
+    compiled = compiling.graph(
+        "version: v0.4.0\noverrides: {upstream_tls_ca_path: ca.pem}\nagents: [{id: far, url: 'https://far'}]\n"
+        "listeners: [{name: a, type: agent, port: 8001, agents: [{id: far, description: all, default: true}]}]\n"
+    )
+    graph = load.load(write(tmp_path, compiled), {}).graph
+    assert [one.ca for one in graph.nodes if isinstance(one, Agent)] == [f"{tmp_path}/ca.pem"]
 
 
 def test_a_copy_of_a_graph_stands_for_the_file_that_was_named(tmp_path: Path) -> None:
