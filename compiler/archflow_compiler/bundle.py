@@ -151,5 +151,5 @@ def _files(graph: Graph) -> Iterator[str]:
     for listener in graph.listeners:
         if listener.tls is not None:
             yield from (listener.tls.certificate, listener.tls.private_key)
-    agents = (node for node in graph.nodes if isinstance(node, Agent))
-    yield from (one.ca for one in (*graph.upstreams, *agents) if one.ca)
+    yield from (upstream.ca for upstream in graph.upstreams if upstream.ca)
+    yield from (node.ca for node in graph.nodes if isinstance(node, Agent) and node.ca)

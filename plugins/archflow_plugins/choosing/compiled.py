@@ -112,6 +112,7 @@ def _embedded(config: ChooserConfig, ctx: CompileContext) -> tuple[str, str]:
     try:
         cache = Cache()
         model = cache.ensure(cache.find(EMBEDDER))
+        ctx.needs(model.recorded)
         if not ctx.options:
             return model.digest, ""
         embedder = Embedder(model)

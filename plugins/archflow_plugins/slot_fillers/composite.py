@@ -141,7 +141,7 @@ def _digest(name: str, ctx: CompileContext) -> str:
         if entry.role != "embedder":
             ctx.error("no-embedder", f"{name} is no embedder", "embedder", fix="leave it out for minilm")
             return ""
-        return cache.ensure(entry).digest
+        model = cache.ensure(entry)
     except ArchflowError as error:
         ctx.error(
             "local-model-unusable",
@@ -150,3 +150,5 @@ def _digest(name: str, ctx: CompileContext) -> str:
             fix='set it to "" to take options by their words only',
         )
         return ""
+    ctx.needs(model.recorded)
+    return model.digest
