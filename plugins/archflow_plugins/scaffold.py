@@ -3,7 +3,7 @@
 The files stand under `template/`, as they are written but for `$name` and its like (string.Template).
 
 Rule: what is written passes its own tests and archflow's contract at once, and `ruff` finds nothing in it.
-Rule: nothing is overwritten.
+Rule: nothing is overwritten, and no name is given twice: neither a built-in kind's nor an installed plugin's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+from archflow_plugins.registry import Registry, installed
 from archflow_schema.errors import PluginError
 
 FAMILIES: dict[str, str] = {
@@ -31,7 +32,7 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
     """Write an installable package with one kind, its tests and a README.
 
     Args:
-        name: the plugin's short name, such as `pii`: entry point, and second half of the kind's dotted name.
+        name: the plugin's short name, such as `word-list`: entry point, and second half of the kind's dotted name.
         folder: where to; made if it is not there.
         family: which family of kinds, one of FAMILIES.
 
@@ -39,7 +40,7 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
         The files written, in order.
 
     Raises:
-        PluginError: the name or family will not do, or a file is in the way; nothing was written then.
+        PluginError: the name or family will not do or is taken, or a file is in the way; nothing was written then.
     """
     short = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(short):
@@ -48,6 +49,7 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
         )
     if family not in FAMILIES:
         raise PluginError(f"there is no template for the family {family!r}: use one of {', '.join(FAMILIES)}")
+    _refuse_taken(name, short, family)
     words = {
         "name": short,
         "kind": f"{family}.{short}",
@@ -65,6 +67,18 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return list(texts)
+
+
+def _refuse_taken(name: str, short: str, family: str) -> None:
+    """Refuse what a configuration could not tell from a kind or a plugin that is there."""
+    if f"{family}.{short}" in Registry.load().family(family):
+        raise PluginError(f"{name!r} is taken: archflow has a kind {family}.{short} itself; choose another name")
+    for plugin in installed():
+        if plugin.entry_point == short:
+            raise PluginError(
+                f"{name!r} is taken: the plugin {short} of {plugin.distribution} {plugin.version} is installed; "
+                "choose another name, or uninstall it"
+            )
 
 
 def _files(family: str, words: dict[str, str]) -> Iterator[tuple[str, str]]:

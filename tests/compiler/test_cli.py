@@ -258,12 +258,13 @@ def test_plugins_list_and_show(archc):
 
 
 def test_plugins_new_writes_a_package(archc):
-    ran = archc("plugins", "new", "pii", "--folder", "here")
+    ran = archc("plugins", "new", "word-list", "--folder", "here")
     assert ran.exit_code == 0
     assert Path("here/pyproject.toml").is_file()
-    again = archc("plugins", "new", "pii", "--folder", "here")
+    again = archc("plugins", "new", "word-list", "--folder", "here")
     assert again.exit_code == 1
     assert archc("plugins", "new", "Not A Name").exit_code == 1
+    assert "'pii' is taken" in archc("plugins", "new", "pii").stderr
 
 
 def test_wrong_command_lines_end_with_2(archc):

@@ -1,7 +1,9 @@
 """`archc plugins new`: what it writes works as it stands."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,31 @@ def test_its_entry_point_registers_its_kind(tmp_path, install):
 def test_names_that_will_not_do(tmp_path, name):
     with pytest.raises(PluginError, match="cannot name a plugin"):
         create(name, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_name_in_the_readme_is_free(tmp_path):
+    readme = Path(__file__).parents[2].joinpath("plugins/README.md").read_text(encoding="utf-8")
+    (name,) = re.findall(r"archc plugins new ([a-z][a-z-]*)", readme)
+    short = name.replace("-", "_")
+    create(name, tmp_path / "new")
+    config = (tmp_path / "new" / "arch_config.yaml").read_text()
+    assert f"kind: {short}" in config
+    assert f"{{kind: {short}, words: [forbidden]}}" in readme  # as the template has it: `words` is required
+    assert "words: [forbidden]" in config
+
+
+@pytest.mark.parametrize(("family", "name"), [("guard", "pii"), ("tracer", "access-log")])
+def test_a_built_in_kind_keeps_its_name(tmp_path, family, name):
+    with pytest.raises(PluginError, match=f"{name}' is taken: archflow has a kind {family}"):
+        create(name, tmp_path / "new", family)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_installed_plugin_keeps_its_name(tmp_path, install):
+    install("archflow-guard-word-list", "", word_list="archflow_test_word_list")
+    with pytest.raises(PluginError, match=r"the plugin word_list of archflow-guard-word-list 1\.0 is installed"):
+        create("word-list", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
