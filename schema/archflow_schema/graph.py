@@ -172,7 +172,7 @@ class Choose(Struct, frozen=True, array_like=True, tag="choose"):
 
 
 class Next(Struct, frozen=True, array_like=True, tag="next"):
-    """Takes the next model of a route, after an upstream has refused the request before it said anything.
+    """Takes the next model of a route, where an upstream could not be reached: no connection, TLS or stream.
 
     Outcomes: `model:<name>` for the models of the routes, and none.
     """

@@ -1,5 +1,6 @@
-"""Takes the next model of a route, after an upstream has refused the request before it said anything.
+"""Takes the next model of a route, where an upstream could not be reached: no connection, TLS or stream.
 
+Rule: an answer with an error status, 429 included, is the client's; it never leads here.
 Rule: whatever was made or charged for the model that refused is undone first.
 """
 

@@ -58,17 +58,25 @@ async def test_a_model_that_was_named_has_no_next() -> None:
         assert (await (await play.client()).talks(said("coder"))).code == "upstream_refused"
 
 
-async def test_an_error_of_the_model_is_its_answer() -> None:
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_an_error_of_the_model_is_its_answer(status: int) -> None:
     three = Three(routes=ROUTES)
 
     def fail(_: Asked) -> bytes:
-        return reply({"error": {"message": "busy"}}, status=503)
+        return reply({"error": {"message": "busy"}}, status=status, headers=("retry-after: 7",))
 
     async with three as play:
         chooses(play, "code")
         three.upstreams[0].script = fail
-        assert (await (await play.client()).talks(said())).status == 503
-        assert three.counts == [0, 0, 0]
+        answer = await (await play.client()).talks(said())
+        assert (answer.status, answer.header("retry-after"), answer.header("x-arch-model")) == (
+            status,
+            "7",
+            "coder",
+        )
+        assert three.counts[1:] == [0, 0]
+        record = await play.record()
+        assert [(attempt.provider, attempt.status) for attempt in record.attempts] == [("openai", status)]
 
 
 async def test_what_was_left_out_for_the_first_is_told_once() -> None:
