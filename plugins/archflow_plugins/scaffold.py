@@ -72,7 +72,9 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
 def _refuse_taken(name: str, short: str, family: str) -> None:
     """Refuse what a configuration could not tell from a kind or a plugin that is there."""
     if f"{family}.{short}" in Registry.load().family(family):
-        raise PluginError(f"{name!r} is taken: archflow has a kind {family}.{short} itself; choose another name")
+        raise PluginError(
+            f"{name!r} is taken: archflow has a kind {family}.{short} itself; choose another name"
+        )
     for plugin in installed():
         if plugin.entry_point == short:
             raise PluginError(

@@ -5,6 +5,10 @@ from click.testing import CliRunner
 from msgspec import json
 
 from archflow_compiler.cli import main
+from archflow_plugins.deciding.offline import follow
+from archflow_plugins.registry import Registry
+from archflow_schema.errors import ArchflowError
+from compiling import graph
 
 CONFIG = """
 version: v0.4.0
@@ -94,7 +98,11 @@ def test_explain_shows_the_way_of_messages_and_of_a_body(here):
         (("--prompt", "a", "--format", "svg"), "in words"),
         (("--messages", "nothing.json"), "cannot be read"),
         (("--messages", "c.yaml"), "is no JSON"),
-        (("--prompt", "a", "--listener", "x"), "the listener x takes no openai_chat"),
+        (("--prompt", "a", "--listener", "x"), "the graph has no listener x; it has llm\n"),
+        (
+            ("--prompt", "a", "--listener", "lmm"),
+            "the graph has no listener lmm; it has llm: did you mean llm?\n",
+        ),
     ],
 )
 def test_explain_of_what_is_no_request(here, arguments, words):
@@ -102,6 +110,16 @@ def test_explain_of_what_is_no_request(here, arguments, words):
     done = archc("explain", "c.yaml", *arguments)
     assert done.exit_code != 0
     assert words in done.output
+
+
+@pytest.mark.parametrize(
+    ("listener", "words"),
+    [("", "no listener takes smoke_signals"), ("llm", "the listener llm takes no smoke_signals")],
+)
+def test_a_dialect_that_nobody_takes(here, listener, words):
+    found = graph(CONFIG)
+    with pytest.raises(ArchflowError, match=words):
+        follow(found, Registry.load(), b"{}", environment={}, dialect="smoke_signals", listener=listener)
 
 
 def test_explain_says_that_a_model_is_not_asked_from_here(here):

@@ -79,7 +79,9 @@ def test_a_built_in_kind_keeps_its_name(tmp_path, family, name):
 
 def test_an_installed_plugin_keeps_its_name(tmp_path, install):
     install("archflow-guard-word-list", "", word_list="archflow_test_word_list")
-    with pytest.raises(PluginError, match=r"the plugin word_list of archflow-guard-word-list 1\.0 is installed"):
+    with pytest.raises(
+        PluginError, match=r"the plugin word_list of archflow-guard-word-list 1\.0 is installed"
+    ):
         create("word-list", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
@@ -182,14 +183,24 @@ def follow(
         None,
     )
     if found is None:
-        where = f"the listener {listener}" if listener else "any listener"
-        raise ArchflowError(f"{where} takes no {dialect}")
+        raise ArchflowError(_nowhere([one.name for one in graph.listeners], listener, dialect))
     at, endpoint = found
 
     async def walk(world: World) -> Walk:
         return await _Walker(world, dialect).walk(at.name, endpoint.entry, body)
 
     return _running(graph, registry, environment, walk)
+
+
+def _nowhere(names: Sequence[str], listener: str, dialect: str) -> str:
+    """Why no listener takes a request."""
+    if not listener:
+        return f"no listener takes {dialect}"
+    if listener in names:
+        return f"the listener {listener} takes no {dialect}"
+    close = " or ".join(get_close_matches(listener, names))
+    hint = f": did you mean {close}?" if close else ""
+    return f"the graph has no listener {listener}; it has {', '.join(names)}{hint}"
 
 
 def choices(
