@@ -21,6 +21,7 @@ from archflow_compiler.route_cli import route
 if TYPE_CHECKING:
     from archflow_compiler.driver import Outcome
     from archflow_compiler.source import Source
+    from archflow_plugins.kinds import Dialect
     from archflow_schema.diagnostic import Report
     from archflow_schema.graph import Graph
 
@@ -329,15 +330,31 @@ def explain(
             raise click.UsageError("the way of a request is told in words: leave --format out")
         _follow(output, found, graph, _body(prompt, messages, model), listener)
         return
+    if form == "text" and output.form == "json":
+        from archflow_compiler.explain.facts import facts
+
+        click.echo(as_json({"source": found.source, "sha256": digest, "facts": facts(found)}), nl=False)
+        return
     if form == "text":
         from archflow_compiler.explain.words import text
 
-        click.echo(text(found, digest), nl=False)
+        click.echo(text(found, digest, _dialects(found)), nl=False)
         return
     from archflow_compiler.explain.diagram import diagram, dot, mermaid
     from archflow_compiler.explain.svg import svg
 
     click.echo({"mermaid": mermaid, "dot": dot, "svg": svg}[form](diagram(found)), nl=False)
+
+
+def _dialects(graph: Graph) -> dict[str, type[Dialect]]:
+    """The dialects of a graph's plugins, so far as these are here: explaining takes no more than a graph."""
+    from archflow_plugins.registry import Registry
+    from archflow_schema.errors import PluginError
+
+    try:
+        return Registry.for_graph(graph.requires, "any").dialects()
+    except PluginError:
+        return {}
 
 
 def _body(prompt: str | None, messages: Path | None, model: str | None) -> bytes:

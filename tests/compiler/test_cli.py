@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from archflow_compiler.cli import main
 from archflow_compiler.templates import TEMPLATES
-from archflow_schema.artifact import load
+from archflow_schema.artifact import digest, load
 from compiling import HEAD, MODEL
 
 GOOD = HEAD + MODEL
@@ -194,6 +194,15 @@ def test_explain_takes_a_graph_or_a_configuration(archc, form):
     assert "openai/gpt-4o" in one.stdout
     assert archc("explain", "arch_config.yaml", "--format", form).stdout == one.stdout
     assert archc("explain", "--format", form).stdout == one.stdout
+
+
+def test_explain_tells_programs_all_of_it(archc):
+    put(GOOD)
+    archc("compile")
+    told = msgspec.json.decode(archc("--format", "json", "explain").stdout)
+    assert (told["source"], told["sha256"]) == ("arch_config.yaml", digest(Path("graph.bin").read_bytes()))
+    assert "model openai/gpt-4o" in told["facts"]
+    assert f"sha256 {told['sha256'][:12]}\n" in archc("explain").stdout
 
 
 def test_explain_says_what_is_no_graph(archc):

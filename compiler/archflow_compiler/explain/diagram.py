@@ -77,10 +77,12 @@ def diagram(graph: Graph) -> Diagram:
         for endpoint in listener.endpoints:
             entries.setdefault(endpoint.entry, []).append(endpoint.path)
         arrows += [Arrow(name, f"node{entry}", _joined(paths)) for entry, paths in entries.items()]
-    for number, node in enumerate(graph.nodes):
+    shown = facts.walked(graph)
+    for number in sorted(shown):
+        node = shown[number]
         boxes.append(Box(f"node{number}", node_type(node), _lines(graph, node)))
         outcomes: dict[str, list[str]] = {}
-        for edge in node.edges:
+        for edge in facts.edges(node):
             target = CLIENT if edge.target == END else f"node{edge.target}"
             outcomes.setdefault(target, []).append(_outcome(edge.outcome))
         arrows += [Arrow(f"node{number}", target, _joined(labels)) for target, labels in outcomes.items()]

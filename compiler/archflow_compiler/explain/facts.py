@@ -12,10 +12,12 @@ from collections.abc import Iterator
 
 from archflow_compiler.explain import prompts, stored
 from archflow_schema.graph import (
+    END,
     Agent,
     Call,
     Choose,
     Dispatch,
+    Edge,
     Fill,
     Filter,
     Frame,
@@ -105,6 +107,11 @@ def facts(graph: Graph) -> Facts:
     for number, use in enumerate(graph.tracers):
         same = sum(other.kind == use.kind for other in graph.tracers[:number])
         found[f"{use.kind}{f' {same + 1}' if same else ''}"] = stored.settings(use)
+    for local in graph.models:
+        found[f"local model {local.name}"] = {
+            "kept as": f"{local.quantization}, conversion {local.conversion}",
+            "sha256": local.digest,
+        }
     for required in graph.requires:
         found[f"plugin {required.entry_point}"] = {"version": f"{required.distribution} {required.version}"}
     if graph.environment:
@@ -145,11 +152,11 @@ def guards(graph: Graph, listener: Listener) -> Iterator[str]:
 
 
 def _route(route: Route) -> Facts:
-    where = route.name.removeprefix("route ")
+    where, rest = route.name.removeprefix("route "), unknown(route)
     found: Facts = {
         f"requests of {where}": {
             "without a model": route.default or "are refused",
-            "for an unknown model": f"go to {route.default}" if route.unknown == "default" else "are refused",
+            "for an unknown model": f"go to {rest}" if rest else "are refused",
         }
     }
     for asked, model, reason in route.names:
@@ -193,8 +200,41 @@ def _period(quota: Quota) -> str:
 def title(node: Node) -> str:
     """A node in one line."""
     if isinstance(node, Reply):
-        return f"reply {node.status or 'with its status'} {node.code}".strip()
+        how = node.code or "as the assistant"
+        return f"reply {node.status or 'with its status'}{' ' if node.code else ', '}{how}"
     return node.name
+
+
+def unknown(route: Route) -> str:
+    """The model that a name which nobody knows becomes; empty where it is refused."""
+    return route.default if route.unknown == "default" else ""
+
+
+def edges(node: Node) -> tuple[Edge, ...]:
+    """The edges of a node as they are walked: where unknown names become the default model, none is refused."""
+    rest = unknown(node) if isinstance(node, Route) else ""
+    if not rest:
+        return node.edges
+    default = next(edge.target for edge in node.edges if edge.outcome == f"model:{rest}")
+    return tuple(Edge(edge.outcome, default) if edge.outcome == "unknown" else edge for edge in node.edges)
+
+
+def walked(graph: Graph) -> dict[int, Node]:
+    """The nodes by index, in the order in which requests come to them, and then those that only kinds ask.
+
+    Left out are replies that no request can get.
+    """
+    found: dict[int, Node] = {}
+    ahead = [endpoint.entry for listener in graph.listeners for endpoint in listener.endpoints][::-1]
+    while ahead:
+        index = ahead.pop()
+        if index != END and index not in found:
+            found[index] = graph.nodes[index]
+            ahead += [edge.target for edge in edges(graph.nodes[index])][::-1]
+    asked = enumerate(graph.nodes)
+    return found | {
+        index: node for index, node in asked if index not in found and not isinstance(node, Reply)
+    }
 
 
 def gauge(one: Ranked) -> str:

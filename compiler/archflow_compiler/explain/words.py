@@ -1,14 +1,16 @@
 """A graph in words: every listener, node and outcome, so that one sees what happens when something fails.
 
-Rule: it reads a graph and nothing else, so it explains any graph.bin, whoever compiled it.
+Rule: it reads a graph, and dialects if the caller has them, so it explains any graph.bin, whoever compiled it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from archflow_compiler.explain import facts, prompts, stored
 from archflow_compiler.suggest import listed
+from archflow_plugins.kinds import Dialect
 from archflow_schema.graph import (
     END,
     Agent,
@@ -16,6 +18,7 @@ from archflow_schema.graph import (
     Choose,
     Dispatch,
     Edge,
+    Endpoint,
     Fill,
     Filter,
     Frame,
@@ -31,19 +34,22 @@ from archflow_schema.graph import (
     Route,
     Select,
     Tell,
+    Upstream,
+    Use,
 )
 from archflow_schema.text import show
 
 
-def text(graph: Graph, digest: str = "") -> str:
+def text(graph: Graph, digest: str = "", dialects: Mapping[str, type[Dialect]] = MappingProxyType({})) -> str:
     """The graph in words.
 
     Args:
         graph: the graph.
         digest: its name; left out when empty.
+        dialects: those that are known here, by name: a graph tells one path of each, they tell the others.
     """
     blocks = ["\n".join(_summary(graph, digest))]
-    blocks += ["\n".join(_listener(graph, listener)) for listener in graph.listeners]
+    blocks += ["\n".join(_listener(graph, listener, dialects)) for listener in graph.listeners]
     blocks += ["\n".join(lines) for lines in _nodes(graph)]
     blocks.append("\n".join(_upstreams(graph)))
     blocks.append("\n".join(_services(graph)))
@@ -52,28 +58,47 @@ def text(graph: Graph, digest: str = "") -> str:
 
 
 def _summary(graph: Graph, digest: str) -> Iterator[str]:
-    yield f"graph of {graph.source}" + (f", sha256 {digest}" if digest else "")
+    yield f"graph of {graph.source}" + (f", sha256 {stored.digest(digest)}" if digest else "")
 
 
-def _listener(graph: Graph, listener: Listener) -> Iterator[str]:
+def _listener(graph: Graph, listener: Listener, dialects: Mapping[str, type[Dialect]]) -> Iterator[str]:
     scheme = "https" if listener.tls else "http"
     yield (
         f"listener {listener.name}: {listener.type}, {scheme}://{listener.address}:{listener.port}, "
         f"{stored.seconds(listener.timeout)} per request"
     )
-    width = max((len(endpoint.path) for endpoint in listener.endpoints), default=0)
-    for endpoint in listener.endpoints:
-        told = ", which model is only told" if endpoint.decides else ""
-        entry = facts.title(graph.nodes[endpoint.entry])
-        yield f"  {endpoint.path:<{width}}  {endpoint.dialect} -> {entry}{told}"
-    yield f"  {'/v1/models':<{width}}  lists {listed(listener.models)}"
+    lines = [line for endpoint in listener.endpoints for line in _paths(graph, endpoint, dialects)]
+    models = f"lists {listed(listener.models)}" if listener.models else "lists no models"
+    for number, place in enumerate(_lists(listener, dialects)):
+        lines.append((place, "lists the same" if number else models))
+    width = max(len(path) for path, _ in lines)
+    yield from (f"  {path:<{width}}  {words}" for path, words in lines)
+
+
+def _paths(
+    graph: Graph, endpoint: Endpoint, dialects: Mapping[str, type[Dialect]]
+) -> Iterator[tuple[str, str]]:
+    """The paths of an endpoint, and what becomes of what is posted there."""
+    told = ", which model is only told" if endpoint.decides else ""
+    yield endpoint.path, f"{endpoint.dialect} -> {facts.title(graph.nodes[endpoint.entry])}{told}"
+    dialect = dialects.get(endpoint.dialect)
+    if dialect is not None and not endpoint.decides:
+        streamed = (path for path in (dialect.stream_path, *dialect.other_stream_paths) if path)
+        yield from ((path, "the same") for path in dialect.other_paths)
+        yield from ((path, "the same, streamed") for path in streamed)
+
+
+def _lists(listener: Listener, dialects: Mapping[str, type[Dialect]]) -> Iterator[str]:
+    """Where models are listed."""
+    known = [dialects[one.dialect] for one in listener.endpoints if one.dialect in dialects]
+    places = [place for one in known for place in (one.models_path, one.other_models_path) if place]
+    yield from dict.fromkeys(places) if known else ("/v1/models",)
 
 
 def _nodes(graph: Graph) -> Iterator[list[str]]:
-    """A block for each node but replies, which explain themselves; nodes that differ in name only share one."""
-    ordered = sorted(enumerate(graph.nodes), key=lambda pair: _ORDER[type(pair[1])])
+    """A block for each node but replies, which explain themselves; dispatches with the same edges share one."""
     shared: dict[tuple[Edge, ...], list[Dispatch]] = {}
-    for _, node in ordered:
+    for _, node in sorted(facts.walked(graph).items(), key=_place):
         if isinstance(node, Dispatch):
             shared.setdefault(node.edges, []).append(node)
         elif not isinstance(node, Reply):
@@ -81,6 +106,12 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
     for nodes in shared.values():
         heads = [line for node in nodes for line in _dispatch(graph, node)]
         yield [*heads, *_edges(graph, nodes[0])]
+
+
+def _place(found: tuple[int, Node]) -> tuple[int, int]:
+    """Types in the order in which they act; models in that of the configuration, all else as it is walked."""
+    index, node = found
+    return _ORDER[type(node)], index if isinstance(node, Dispatch) else 0
 
 
 _IN_ORDER: tuple[type[Node], ...] = (
@@ -91,11 +122,9 @@ _ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 def _head(graph: Graph, node: Node) -> Iterator[str]:
     if isinstance(node, Guard | Filter):
-        words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.use).items())
-        yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
+        yield f"{node.name}: {_use(node.use)}"
     elif isinstance(node, Recall):
-        words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.store).items())
-        yield f"{node.name}: for {stored.seconds(node.seconds)} in {node.store.kind}, {words}"
+        yield f"{node.name}: for {stored.seconds(node.seconds)} in {_use(node.store)}"
     elif isinstance(node, Limit):
         yield f"{node.name}: " + "; ".join(facts.quota(quota) for quota in node.quotas)
     elif isinstance(node, Choose):
@@ -114,15 +143,22 @@ def _head(graph: Graph, node: Node) -> Iterator[str]:
         yield f"{node.name}: asks {show(node.url)}"
     elif isinstance(node, Match | Fill | Call | Frame | Tell):
         yield from _of_prompts(graph, node)
-    elif isinstance(node, Route) and node.routed:
-        yield f"{node.name}: no model, or {', '.join(name for name in node.routed if name)}, is left to the router"
     elif isinstance(node, Route):
-        yield f"{node.name}: " + ", ".join(
-            [
-                f"without a model {node.default}" if node.default else "a model must be named",
-                "unknown models go to it too" if node.unknown == "default" else "unknown models are refused",
-            ]
-        )
+        rest = facts.unknown(node)
+        unknown = f"unknown models become {rest}" if rest else "unknown models are refused"
+        yield f"{node.name}: {_unnamed(node)}, {unknown}"
+
+
+def _unnamed(node: Route) -> str:
+    """What becomes of a request that names no model."""
+    if node.routed:
+        return f"no model, or {', '.join(name for name in node.routed if name)}, is left to the router"
+    return f"without a model {node.default}" if node.default else "a model must be named"
+
+
+def _use(use: Use) -> str:
+    words = stored.words(use)
+    return use.kind + (f", {words}" if words else "")
 
 
 def _of_prompts(graph: Graph, node: Match | Fill | Call | Frame | Tell) -> Iterator[str]:
@@ -157,7 +193,7 @@ def _dispatch(graph: Graph, node: Dispatch) -> Iterator[str]:
 
 def _edges(graph: Graph, node: Node) -> Iterator[str]:
     asked = _asked(node) if isinstance(node, Route) else {}
-    for edge in node.edges:
+    for edge in facts.edges(node):
         target = "the client" if edge.target == END else facts.title(graph.nodes[edge.target])
         yield f"  {asked.get(edge.outcome, edge.outcome)} -> {target}"
 
@@ -174,13 +210,20 @@ def _asked(route: Route) -> dict[str, str]:
 
 def _upstreams(graph: Graph) -> Iterator[str]:
     for upstream in graph.upstreams:
-        words = stored.settings(upstream.use)
-        key = words.get("key", "")
-        auth = "the client's key" if upstream.passthrough_auth else f"key {key}" if key else "no key"
         yield (
-            f"upstream {upstream.name}: {upstream.provider} at {show(upstream.url)}, HTTP/{upstream.http}, {auth}, "
+            f"upstream {upstream.name}: {upstream.provider} {_reached(upstream)}, "
             f"speaks {', '.join(upstream.dialects)}"
         )
+
+
+def _reached(upstream: Upstream) -> str:
+    """Where an upstream is, and how it is asked."""
+    url = show(upstream.url)
+    if "://" not in url:  # a model of the gateway's own
+        return f"in {url}"
+    key = stored.settings(upstream.use).get("key", "")
+    auth = "the client's key" if upstream.passthrough_auth else f"key {key}" if key else "no key"
+    return f"at {url}, HTTP/{upstream.http}, {auth}"
 
 
 def _services(graph: Graph) -> Iterator[str]:
@@ -194,8 +237,8 @@ def _services(graph: Graph) -> Iterator[str]:
 
 def _rest(graph: Graph) -> Iterator[str]:
     for use in graph.tracers:
-        words = ", ".join(f"{name} {value}" for name, value in stored.settings(use).items())
-        yield f"{use.kind}: {words}"
+        words = stored.words(use)
+        yield use.kind + (f": {words}" if words else "")
     if graph.environment:
         yield f"environment: {', '.join(graph.environment)}"
     if graph.secrets:
@@ -203,7 +246,7 @@ def _rest(graph: Graph) -> Iterator[str]:
     for model in graph.models:
         yield (
             f"local model {model.name}: {model.quantization}, {model.size / 1e6:.0f} MB in each worker, "
-            f"sha256 {model.digest[:16]}, conversion {model.conversion}"
+            f"sha256 {stored.digest(model.digest)}, conversion {model.conversion}"
         )
     for required in graph.requires:
         yield f"plugin {required.entry_point}: {required.distribution} {required.version}, {', '.join(required.kinds)}"
