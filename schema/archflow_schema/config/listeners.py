@@ -84,7 +84,7 @@ class Listener(Struct, frozen=True, kw_only=True):
         type: `model` takes requests for models, `prompt` sends prompts through guards and prompt targets first, `agent`
             chooses an agent.
         address: the address to listen at.
-        port: the port; by default 12000 for `model` and 10000 for `prompt`.
+        port: the port; by default 12000 for `model` and 10000 for `prompt`; `agent` has no default and needs one.
         timeout: for the whole request, streamed or not. Arch 0.3 has 30 s here, which cuts long answers short.
         message_format: the form of prompts; both are the same list of messages.
         description: for people.

@@ -180,8 +180,9 @@ class Routing(Struct, frozen=True, kw_only=True):
     """How a model is chosen.
 
     Attributes:
-        unknown_model: what a name that nobody knows does: `refuse` answers 404 and names the close ones, `default` asks
-            the default provider, as Arch 0.3 does.
+        unknown_model: what a name that nobody knows does at listeners of type `model`: `refuse` answers 404 and names
+            the close ones, `default` asks the default provider, as Arch 0.3 does. Those of type `prompt` always ask the
+            default provider, and refuse only where there is none.
         model_provider: the provider that serves the router model.
         model: the router model's name.
         router: who compares conversations with preferences; by default the local `composite`, or `language_model` where
