@@ -31,6 +31,19 @@ def led(found, node, outcome):
     return next(found.nodes[edge.target] for edge in node.edges if edge.outcome == outcome)
 
 
+@pytest.mark.parametrize("type_", ["model", "prompt", "agent"])
+def test_every_type_of_listener_has_guards(type_):
+    agent = ", agents: [{id: x}]" if type_ == "agent" else ""
+    found = graph(
+        f"version: v0.4.0\nlisteners:\n  - {{name: here, type: {type_}, port: 1, guards: [{{kind: pii}}]{agent}}}\n"
+        + ("agents: [{id: x, url: 'http://h'}]\n" if agent else MODEL)
+    )
+    guard = first(found, "here")
+    assert isinstance(guard, Guard)
+    assert guard.use.kind == "guard.pii"
+    assert led(found, guard, "deny").status == 400
+
+
 def test_prompts_are_guarded_and_answered_with_the_message():
     found = graph(BOTH + MODEL + jailbreak("message: Not that."))
     guard = first(found, "chat")
