@@ -502,7 +502,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Router(Kind):
-    """Finds which of the preferences that are told in words a conversation is about.
+    """Finds which of the preferences or agents that are told in words a conversation is about.
 
     Its options come by `CompileContext.options`. Failing means that nothing was preferred.
     """
@@ -549,7 +549,7 @@ class Gauge(Kind):
 
 
 class Matcher(Kind):
-    """Finds the prompt target that a conversation asks for.
+    """Finds the prompt targets, or the agents, that a conversation asks for.
 
     Its options come by `CompileContext.options`. Failing means a miss.
     """

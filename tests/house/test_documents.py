@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from archflow_plugins import hookspecs
 from archflow_plugins.kinds import KINDS, ProviderConfig, compiled_type
 from archflow_plugins.providers.table import VENDORS
 from archflow_plugins.registry import Registry
+from archflow_schema.graph import OUTCOMES
 from house_tree import PACKAGES, ROOT, syntax
 
 README = (ROOT / "plugins" / "README.md").read_text()
@@ -28,6 +30,25 @@ def test_every_hook_has_its_paragraph(hook):
 def test_every_family_is_described(family):
     base = KINDS[family]
     assert f"### {base.__name__}" in README, f"plugins/README.md lacks the heading ### {base.__name__}"
+
+
+NODES = {"guard": "guard", "filter": "filter", "slot_filler": "fill"}
+"""Family -> the node type whose outcomes are the kind's own."""
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_the_row_of_a_family_says_what_its_class_says(family):
+    base = KINDS[family]
+    row = re.search(rf"^\| {base.__name__} \| (.*) \| (.*) \| .* \|$", README, re.MULTILINE)
+    assert row, f"plugins/README.md lacks a row for {base.__name__} in its table of families"
+    named = {said for said in re.findall(r"`(?:await )?(\w+)", row[1]) if said != "_nowait"}
+    strange = {said for said in named if not hasattr(base, said)}
+    assert not strange, f"the row of {base.__name__} names {strange}, which the class has not"
+    waiting = {name for name, value in vars(base).items() if inspect.iscoroutinefunction(value)}
+    unsaid = {name for name in waiting - named if f"{name}_nowait" not in named}
+    assert not unsaid, f"the row of {base.__name__} lacks {unsaid}, which the engine awaits"
+    if family in NODES:
+        assert row[2] == ", ".join(OUTCOMES[NODES[family]])
 
 
 @pytest.mark.parametrize("dotted", BUILT_IN)
