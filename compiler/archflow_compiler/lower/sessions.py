@@ -34,11 +34,7 @@ def _budget(draft: Draft, models: list[str]) -> Budget | None:
     prices = []
     for name in models:
         model = draft.names.find(name)
-        known = (
-            None
-            if model is None
-            else next((one for one in catalogue.of(model.vendor) if one.id == model.model_id), None)
-        )
+        known = None if model is None else catalogue.find(model.vendor, model.model_id)
         if known is not None and known.input_price is not None:
             cached = -1.0 if known.cached_price is None else known.cached_price
             prices.append((name, float(known.input_price), float(cached)))

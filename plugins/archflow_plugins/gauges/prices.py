@@ -56,7 +56,7 @@ class PricesCompiled(Struct, frozen=True, kw_only=True):
 
 def price(vendor: str, model: str) -> float | None:
     """What a model costs as far as the shipped catalogue tells: a million tokens of input and of output together."""
-    known = next((one for one in catalogue.of(vendor) if one.id == model), None)
+    known = catalogue.find(vendor, model)
     if known is None or known.input_price is None:
         return None
     return known.input_price + (known.output_price or 0.0)

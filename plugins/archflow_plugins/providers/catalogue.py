@@ -73,3 +73,8 @@ def catalogue() -> Catalogue:
 def of(vendor: str) -> tuple[Known, ...]:
     """The models of a vendor, by id; empty for one whose models are not known."""
     return tuple(model for model in catalogue().models if model.vendor == vendor)
+
+
+def find(vendor: str, model: str) -> Known | None:
+    """A vendor's model by its id; None for one that is not known."""
+    return next((one for one in of(vendor) if one.id == model), None)
