@@ -15,8 +15,7 @@ from archflow_compiler.tree import Node, texts
 from archflow_schema.diagnostic import Diagnostic, Range
 from archflow_schema.text import Env, compile_text, references
 
-_ASSIGNED_VALUE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(["']?)(.*?)\2\s*""")
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+_ASSIGNMENT = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(["']?)(.*?)\2\s*""")
 
 
 def unset(outcome: Outcome, path: Path) -> Iterator[Diagnostic]:
@@ -25,7 +24,7 @@ def unset(outcome: Outcome, path: Path) -> Iterator[Diagnostic]:
         return
     tree = outcome.unit.places.node()
     places = _places(tree) if tree is not None else {}
-    here = set(os.environ) | _assigned(path.parent / ".env")
+    here = values(path)
     for name in outcome.graph.environment:
         if name not in here:
             yield Diagnostic(
@@ -36,15 +35,6 @@ def unset(outcome: Outcome, path: Path) -> Iterator[Diagnostic]:
                 arch=f"Access Key: {name} not found. Exiting Start",
                 range=places.get(name),
             )
-
-
-def _assigned(path: Path) -> set[str]:
-    """The names that a `.env` file sets."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return set()
-    return {found[1] for line in text.splitlines() if (found := _ASSIGNMENT.match(line))}
 
 
 def _places(tree: Node) -> dict[str, Range]:
@@ -64,5 +54,5 @@ def values(path: Path) -> dict[str, str]:
         text = (path.parent / ".env").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         text = ""
-    found = {match[1]: match[3] for line in text.splitlines() if (match := _ASSIGNED_VALUE.fullmatch(line))}
+    found = {match[1]: match[3] for line in text.splitlines() if (match := _ASSIGNMENT.fullmatch(line))}
     return {**found, **os.environ}

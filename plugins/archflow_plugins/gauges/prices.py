@@ -7,15 +7,13 @@ Source: https://models.dev/api.json, and DigitalOcean's `GET /v2/gen-ai/models/c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
-from archflow_plugins.gauges.source import Measured, Source, keys
-from archflow_plugins.kinds import Gauge
+from archflow_plugins.gauges.source import Measured, Source, SourceGauge, keys
 from archflow_plugins.providers import catalogue
 from archflow_schema.text import Text
 
@@ -62,7 +60,7 @@ def price(vendor: str, model: str) -> float | None:
     return known.input_price + (known.output_price or 0.0)
 
 
-class Prices(Gauge):
+class Prices(SourceGauge):
     """Ranks models by what they cost."""
 
     kind = "gauge.prices"
@@ -90,16 +88,6 @@ class Prices(Gauge):
             read_models_dev if compiled.provider == "models.dev" else read_digitalocean,
             compiled.known,
         )
-
-    def readings(self) -> Mapping[str, float]:
-        return self._source.numbers
-
-    @property
-    def stale(self) -> bool:
-        return self._source.stale
-
-    async def renew(self) -> None:
-        await self._source.renew()
 
 
 class _Cost(Struct):

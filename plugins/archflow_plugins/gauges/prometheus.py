@@ -6,15 +6,13 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/ (instant quer
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
-from archflow_plugins.gauges.source import Measured, Source, keys
-from archflow_plugins.kinds import Gauge
+from archflow_plugins.gauges.source import Measured, Source, SourceGauge, keys
 from archflow_schema.text import Text
 
 PATH = "/api/v1/query"
@@ -45,7 +43,7 @@ class PrometheusCompiled(Struct, frozen=True, kw_only=True):
     names: tuple[tuple[str, str], ...]
 
 
-class Prometheus(Gauge):
+class Prometheus(SourceGauge):
     """Ranks models by the result of a query."""
 
     kind = "gauge.prometheus"
@@ -64,16 +62,6 @@ class Prometheus(Gauge):
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
         super().__init__(compiled, ctx)
         self._source = Source(ctx, compiled.url, compiled.refresh_interval, compiled.names, read)
-
-    def readings(self) -> Mapping[str, float]:
-        return self._source.numbers
-
-    @property
-    def stale(self) -> bool:
-        return self._source.stale
-
-    async def renew(self) -> None:
-        await self._source.renew()
 
 
 class _Sample(Struct):

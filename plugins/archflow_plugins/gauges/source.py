@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import RunContext
+from archflow_plugins.kinds import Gauge
 from archflow_schema.errors import ArchflowError
 from archflow_schema.text import Text
 
@@ -88,3 +89,19 @@ class Source:
             model: told[key] for key, model in reversed(self._names) if math.isfinite(told.get(key, math.nan))
         }
         self._next = self._ctx.clock() + self._interval
+
+
+class SourceGauge(Gauge):
+    """A gauge whose numbers are those of one source, which it makes when it is opened."""
+
+    _source: Source
+
+    def readings(self) -> Mapping[str, float]:
+        return self._source.numbers
+
+    @property
+    def stale(self) -> bool:
+        return self._source.stale
+
+    async def renew(self) -> None:
+        await self._source.renew()

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from archflow_plugins.providers.catalogue import Known, catalogue, of
+from archflow_plugins.providers.catalogue import Known, catalogue, find, of
 from archflow_plugins.providers.table import VENDORS
 
 MODELS = catalogue().models
@@ -57,3 +57,10 @@ def test_the_big_vendors_are_there(vendor):
 )
 def test_what_can_be_asked(does, vendor, served):
     assert Known(vendor=vendor, id="m", does=does, context=1).served_by(VENDORS[vendor]) is served
+
+
+def test_a_model_is_found_by_its_vendor_and_id():
+    for one in catalogue().models:
+        assert find(one.vendor, one.id) is one
+    assert find("openai", "nobody-made-this") is None
+    assert find("nobody", of("openai")[0].id) is None
