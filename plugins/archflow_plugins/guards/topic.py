@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from msgspec import Struct, structs
 
 from archflow_plugins.choosing.chooser import Chooser
-from archflow_plugins.choosing.compiled import ChooserConfig, Chosen, compile_options
+from archflow_plugins.choosing.compiled import WINDOW, ChooserConfig, Chosen, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
 from archflow_plugins.kinds import ALLOW, Guard, Verdict
 from archflow_schema.conversation import Conversation
@@ -55,7 +55,7 @@ class TopicConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     deny: tuple[Topic, ...] = ()
     allow: tuple[Topic, ...] = ()
     threshold: float = THRESHOLD
-    window: int = 3
+    window: int = WINDOW
     message: str = MESSAGE
 
 

@@ -22,7 +22,6 @@ from msgspec import Raw, Struct
 
 from archflow_schema.errors import ArchflowError
 
-ALL_BYTES = (1 << 256) - 1
 PIECE = 16_384
 """Characters of a long text that are encoded at a time: Python's lock is held while their outcome is freed."""
 _CUT = re.compile(r"(?<=\w) (?=\w)")

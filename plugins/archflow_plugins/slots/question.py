@@ -38,7 +38,6 @@ _DETERMINED = re.compile(
     r"^(?:a|an|the|your|which|what|whether|how|who|whose|where|when|if|any|all|one|each|some|my|their|number of)\b",
     re.IGNORECASE,
 )
-_MASS = re.compile(r"^(?:\w+s|information|data|details)\b(?! of\b)", re.IGNORECASE)
 
 
 def ask(missing: Sequence[Slot]) -> str:

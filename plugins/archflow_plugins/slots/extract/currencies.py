@@ -22,7 +22,6 @@ _PLAIN = frozenset({"cad", "sek", "zar", "php", "eth", "sar", "ron"})
 _MONEY = re.compile(r"(?:rate|currency|currencies|exchange|convert\w*|worth|price\w*)\b", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w-])(?:[A-Z]{3}|[a-z]{3}|[A-Z][a-z]{2})(?![\w-])")
 _NAME = {name: code for code, names in NAMES.items() for name in names}
-_PLURAL = {"penny": "pence"}
 
 
 def _pattern() -> re.Pattern[str]:
