@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -58,6 +59,7 @@ SAME: tuple[frozenset[str], ...] = tuple(
     )
 )
 _NOT = frozenset({"not", "no", "without", "except", "never", "don't", "isn't", "excluding", "rather"})
+_PARTS = re.compile(r"[-_/]")
 _SIGNS = re.compile(r"°\s?[cf]\b|[℃℉]", re.IGNORECASE)
 
 
@@ -81,9 +83,11 @@ def choices(text: str, every: Sequence[Word], options: Sequence[tuple[Any, tuple
     forms = [(one, _forms(told)) for one, told in options]
     found: list[Chosen] = []
     stemmed = [stem(one.low) for one in every]
+    # "one-hot" is one word of the text and two of the option.
+    parts = [tuple(stem(piece) for piece in _PARTS.split(one.low) if piece) for one in every]
     for value, wordings in forms:
         for wording, sure in wordings:
-            found += _wording(every, stemmed, value, wording, sure, exact=str(value))
+            found += _wording(every, stemmed, parts, value, wording, sure, exact=str(value))
         for one in _SIGNS.finditer(text):
             sign = one[0].casefold().replace(" ", "")
             if any(sign in same for same in SAME if wordings[0][0] and wordings[0][0][0] in same):
@@ -98,7 +102,9 @@ def choices(text: str, every: Sequence[Word], options: Sequence[tuple[Any, tuple
     return sorted(kept, key=lambda one: one.start)
 
 
-def _forms(told: tuple[str, ...]) -> list[tuple[tuple[str, ...], float]]:
+@lru_cache(maxsize=4096)
+def _forms(told: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """The wordings of an option, and how surely each means it."""
     forms = [(told, 1.0)]
     if len(told) == 1:
         for same in SAME:
@@ -106,12 +112,13 @@ def _forms(told: tuple[str, ...]) -> list[tuple[tuple[str, ...], float]]:
                 forms += [((one,), 0.7) for one in sorted(same) if one != told[0] and len(one) > 1]
     elif len(told) > 1:
         forms.append((("".join(told),), 1.0))
-    return forms
+    return tuple(forms)
 
 
 def _wording(
     every: Sequence[Word],
     stemmed: Sequence[str],
+    parts: Sequence[tuple[str, ...]],
     value: Any,
     wording: tuple[str, ...],
     sure: float,
@@ -119,8 +126,7 @@ def _wording(
 ) -> list[Chosen]:
     found: list[Chosen] = []
     size = len(wording)
-    wanted = [stem(one) for one in wording]
-    parts = [tuple(re.split(r"[-_/]", one.low)) for one in every] if size > 1 else []
+    wanted = tuple(stem(one) for one in wording)
     for at in range(len(every)):
         if size == 1:
             one = every[at]
@@ -130,10 +136,9 @@ def _wording(
                 continue
             last = at
         else:
-            # "one-hot" is one word of the text and two of the option.
             taken, last = 0, at
             while last < len(every) and taken < size:
-                inner = [stem(piece) for piece in parts[last] if piece]
+                inner = parts[last]
                 if inner != wanted[taken : taken + len(inner)] or not inner:
                     break
                 taken += len(inner)

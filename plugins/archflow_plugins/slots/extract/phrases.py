@@ -8,6 +8,7 @@ Rule: a phrase ends at the marks and little words that end a phrase in English; 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 
 from msgspec import Struct
 
@@ -203,23 +204,11 @@ def _phrase(text: str, every: list[Word], start: int, end: int, shape: str) -> P
 
 def _until(every: list[Word], start: int, most: int = 5) -> list[Word]:
     """The words that end before a place, nearest first."""
-    low, high = 0, len(every)
-    while low < high:
-        middle = (low + high) // 2
-        if every[middle].end <= start:
-            low = middle + 1
-        else:
-            high = middle
-    return every[max(0, low - most) : low][::-1]
+    at = bisect_right(every, start, key=lambda one: one.end)
+    return every[max(0, at - most) : at][::-1]
 
 
 def _from(every: list[Word], end: int, most: int = 4) -> list[Word]:
     """The words that begin behind a place."""
-    low, high = 0, len(every)
-    while low < high:
-        middle = (low + high) // 2
-        if every[middle].start < end:
-            low = middle + 1
-        else:
-            high = middle
-    return every[low : low + most]
+    at = bisect_left(every, end, key=lambda one: one.start)
+    return every[at : at + most]
