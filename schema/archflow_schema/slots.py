@@ -34,6 +34,11 @@ class Slot(Struct, frozen=True, array_like=True):
     format: str = ""
     items: SlotType = "str"
 
+    @property
+    def needed(self) -> bool:
+        """Whether a call cannot be made before somebody said its value."""
+        return self.required and not self.default
+
 
 class Intent(Struct, frozen=True, array_like=True):
     """A prompt target as those see it who fill its slots."""

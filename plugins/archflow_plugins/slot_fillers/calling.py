@@ -24,7 +24,6 @@ from archflow_plugins.slot_fillers import answers, clock, schemas
 from archflow_plugins.slots import dialogue, fill, values
 from archflow_plugins.slots import targets as targets_of
 from archflow_plugins.slots.evidence import Evidence
-from archflow_plugins.slots.question import ask
 from archflow_schema.conversation import (
     Conversation,
     Message,
@@ -131,25 +130,18 @@ def outcome(
             if (raw := _value(slot, call.arguments, evidence)) is not None
         )
         names = {name for name, _ in found}
-        missing += [(intent.name, slot) for slot in _required(intent) if slot.name not in names]
+        missing += [(intent.name, slot) for slot in intent.slots if slot.needed and slot.name not in names]
         one = FilledCall(intent.name, found)
         if one not in calls:
             calls.append(one)
     if missing:
-        slots = [
-            slot for at, (_, slot) in enumerate(missing) if slot not in [each for _, each in missing[:at]]
-        ]
-        return Question(ask(slots), tuple(dict.fromkeys(slot.name for slot in slots)), missing[0][0])
+        return targets_of.asking(missing)
     if calls:
         return Filled(tuple(calls), ordered=len(calls) > 1 and targets_of.ordered(told.turns[0].text))
     if said.question:
         about = known.get(said.about) or intents[0]
-        return Question(said.question, tuple(slot.name for slot in _required(about)), about.name)
+        return Question(said.question, tuple(slot.name for slot in about.slots if slot.needed), about.name)
     return Filled(())
-
-
-def _required(intent: Intent) -> list[Slot]:
-    return [slot for slot in intent.slots if slot.required and not slot.default]
 
 
 def _value(slot: Slot, arguments: dict[str, Any], evidence: Evidence | None) -> Raw | None:

@@ -25,7 +25,7 @@ def parameters(intent: Intent) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {slot.name: described(slot) for slot in intent.slots},
-        "required": [slot.name for slot in intent.slots if slot.required and not slot.default],
+        "required": [slot.name for slot in intent.slots if slot.needed],
     }
 
 

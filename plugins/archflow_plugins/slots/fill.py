@@ -50,7 +50,7 @@ class Draft(Struct, frozen=True, kw_only=True):
         return tuple(
             one.slot
             for place, one in enumerate(self.target.wants)
-            if one.slot.required and not one.slot.default and place not in self.values
+            if one.slot.needed and place not in self.values
         )
 
     def calls(self) -> tuple[FilledCall, ...]:
@@ -100,12 +100,7 @@ def draft(one: Target, dialogue: Dialogue, *, text: str = "", day_first: bool = 
         if not left:
             break
         _earlier(one, dialogue, age, found)
-        left = [
-            place
-            for place in left
-            if place not in found
-            and (past.same or (one.wants[place].slot.required and not one.wants[place].slot.default))
-        ]
+        left = [place for place in left if place not in found and (past.same or one.wants[place].slot.needed)]
         if not left:
             continue
         from_turn(

@@ -52,7 +52,7 @@ def asked_for(wants: Sequence[Want], past: Past, left: Sequence[int]) -> list[in
         elif any(name in stems_ for name in want.names):
             found.append((min(stems_.index(name) for name in want.names if name in stems_) * 6, place))
     if not found:
-        required = [place for place in left if wants[place].slot.required and not wants[place].slot.default]
+        required = [place for place in left if wants[place].slot.needed]
         return required if len(required) == 1 else []
     return [place for _, place in sorted(found)]
 

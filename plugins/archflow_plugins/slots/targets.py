@@ -16,7 +16,7 @@ from archflow_plugins.slots.question import ask, phrase
 from archflow_plugins.slots.replies import asked_for
 from archflow_plugins.slots.runs import CALLS_AT_MOST
 from archflow_plugins.slots.words import STOP, folded, pieces, stem, words
-from archflow_schema.slots import Filled, Question
+from archflow_schema.slots import Filled, Question, Slot
 
 _THEN = re.compile(
     r"\b(?:and then|then|after that|afterwards|once (?:that|it)|when (?:that|it) is done|followed by)\b",
@@ -132,12 +132,17 @@ def drafts(every: Sequence[Target], dialogue: Dialogue, *, day_first: bool = Fal
 
 def outcome(found: Sequence[Draft], dialogue: Dialogue) -> Filled | Question:
     """The calls, or one question for everything that is missing."""
-    missing = [(one, slot) for one in found for slot in one.missing]
+    missing = [(one.target.intent.name, slot) for one in found for slot in one.missing]
     if missing:
-        return Question(
-            ask([slot for _, slot in missing]),
-            tuple(dict.fromkeys(slot.name for _, slot in missing)),
-            missing[0][0].target.intent.name,
-        )
+        return asking(missing)
     calls = tuple(call for one in found for call in one.calls())[:CALLS_AT_MOST]
     return Filled(calls, ordered=len(calls) > 1 and ordered(dialogue.turns[0].text))
+
+
+def asking(missing: Sequence[tuple[str, Slot]]) -> Question:
+    """One question for all that is missing: pairs of a target's name and one of its slots; there is at least one."""
+    return Question(
+        ask([slot for _, slot in missing]),
+        tuple(dict.fromkeys(slot.name for _, slot in missing)),
+        missing[0][0],
+    )
