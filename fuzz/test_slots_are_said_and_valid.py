@@ -58,9 +58,7 @@ def test_what_is_filled_is_valid_and_said(intent, turns, day_first):
     said = Conversation(messages=tuple(Message(role=role, parts=(TextPart(text),)) for role, text in turns))
     told = dialogue.read(said, NOW, day_first=day_first)
     known = {"target": fill.target(intent)}
-    drafts = targets.drafts(
-        targets.chosen(told, ("target",), known, day_first=day_first), told, day_first=day_first
-    )
+    drafts = targets.drafts(targets.chosen(told, ("target",), known), told)
     found = targets.outcome(drafts, told)
     slots = {one.name: one for one in intent.slots}
     evidence = Evidence(told)

@@ -74,7 +74,7 @@ class Calling:
         """
         settings = self._settings
         told = dialogue.read(conversation, when or clock.now(self._zone), day_first=settings.day_first)
-        chosen = targets_of.chosen(told, targets, self._targets, day_first=settings.day_first)
+        chosen = targets_of.chosen(told, targets, self._targets)
         if not chosen:
             return Filled(())
         intents = [one.intent for one in chosen]

@@ -16,7 +16,7 @@ from archflow_plugins.slot_fillers import clock, closing, similar
 from archflow_plugins.slots import dialogue, fill
 from archflow_plugins.slots import targets as targets_of
 from archflow_plugins.slots.evidence import Evidence
-from archflow_plugins.slots.turn import Turn, turn
+from archflow_plugins.slots.turn import Turn
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 from archflow_schema.slots import Filled, Question
@@ -72,14 +72,10 @@ class Extracting:
         self, conversation: Conversation, targets: tuple[str, ...], now: datetime
     ) -> tuple[dialogue.Dialogue, list[fill.Draft], list[Turn]]:
         """What extractors find for every target that counts; and the request's turns, read, if anything is open."""
-        day_first = self._settings.day_first
-        told = dialogue.read(conversation, now, day_first=day_first)
-        chosen = targets_of.chosen(told, targets, self._targets, day_first=day_first)
-        drafts = targets_of.drafts(chosen, told, day_first=day_first)
+        told = dialogue.read(conversation, now, day_first=self._settings.day_first)
+        drafts = targets_of.drafts(targets_of.chosen(told, targets, self._targets), told)
         left = (self._encode or self._settings.model) and any(one.open for one in drafts)
-        turns = (
-            [turn(one.text, told.now, day_first=day_first) for one in told.turns if one.same] if left else []
-        )
+        turns = [told.reader.turn(one.text) for one in told.turns if one.same] if left else []
         return told, drafts, turns
 
     async def _ask(self, told: dialogue.Dialogue, drafts: list[fill.Draft], turns: list[Turn]) -> None:

@@ -16,14 +16,14 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.slots.extract.dates import dates
+from archflow_plugins.slots.turn import LONGEST, Reader
 from archflow_plugins.slots.words import words
 from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart
 
 TURNS = 12
 """Turns of the user that are looked at."""
 CHARACTERS = 8_000
-LONGEST = 4_000
-"""Characters of all turns that are looked at, and of one."""
+"""Characters of all turns that are looked at."""
 REPLY_WORDS = 14
 """Words of the longest turn that can be a mere reply to a question."""
 _FOLLOW = re.compile(
@@ -71,18 +71,26 @@ class Dialogue(Struct, frozen=True, kw_only=True):
     Attributes:
         turns: of the user, the newest first.
         calls: that were made, the newest first.
+        reader: reads its turns, each once.
         now: the moment that the conversation takes place in.
         cancelled: whether the newest turn takes the request back.
     """
 
     turns: tuple[Past, ...]
     calls: tuple[Call, ...] = ()
+    reader: Reader
     now: datetime
     cancelled: bool = False
 
 
 def read(conversation: Conversation, now: datetime, *, day_first: bool = False) -> Dialogue:
-    """What a conversation says. `now` is the clock's; instructions that tell today's date are believed."""
+    """What a conversation says.
+
+    Args:
+        conversation: what was said.
+        now: the clock's; instructions that tell today's date are believed instead.
+        day_first: whether 03/04/2024 is in April.
+    """
     turns: list[Past] = []
     calls: list[Call] = []
     same, room = True, CHARACTERS
@@ -100,10 +108,12 @@ def read(conversation: Conversation, now: datetime, *, day_first: bool = False) 
         turns.append(Past(text=text, asked=asked, same=same))
         # The turn before this one belongs to the same request if this one answered or followed up.
         same = same and (bool(asked) or follows(text))
+    then = _now(messages, now, day_first=day_first)
     return Dialogue(
         turns=tuple(turns),
         calls=tuple(calls),
-        now=_now(messages, now, day_first=day_first),
+        reader=Reader(then, day_first=day_first),
+        now=then,
         cancelled=bool(turns) and bool(_CANCELLED.match(turns[0].text)),
     )
 

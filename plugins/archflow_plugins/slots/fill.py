@@ -17,7 +17,6 @@ from archflow_plugins.slots.assign import assign
 from archflow_plugins.slots.dialogue import REPLY_WORDS, Dialogue, Past
 from archflow_plugins.slots.replies import asked_for, replied
 from archflow_plugins.slots.runs import CALLS_AT_MOST
-from archflow_plugins.slots.turn import turn
 from archflow_plugins.slots.wants import Want, wants
 from archflow_plugins.slots.words import STOP, stem, words
 from archflow_schema.slots import FilledCall, Intent, Slot
@@ -84,14 +83,13 @@ def target(intent: Intent) -> Target:
     )
 
 
-def draft(one: Target, dialogue: Dialogue, *, text: str = "", day_first: bool = False) -> Draft:
+def draft(one: Target, dialogue: Dialogue, *, text: str = "") -> Draft:
     """What a conversation says for one target.
 
     Args:
         one: the target.
         dialogue: what was said.
         text: the part of the newest turn that is about this target; all of it unless given.
-        day_first: whether 03/04/2024 is in April.
     """
     found: dict[int, tuple[Any, ...]] = {}
     count = len(one.wants)
@@ -103,9 +101,7 @@ def draft(one: Target, dialogue: Dialogue, *, text: str = "", day_first: bool = 
         left = [place for place in left if place not in found and (past.same or one.wants[place].slot.needed)]
         if not left:
             continue
-        from_turn(
-            one, past, text if text and not age else past.text, left, found, dialogue, day_first=day_first
-        )
+        from_turn(one, past, text if text and not age else past.text, left, found, dialogue)
     _earlier(one, dialogue, len(dialogue.turns), found)
     open_ = sorted(
         (place for place in range(count) if place not in found),
@@ -121,11 +117,9 @@ def from_turn(
     left: list[int],
     found: dict[int, tuple[Any, ...]],
     dialogue: Dialogue,
-    *,
-    day_first: bool,
 ) -> None:
     """Put what one turn gives the open slots of a target into what is found."""
-    read = turn(text, dialogue.now, day_first=day_first)
+    read = dialogue.reader.turn(text)
     given = assign(one.wants, read, only=frozenset(left))
     asked = asked_for(one.wants, past, left)
     if asked and len(read.words) <= REPLY_WORDS:

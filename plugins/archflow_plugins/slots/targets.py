@@ -29,9 +29,7 @@ _CLAUSES = re.compile(
 )
 
 
-def chosen(
-    dialogue: Dialogue, targets: Sequence[str], known: Mapping[str, Target], *, day_first: bool = False
-) -> list[Target]:
+def chosen(dialogue: Dialogue, targets: Sequence[str], known: Mapping[str, Target]) -> list[Target]:
     """The targets whose slots are to be filled.
 
     A reply to the question about a target stays with it, whatever its words alone look like.
@@ -40,11 +38,7 @@ def chosen(
         return []
     found = [known[name] for name in dict.fromkeys(targets) if name in known]
     asked = pending(dialogue, tuple(known.values()))
-    if (
-        asked is not None
-        and asked not in found
-        and (not found or answers(asked, dialogue, day_first=day_first))
-    ):
+    if asked is not None and asked not in found and (not found or answers(asked, dialogue)):
         return [asked]
     return [one for one in found if not denied(one, dialogue)]
 
@@ -66,14 +60,14 @@ def pending(dialogue: Dialogue, every: Sequence[Target]) -> Target | None:
     return named[0] if len(named) == 1 else None
 
 
-def answers(one: Target, dialogue: Dialogue, *, day_first: bool = False) -> bool:
+def answers(one: Target, dialogue: Dialogue) -> bool:
     """Whether the newest turn is a reply that gives one of the slots that the assistant asked for."""
     newest = dialogue.turns[0]
     if len(words(newest.text[:400])) > REPLY_WORDS:
         return False
     asked = asked_for(one.wants, newest, range(len(one.wants)))
     found: dict[int, tuple[Any, ...]] = {}
-    from_turn(one, newest, newest.text, list(asked), found, dialogue, day_first=day_first)
+    from_turn(one, newest, newest.text, list(asked), found, dialogue)
     return bool(found)
 
 
@@ -119,13 +113,13 @@ def ordered(text: str) -> bool:
     return _THEN.search(text) is not None
 
 
-def drafts(every: Sequence[Target], dialogue: Dialogue, *, day_first: bool = False) -> list[Draft]:
+def drafts(every: Sequence[Target], dialogue: Dialogue) -> list[Draft]:
     """What extractors find for targets, those first that the newest turn speaks of first."""
     if not every:
         return []
     newest = dialogue.turns[0].text
     return [
-        draft(one, dialogue, text=part if part != newest else "", day_first=day_first)
+        draft(one, dialogue, text=part if part != newest else "")
         for one, part in zip(every, shares(newest, every), strict=True)
     ]
 

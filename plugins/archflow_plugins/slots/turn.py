@@ -10,7 +10,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from archflow_plugins.slots.dialogue import LONGEST
 from archflow_plugins.slots.extract.codes import codes
 from archflow_plugins.slots.extract.contacts import contacts
 from archflow_plugins.slots.extract.currencies import currencies
@@ -20,6 +19,9 @@ from archflow_plugins.slots.extract.numbers import numbers
 from archflow_plugins.slots.extract.phrases import Phrase, phrases
 from archflow_plugins.slots.mention import Mention, apart
 from archflow_plugins.slots.words import Word, words
+
+LONGEST = 4_000
+"""Characters of one turn that are looked at."""
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,27 @@ def turn(text: str, now: datetime, *, day_first: bool = False) -> Turn:
         phrases=tuple(free),
         spans=tuple(sorted([*((one.start, one.end) for one in mentions), *marked])),
     )
+
+
+class Reader:
+    """Reads the turns of one conversation, each once.
+
+    Args:
+        now: what dates are relative to.
+        day_first: whether 03/04/2024 is in April.
+    """
+
+    def __init__(self, now: datetime, *, day_first: bool = False) -> None:
+        self._now = now
+        self._day_first = day_first
+        self._read: dict[str, Turn] = {}
+
+    def turn(self, text: str) -> Turn:
+        """A turn, or a part of one."""
+        found = self._read.get(text)
+        if found is None:
+            found = self._read[text] = turn(text, self._now, day_first=self._day_first)
+        return found
 
 
 def _mentions(
