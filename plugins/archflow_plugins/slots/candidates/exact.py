@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
+from typing import Any
 
 from archflow_plugins.slots.candidates.candidate import Candidate
-from archflow_plugins.slots.candidates.cues import cue_of, end_of, role_of, spans
+from archflow_plugins.slots.candidates.cues import Spans, cue_of, end_of, role_of, spans
 from archflow_plugins.slots.extract import choices, polarity
 from archflow_plugins.slots.formats import write
 from archflow_plugins.slots.lexicon import said
@@ -66,31 +67,30 @@ def dates(want: Want, turn: Turn) -> Iterator[Candidate]:
         )
         if written is None:
             continue
-        cue = cue_of(want, turn, one.start, one.end, stops)
-        yield Candidate(
-            start=one.start,
-            end=one.end,
-            value=written,
-            score=2.0 + 0.5 * cue + role_of(want, turn, one.start) - vague,
-            cued=cue >= 1.0,
-        )
+        yield _told(want, turn, one, written, stops, lacks=vague)
 
 
 def times(want: Want, turn: Turn) -> Iterator[Candidate]:
     """Times of day, as the slot's format has them."""
     told = tuple(one for one in turn.mentions if one.sort in {"time", "moment"})
+    stops = spans(told)
     for one in told:
         value = one.value.time() if isinstance(one.value, datetime) else one.value
         written = write(value, want.pattern) if isinstance(value, time) else None
         if written is not None:
-            cue = cue_of(want, turn, one.start, one.end, spans(told))
-            yield Candidate(
-                start=one.start,
-                end=one.end,
-                value=written,
-                score=2.0 + 0.5 * cue + role_of(want, turn, one.start),
-                cued=cue >= 1,
-            )
+            yield _told(want, turn, one, written, stops)
+
+
+def _told(want: Want, turn: Turn, one: Mention, value: Any, stops: Spans, lacks: float = 0.0) -> Candidate:
+    """A mention of the sort that a slot wants, by what is said around it."""
+    cue = cue_of(want, turn, one.start, one.end, stops)
+    return Candidate(
+        start=one.start,
+        end=one.end,
+        value=value,
+        score=2.0 + 0.5 * cue + role_of(want, turn, one.start) - lacks,
+        cued=cue >= 1.0,
+    )
 
 
 def _as_told(turn: Turn, one: Mention) -> str:
@@ -103,15 +103,9 @@ def of_sort(sort: Sort) -> Callable[[Want, Turn], Iterator[Candidate]]:
 
     def find(want: Want, turn: Turn) -> Iterator[Candidate]:
         told = tuple(one for one in turn.mentions if one.sort == sort)
+        stops = spans(told)
         for one in told:
-            cue = cue_of(want, turn, one.start, one.end, spans(told))
-            yield Candidate(
-                start=one.start,
-                end=one.end,
-                value=one.value,
-                score=2.0 + 0.5 * cue + role_of(want, turn, one.start),
-                cued=cue >= 1,
-            )
+            yield _told(want, turn, one, one.value, stops)
 
     return find
 
