@@ -29,6 +29,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Screen,
     Select,
     Tell,
 )
@@ -84,15 +85,17 @@ def _nodes(graph: Graph) -> Iterator[list[str]]:
 
 
 _IN_ORDER: tuple[type[Node], ...] = (
-    Recall, Guard, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent, Reply,
+    Recall, Guard, Screen, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent,
+    Reply,
 )  # fmt: skip
 _ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 
 def _head(graph: Graph, node: Node) -> Iterator[str]:
-    if isinstance(node, Guard | Filter):
+    if isinstance(node, Guard | Screen | Filter):
         words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.use).items())
-        yield f"{node.name}: {node.use.kind}" + (f", {words}" if words else "")
+        judged = "judges replies, " if isinstance(node, Screen) else ""
+        yield f"{node.name}: {judged}{node.use.kind}" + (f", {words}" if words else "")
     elif isinstance(node, Recall):
         words = ", ".join(f"{name} {value}" for name, value in stored.settings(node.store).items())
         yield f"{node.name}: for {stored.seconds(node.seconds)} in {node.store.kind}, {words}"

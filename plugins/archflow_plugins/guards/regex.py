@@ -19,7 +19,8 @@ from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.automaton import Automaton
 from archflow_plugins.guards.pattern import BadPattern
 from archflow_plugins.guards.turns import USER, Whose, words
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 
 MESSAGE = "This request was denied: it holds something that is not allowed here."
