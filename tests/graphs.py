@@ -73,6 +73,7 @@ def model_graph(
     guards: tuple[g.Use, ...] = (),
     denied: Literal["denied", "denied-in-words"] = "denied",
     fail: Literal["closed", "open"] = "closed",
+    screens: tuple[g.Use, ...] = (),
     quotas: tuple[g.Quota, ...] = (),
     store: str = "store.memory",
     recall: g.Use | None = None,
@@ -87,7 +88,7 @@ def model_graph(
     """A graph whose listeners, one per address, route `models` (name, or `prefix/*`, to an index of `upstreams`).
 
     A model `m` is asked for upstream as `m-upstream`. Guards are asked in their order, before the route.
-    Those that deny lead to the reply `denied`.
+    Those that deny lead to the reply `denied`. `screens` judge the replies, in their order, as guards do requests.
     With `routes` (name to models) the router of plays chooses, for every request if `always`; `choosing` are fields of
     its node.
     """
@@ -110,6 +111,13 @@ def model_graph(
     nodes.append(g.Route("route", tuple(names), wildcards, default, unknown, tuple(edges)))
     if routes is not None:
         _choose(nodes, models, routes, quotas, always=always, **(choosing or {}))
+    for number, use in reversed(list(enumerate(screens))):
+        wired = (
+            g.Edge("ready", len(nodes) - 1),
+            g.Edge("deny", _AT[denied]),
+            g.Edge("failed", _AT["guard-failed"] if fail == "closed" else g.END),
+        )
+        nodes.append(g.Screen(f"screen-{number}", use, wired, label=f"number {number}", fail=fail))
     for number, use in reversed(list(enumerate(guards))):
         after = (
             g.Edge("allow", len(nodes) - 1),
@@ -124,7 +132,9 @@ def model_graph(
         nodes.append(g.Recall("recall", recall, 3600.0, ready))
         dialects = (*DIALECTS, KEEPS)
         endpoints = (*endpoints, g.Endpoint(_path(registry, KEEPS), KEEPS, len(nodes) - 1))
-    kinds = {upstream.use.kind for upstream in upstreams} | {use.kind for use in (*guards, *tracers)}
+    kinds = {upstream.use.kind for upstream in upstreams} | {
+        use.kind for use in (*guards, *screens, *tracers)
+    }
     kinds |= {f"dialect.{dialect}" for dialect in dialects} | ({store} if quotas else set())
     kinds |= {recall.kind} if recall is not None else set()
     if routes is not None:

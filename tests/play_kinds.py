@@ -11,12 +11,14 @@ import trio
 
 from archflow_plugins import (
     ALLOW,
+    Channel,
     Choice,
     Gauge,
     Guard,
     Matcher,
     Option,
     Router,
+    Screen,
     SlotFiller,
     Store,
     Tracer,
@@ -38,6 +40,7 @@ class Scene:
         self.sample: Callable[[Record], bool] = lambda _: False
         self.judge: Callable[[Conversation], Verdict] = lambda _: ALLOW
         self.judge_waiting: Callable[[Conversation], Awaitable[Verdict]] = _allow
+        self.screen: Callable[[Channel], Screen | None] = lambda _: None
         self.store: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.match: Callable[[Conversation], Choice] = lambda _: Choice()
         self.choose: Callable[[Conversation, tuple[Option, ...]], Awaitable[Choice]] = _none
@@ -106,6 +109,16 @@ class PlayGuard(_Counted, Guard):
 
     def check_nowait(self, conversation: Conversation) -> Verdict:
         return scene.judge(conversation)
+
+
+class PlayScreens(_Counted, Guard):
+    """Judges replies as the play says."""
+
+    kind = "guard.play_screens"
+    sides = ("output",)
+
+    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
+        return scene.screen(channel)
 
 
 class WaitingGuard(_Counted, Guard):
@@ -214,7 +227,7 @@ def archflow_register_tracers() -> list[type[Tracer]]:
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
     """The guards."""
-    return [PlayGuard, WaitingGuard]
+    return [PlayGuard, PlayScreens, WaitingGuard]
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """Whether a finished graph keeps its promises, asked of the graph alone.
 
-Every outcome is wired, nothing goes round, every node can be reached, and no path comes to a model, an agent or the
-call of a prompt target around a guard.
+Every outcome is wired, nothing goes round, every node can be reached, no path comes to a model, an agent or the
+call of a prompt target around a guard, and none to a model or an agent around a guard of its replies.
 
 Rule: it reads a Graph and nothing else, so that it cannot repeat a mistake of lowering.
 """
@@ -11,12 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archflow_schema.diagnostic import Diagnostic, Report
-from archflow_schema.graph import END, Agent, Call, Dispatch, Filter, Graph, Guard, Select, Tell, problems
+from archflow_schema.graph import (
+    END,
+    Agent,
+    Call,
+    Dispatch,
+    Filter,
+    Graph,
+    Guard,
+    Screen,
+    Select,
+    Tell,
+    problems,
+)
 
 
 def verify(graph: Graph, report: Report) -> None:
     """Report what does not hold; for a graph of the compiler that is a bug, and the report says so."""
-    for problem in (*problems(graph), *_unreached(graph), *_unguarded(graph)):
+    for problem in (*problems(graph), *_unreached(graph), *_unguarded(graph), *_unscreened(graph)):
         report.add(
             Diagnostic(
                 code="unsound-graph",
@@ -103,6 +115,34 @@ def _unguarded(graph: Graph) -> Iterator[str]:
                     continue
                 if _leads_on(graph, edge.target):
                     yield f"{path}: {node.name} {edge.outcome} {_ALL_THE_SAME}"
+
+
+def _unscreened(graph: Graph) -> Iterator[str]:
+    """Guards of replies that a request may go round on its way to a model or an agent, or that deny and lead there."""
+    for where, entry in _entries(graph):
+        for index in sorted(_reached(graph, entry)):
+            node = graph.nodes[index]
+            if not isinstance(node, Screen):
+                continue
+            round_it = _reached(graph, entry, without=index)
+            if any(isinstance(graph.nodes[one], Dispatch | Agent) for one in round_it):
+                yield f"{where}: a model or an agent is reached around {node.name}"
+            for edge in node.edges:
+                if edge.outcome != "ready" and edge.target != END and _leads_on(graph, edge.target):
+                    yield f"{where}: {node.name} {edge.outcome} {_ALL_THE_SAME}"
+
+
+def _reached(graph: Graph, start: int, *, without: int = END) -> set[int]:
+    """The nodes that a walk from `start` can come to, if it cannot enter one of them."""
+    found: set[int] = set()
+    stack = [start]
+    while stack:
+        index = stack.pop()
+        if index in found or index == without or not 0 <= index < len(graph.nodes):
+            continue
+        found.add(index)
+        stack += [edge.target for edge in graph.nodes[index].edges]
+    return found
 
 
 _ALL_THE_SAME = "leads to a model, an agent, a call or a filter all the same"

@@ -26,6 +26,7 @@ from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
+from archflow_engine.nodes.screen import ScreenNode
 from archflow_engine.nodes.select import SelectNode
 from archflow_engine.pace import Pace
 from archflow_engine.plan import Endpoint, ListenerPlan, Plan
@@ -280,6 +281,9 @@ class _Binder:
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
+        if isinstance(node, ir.Screen):
+            guard = await self._open(node.use, Guard, node.name)
+            return ScreenNode(node.name, guard, node.label, fail_open=node.fail == "open")
         if isinstance(node, ir.Recall):
             store = await self._one_of(node.store, Store, node.name)
             return (WaitingRecallNode if store.waits else RecallNode)(node.name, store, node.seconds)

@@ -15,6 +15,7 @@ Rule: after the first byte to the client nothing fails over; a reply cut short i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.recall import RecallNode
     from archflow_engine.plan import ListenerPlan
     from archflow_engine.prompts.prompt import Prompt
+    from archflow_engine.stages import Stage
     from archflow_engine.translate import Translation
+    from archflow_engine.walk import Runner
     from archflow_schema.graph import Quota
 
 HIGH_WATER = 256 * 1024
@@ -136,6 +139,7 @@ class Exchange:
         "said",
         "scope",
         "spare",
+        "stages",
         "translation",
     )  # fmt: skip
 
@@ -162,6 +166,9 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
+        self.stages: list[Callable[[], Stage]] | None = (
+            None  # what the reply passes, made anew for each attempt
+        )
         self.prompt: Prompt | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
@@ -395,8 +402,7 @@ class Exchange:
             self.heard()
             if client.waiting() > HIGH_WATER and self._call is not None:
                 self._held = True
-                self.deadline = self._whole  # the upstream is silent because it is not heard
-                self._call.pause()
+                self.hold()  # the upstream is silent because it is not heard
 
     def heard(self) -> None:
         """The upstream lives: it may be silent again for as long as it may."""
@@ -409,10 +415,39 @@ class Exchange:
 
     def give_up(self, error: UpstreamError) -> None:
         """What the upstream says is of no use: hear no more of it."""
+        self.unheard()
+        self.failed(error)
+
+    def unheard(self) -> None:
+        """Hear no more of the upstream."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        self.failed(error)
+
+    def hold(self) -> None:
+        """What the upstream said is not ready for the client: it is not heard until `go_on`."""
+        if self._call is not None:
+            self.deadline = self._whole
+            self._call.pause()
+
+    def go_on(self) -> None:
+        """The upstream is heard again, unless the client is slow."""
+        if self._call is not None and not self._held and not self._over:
+            self.heard()
+            self._call.resume()
+
+    def withhold(self, status: int, runner: Runner | None) -> None:
+        """The client gets nothing of the upstream's reply, which had this status: the walk goes on at `runner`."""
+        if self._over:
+            return
+        self.unheard()
+        self.translation = None
+        now = monotonic()
+        if self.attempt is not None:
+            self.attempt.status, self.attempt.outcome = status, "streaming"
+            self.attempt.ended = now - self._began
+        self._silent = self.deadline = self._whole
+        walk(self, runner)
 
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
         record = self.record
@@ -583,7 +618,9 @@ class Exchange:
     def _settle_charges(self) -> None:
         """Charge what the reply really cost; a request that no model served costs nothing."""
         usage = self.record.usage
-        served = self.record.status < 400 or self.record.error == "client_gone"
+        attempt = self.attempt
+        answered = attempt is not None and 0 < attempt.status < 400  # even if the client was not told
+        served = self.record.status < 400 or answered or self.record.error == "client_gone"
         for node, quota, key, cost in self.charges:
             if not served:
                 node.settle(self, quota, key, -cost)

@@ -5,7 +5,8 @@
     upstream -> [inflate ->] decoder of the upstream's dialect -> events -> encoder of the client's -> client
 
 A Translation stands where the exchange would: it hears what the upstream says, and hands the exchange what the client
-shall get. Whether either side streams is its own affair: both turn into the same events.
+shall get. Whether either side streams is its own affair: both turn into the same events. Where the reply passes
+stages on its way, it stands there too when both speak the same dialect.
 
 Rule: nothing goes to the client before there is something to say, so that a reply that cannot be read fails as one that
 never came, and may still go elsewhere.
@@ -23,6 +24,7 @@ from msgspec import Raw
 
 from archflow_engine.inflate import Inflater
 from archflow_engine.prompts.prompt import answering
+from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
@@ -140,8 +142,8 @@ class Translation:
     """
 
     __slots__ = (
-        "_decoder", "_encoder", "_ended", "_error", "_exchange", "_head", "_held", "_inflater", "_target", "_whole",
-        "finished", "told",
+        "_all", "_decoder", "_encoder", "_ended", "_error", "_exchange", "_head", "_held", "_inflater", "_passage",
+        "_status", "_target", "_whole", "finished", "told",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, target: Dialect, told: Headers) -> None:
@@ -160,6 +162,12 @@ class Translation:
         self._held: list[bytes] | None = None
         """The end of the reply, while it is being kept; `_ended` tells whether the upstream said all."""
         self._ended = False
+        self._passage: Passage | None = None
+        self._all = False
+        """Whether the upstream has said all, though not all of it may have passed."""
+        self._status = 0
+        if exchange.stages:
+            self._passage = Passage(exchange, [make() for make in exchange.stages], self._out, self._stopped)
 
     # The upstream's side.
 
@@ -169,7 +177,9 @@ class Translation:
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no (more) reply."""
-        if self.finished and self._error is None:
+        if self._passage is not None and self._passage.busy:
+            self._passage.push((), end=True, error=error)
+        elif self.finished and self._error is None:
             self._hand(b"", end=True)  # it had said everything
         else:
             self._exchange.failed(error)
@@ -178,6 +188,9 @@ class Translation:
         """What one read of the upstream brought, put into other words and handed on in one write."""
         exchange = self._exchange
         if exchange.over:
+            return
+        if self._passage is not None:
+            self._pass(self._passage, head, data, end=end)
             return
         out: list[bytes] = []
         try:
@@ -207,6 +220,7 @@ class Translation:
         if head.content_encoding not in {b"", b"identity"}:
             self._inflater = Inflater(head.content_encoding)
         self._head = head
+        self._status = head.status
         if head.status >= 400:
             self._error = []
         else:
@@ -242,6 +256,68 @@ class Translation:
             self._hand(before + gave_up.data, end=True)
         else:
             self._exchange.give_up(UpstreamProtocolError(f"the upstream gave up: {gave_up.failed.message}"))
+
+    # Where the reply passes stages.
+
+    def _pass(self, passage: Passage, head: ReplyHead | None, data: bytes, *, end: bool) -> None:
+        """As `reply`, but the client's encoder gets what passed the stages, when it did."""
+        events: list[Event] = []
+        failure: UpstreamError | None = None
+        try:
+            if head is not None:
+                self._begin(head)
+            if self._error is not None:
+                self._hear_error(data, end=end)
+                return
+            assert self._decoder is not None  # noqa: S101 - set by _begin
+            for portion in (data,) if self._inflater is None else self._inflater.feed(data):
+                if portion and not self._all:
+                    events += self._heard(self._decoder.feed(portion))
+            if end and not self._all:
+                events += self._heard(self._decoder.end())
+                if not self._all:
+                    raise UpstreamProtocolError("the upstream's reply ended before it was complete")
+        except UpstreamError as error:
+            failure = error
+        passage.push(events, end=end, error=failure)
+
+    def _heard(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events up to the one that ends the reply; what they tell about it goes into the record."""
+        for number, event in enumerate(events):
+            if type(event) in _DELTAS:
+                continue
+            if type(event) in {Finished, Failed}:
+                self._all = True
+                return events[: number + 1]
+            _note(self._exchange.record, event)
+        return events
+
+    def _out(self, events: Sequence[Event], end: bool, error: UpstreamError | None) -> None:
+        """What passed all stages."""
+        last = events[-1] if events else None
+        if isinstance(last, Failed):
+            began = self._begun(events)
+            self._give_up(_GaveUp(last, self._encoder.feed(events) if began else b""), b"")
+            return
+        data = self._encoder.feed(events) if events else b""
+        if isinstance(last, Finished):
+            self.finished = True
+            self._keep()
+        if error is not None and not self.finished:
+            self._exchange.give_up(error)
+        else:
+            self._hand(data, end=end)
+
+    def _stopped(self, ended: Ended) -> None:
+        """A stage ends the reply: the walk goes on, or a client in mid-stream hears what comes instead of the rest."""
+        exchange = self._exchange
+        exchange.keeper = None
+        self.finished = self._all = True
+        if self._head is not None or self._whole is not None:
+            exchange.withhold(self._status, ended.runner)
+        else:
+            exchange.unheard()
+            self._hand(self._encoder.feed(ended.events), end=True)
 
     # The client's side.
 

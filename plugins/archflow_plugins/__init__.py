@@ -21,7 +21,6 @@ API boundary: a plugin imports from here, from `archflow_plugins.testing` and fr
 from archflow_plugins.contexts import Answered, CompileContext, Option, RunContext
 from archflow_plugins.hookspecs import hookimpl
 from archflow_plugins.kinds import (
-    ALLOW,
     Admission,
     Choice,
     Dialect,
@@ -43,7 +42,6 @@ from archflow_plugins.kinds import (
     Summary,
     Tracer,
     UpstreamRequest,
-    Verdict,
 )
 from archflow_plugins.record import Attempt, Record
 from archflow_plugins.translation import (
@@ -61,6 +59,7 @@ from archflow_plugins.translation import (
     ReplyEncoder,
     Sent,
 )
+from archflow_plugins.verdict import ALLOW, Channel, Passed, Screen, Verdict
 from archflow_schema.conversation import (
     AudioPart,
     Conversation,
@@ -105,6 +104,7 @@ __all__ = [
     "AudioPart",
     "Becomes",
     "CannotExpress",
+    "Channel",
     "Choice",
     "ClientProtocolError",
     "CompileContext",
@@ -133,6 +133,7 @@ __all__ = [
     "OpaquePart",
     "Option",
     "Part",
+    "Passed",
     "Place",
     "Prelude",
     "Problem",
@@ -151,6 +152,7 @@ __all__ = [
     "Report",
     "Router",
     "RunContext",
+    "Screen",
     "Sent",
     "Slot",
     "SlotFiller",

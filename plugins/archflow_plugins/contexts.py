@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from archflow_plugins.verdict import Side
 from archflow_schema.conversation import Conversation
 from archflow_schema.diagnostic import Diagnostic, Range, Report, Severity
 from archflow_schema.graph import Blob, LocalModel
@@ -80,6 +81,7 @@ class CompileContext:
         name: the name of the item in the configuration, for messages.
         options: for a matcher or a router: what it chooses among.
         intents: for a slot filler: the targets whose slots it fills.
+        side: for a guard: whether it judges requests (`input`) or replies (`output`).
 
     The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph,
     and `models`, which knows the configured models by all their names.
@@ -94,8 +96,10 @@ class CompileContext:
         models: Callable[[str], str] | None = None,
         options: tuple[Option, ...] = (),
         intents: tuple[Intent, ...] = (),
+        side: Side = "input",
     ) -> None:
         self.name = name
+        self.side = side
         self.options = options
         self.intents = intents
         self._report = report

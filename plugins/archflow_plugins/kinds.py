@@ -16,7 +16,7 @@ Rule: sync methods never block. A kind that must wait says so by implementing th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 from msgspec import Raw, Struct
@@ -33,6 +33,7 @@ from archflow_plugins.translation import (
     ReplyDecoder,
     ReplyEncoder,
 )
+from archflow_plugins.verdict import Channel, Screen, Side, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
 from archflow_schema.slots import Filled, Question
@@ -106,25 +107,18 @@ def compiled_type(kind: type[Kind]) -> type[Struct]:
     return kind.compiled or kind.config
 
 
-class Verdict(Struct, frozen=True):
-    """What a guard says. `message` is for the client when it denies; `score` in 0..1 tells how sure it is."""
-
-    allow: bool
-    message: str = ""
-    score: float = 0.0
-
-
-ALLOW = Verdict(allow=True)
-
-
 class Guard(Kind):
-    """Judges a conversation before a model sees it. Raising, or any failure, counts as deny (outcome failed).
+    """Judges a conversation before a model sees it, or the reply. Raising, or any failure, counts as deny (failed).
 
-    Implement `check_nowait` if the judgement is quick and pure, so that the request needs no task;
-    else set `waits = True` and implement `check`.
+    Of requests: implement `check_nowait` if the judgement is quick and pure, so that the request needs no task; else
+    set `waits = True` and implement `check`. Of replies: implement `screen`.
+
+    Attributes:
+        sides: what it judges, `input` for requests and `output` for replies; the compiler refuses it elsewhere.
     """
 
     waits: ClassVar[bool] = False
+    sides: ClassVar[tuple[Side, ...]] = ("input",)
 
     def check_nowait(self, conversation: Conversation) -> Verdict:
         """Judge at once. Pure and quick (well under a millisecond)."""
@@ -133,6 +127,19 @@ class Guard(Kind):
     async def check(self, conversation: Conversation) -> Verdict:
         """Judge. Blocks while it asks others; cancelled when the client leaves."""
         return self.check_nowait(conversation)
+
+    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
+        """A judge for one channel of one reply; None if nothing said there is of interest. Pure and quick.
+
+        Args:
+            channel: what the model says there; each choice, and each call of a tool, has channels of its own. A choice
+                in which nothing is said and nothing called has an empty `text`.
+            asked: gives the request that is answered.
+
+        Raises:
+            ClientProtocolError: by `asked`: it is no request of its dialect.
+        """
+        raise NotImplementedError(f"{type(self).__name__} judges no replies")
 
 
 class Head(Struct, frozen=True):
@@ -225,6 +232,7 @@ class Dialect(Kind):
         stream_type: how the content type of its streamed replies begins.
         translates: whether it takes part in translation.
         keeps: whether its clients may refer to earlier replies, so that those that were translated are kept.
+        silent: whether its replies hold no words of a model, so that there is nothing in them to judge.
         decorates: whether its replies have a place for what `Answering` says besides: metadata, a stream's prelude.
         minimal: a request that says nothing but a model and one user text.
         places: feature -> where it goes, or why it does not.
@@ -244,6 +252,7 @@ class Dialect(Kind):
     stream_type: ClassVar[str] = "text/event-stream"
     translates: ClassVar[bool] = False
     keeps: ClassVar[bool] = False
+    silent: ClassVar[bool] = False
     decorates: ClassVar[bool] = False
     minimal: ClassVar[str] = ""
     places: ClassVar[Mapping[str, Place]] = {}

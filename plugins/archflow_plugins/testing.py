@@ -41,11 +41,11 @@ from archflow_plugins.kinds import (
     Store,
     Tracer,
     UpstreamRequest,
-    Verdict,
     compiled_type,
     family_of,
 )
 from archflow_plugins.record import Attempt, Record
+from archflow_plugins.verdict import Verdict
 from archflow_schema.conversation import Conversation, Message, Role, TextPart
 from archflow_schema.diagnostic import Range, Report
 from archflow_schema.errors import ArchflowError, ClientProtocolError, FilterRefused

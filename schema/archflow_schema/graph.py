@@ -60,6 +60,22 @@ class Guard(Struct, frozen=True, array_like=True, tag="guard"):
     fail: Literal["closed", "open"] = "closed"
 
 
+class Screen(Struct, frozen=True, array_like=True, tag="screen"):
+    """Has a guard judge the reply, whoever gives it. Outcomes: ready (the request goes on); later deny, failed.
+
+    Attributes:
+        label: what clients are told that it is called; its name if empty.
+        fail: `open` lets a reply that the guard could not judge go to the client.
+    """
+
+    name: str
+    use: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+    label: str = ""
+    fail: Literal["closed", "open"] = "closed"
+
+
 class Recall(Struct, frozen=True, array_like=True, tag="recall"):
     """Puts earlier replies in the place of references to them, and has translated ones kept. Outcomes: ready, failed.
 
@@ -449,6 +465,7 @@ class Tell(Struct, frozen=True, array_like=True, tag="tell"):
 Node = (
     Recall
     | Guard
+    | Screen
     | Filter
     | Match
     | Fill
@@ -647,6 +664,7 @@ class Graph(Struct, frozen=True, array_like=True):
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "recall": ("ready", "failed"),
     "guard": ("allow", "deny", "failed"),
+    "screen": ("ready", "deny", "failed"),
     "fill": ("filled", "ask", "none", "failed"),
     "call": ("answered", "verbatim", "failed"),
     "frame": ("framed",),
@@ -689,7 +707,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Filter | Choose | Select | Match | Fill):
+        if isinstance(node, Guard | Screen | Filter | Choose | Select | Match | Fill):
             yield node.use
         if isinstance(node, Choose):
             yield from (ranked.gauge for ranked in node.ranked if ranked.gauge is not None)
@@ -752,9 +770,9 @@ def problems(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
-_ENDS = frozenset(
-    {("dispatch", "streaming"), ("agent", "streaming"), ("call", "verbatim"), ("tell", "replied")}
-)
+_ENDS = frozenset({
+    ("dispatch", "streaming"), ("agent", "streaming"), ("call", "verbatim"), ("tell", "replied"), ("screen", "failed"),
+})  # fmt: skip
 """The outcomes after which somebody else than a node has the last word: an upstream, a service."""
 
 
@@ -768,6 +786,10 @@ def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
             yield f"node {node.name}: {edge.outcome} leads to node {edge.target}, which does not exist"
         elif edge.target == END and (node_type(node), edge.outcome) not in _ENDS:
             yield f"node {node.name}: {edge.outcome} leads nowhere"
+    if isinstance(node, Screen):
+        failed = next((edge.target for edge in node.edges if edge.outcome == "failed"), None)
+        if failed is not None and (failed == END) != (node.fail == "open"):
+            yield f"node {node.name}: fails {node.fail}, and failed leads {'nowhere' if failed == END else 'on'}"
     if isinstance(node, Select):
         for index in node.asks:
             if not 0 <= index < len(graph.nodes):

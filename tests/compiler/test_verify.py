@@ -15,6 +15,7 @@ from archflow_schema.graph import (
     Listener,
     Place,
     Reply,
+    Screen,
     Select,
     Service,
     Target,
@@ -139,3 +140,28 @@ def test_a_router_may_ask_a_model_that_no_request_goes_to():
     assert "node s: asks node 9, which does not exist" in found(
         structs.replace(select, asks=(3, 9)), agent(2), REPLY, dispatch(2)
     )
+
+
+def screen(ready, deny, failed, fail="closed"):
+    edges = (Edge("ready", ready), Edge("deny", deny), Edge("failed", failed))
+    return Screen("screen", Use("guard.x"), edges, fail=fail)
+
+
+def test_a_guard_of_replies_before_all_models_is_sound():
+    assert found(screen(1, 2, 2), dispatch(2), REPLY) == []
+    assert found(screen(1, 2, END, "open"), dispatch(2), REPLY) == []
+
+
+def test_no_model_is_reached_around_a_guard_of_replies():
+    around = found(guard(1, 3, 2, "closed"), screen(2, 3, 3), dispatch(3), REPLY)
+    assert any("a model or an agent is reached around screen" in one for one in around)
+    assert found(screen(1, 1, 2), dispatch(2), REPLY) == [f"l /p: screen deny {SAME}"]
+
+
+def test_a_guard_of_replies_fails_as_it_says():
+    assert found(screen(1, 2, END), dispatch(2), REPLY) == [
+        "node screen: fails closed, and failed leads nowhere"
+    ]
+    assert found(screen(1, 2, 2, "open"), dispatch(2), REPLY) == [
+        "node screen: fails open, and failed leads on"
+    ]

@@ -28,6 +28,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Screen,
     Select,
     Tell,
     node_type,
@@ -108,7 +109,7 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
         case Recall():
             return (node.name, node.store.kind)
-        case Guard() | Filter():
+        case Guard() | Screen() | Filter():
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
@@ -141,6 +142,7 @@ LOOKS = {
     "listener": Look(("([", "])"), "cds", "#dbeafe"),
     "recall": Look(("[(", ")]"), "cylinder", "#ede9fe"),
     "guard": Look(("{{", "}}"), "octagon", "#fee2e2"),
+    "screen": Look(("{{", "}}"), "octagon", "#fee2e2"),
     "filter": Look(("{{", "}}"), "hexagon", "#fae8ff"),
     "route": Look(("{", "}"), "diamond", "#fef9c3"),
     "choose": Look(("{", "}"), "diamond", "#fde68a"),

@@ -32,6 +32,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Screen,
     Select,
     Sessions,
     Tell,
@@ -63,6 +64,12 @@ def facts(graph: Graph) -> Facts:
             }
         elif isinstance(node, Guard | Filter):
             found[node.name] = {"kind": node.use.kind, **stored.settings(node.use)}
+        elif isinstance(node, Screen):
+            found[node.name] = {
+                "kind": node.use.kind,
+                "a reply that it cannot judge": "goes to the client" if node.fail == "open" else "is denied",
+                **stored.settings(node.use),
+            }
         elif isinstance(node, Recall):
             found[node.name] = {
                 "keeps in": node.store.kind,
@@ -130,6 +137,7 @@ def _listener(graph: Graph, listener: Listener) -> dict[str, str]:
         "tls": "none" if listener.tls is None else f"{listener.tls.certificate}, {listener.tls.private_key}",
         **{f"takes {endpoint.path}": endpoint.dialect for endpoint in listener.endpoints},
         "guards": ", ".join(guards(graph, listener)) or "none",
+        "guards of replies": ", ".join(guards(graph, listener, Screen)) or "none",
         "limit of head": f"{limits.head} bytes",
         "limit of headers": str(limits.headers),
         "limit of body": f"{limits.body} bytes",
@@ -139,14 +147,14 @@ def _listener(graph: Graph, listener: Listener) -> dict[str, str]:
     }
 
 
-def guards(graph: Graph, listener: Listener) -> Iterator[str]:
-    """The guards that every request of a listener passes, in order."""
+def guards(graph: Graph, listener: Listener, kind: type[Guard | Screen] = Guard) -> Iterator[str]:
+    """The guards that every request of a listener passes, in order; with Screen those of its replies."""
     index = listener.endpoints[0].entry if listener.endpoints else -1
     while 0 <= index < len(graph.nodes):
         node = graph.nodes[index]
-        if isinstance(node, Guard):
+        if isinstance(node, kind):
             yield node.name
-        elif not isinstance(node, Recall):
+        elif not isinstance(node, Recall | Guard | Screen):
             return
         index = next((edge.target for edge in node.edges if edge.outcome in {"allow", "ready"}), -1)
 

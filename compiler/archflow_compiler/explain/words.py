@@ -32,6 +32,7 @@ from archflow_schema.graph import (
     Recall,
     Reply,
     Route,
+    Screen,
     Select,
     Tell,
     Upstream,
@@ -115,14 +116,16 @@ def _place(found: tuple[int, Node]) -> tuple[int, int]:
 
 
 _IN_ORDER: tuple[type[Node], ...] = (
-    Recall, Guard, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent, Reply,
+    Recall, Guard, Screen, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent,
+    Reply,
 )  # fmt: skip
 _ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 
 def _head(graph: Graph, node: Node) -> Iterator[str]:
-    if isinstance(node, Guard | Filter):
-        yield f"{node.name}: {_use(node.use)}"
+    if isinstance(node, Guard | Screen | Filter):
+        judged = "judges replies, " if isinstance(node, Screen) else ""
+        yield f"{node.name}: {judged}{_use(node.use)}"
     elif isinstance(node, Recall):
         yield f"{node.name}: for {stored.seconds(node.seconds)} in {_use(node.store)}"
     elif isinstance(node, Limit):

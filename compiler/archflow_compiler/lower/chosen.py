@@ -11,7 +11,8 @@ from archflow_compiler.decode import Decoder
 from archflow_compiler.lower.draft import Draft
 from archflow_compiler.tree import Mapping, Path
 from archflow_plugins.contexts import Option
-from archflow_plugins.kinds import Kind
+from archflow_plugins.kinds import Guard, Kind
+from archflow_plugins.verdict import Side
 from archflow_schema.errors import KindMissing
 from archflow_schema.graph import Use
 from archflow_schema.slots import Intent
@@ -29,6 +30,7 @@ def use(
     options: tuple[Option, ...] = (),
     intents: tuple[Intent, ...] = (),
     implied: dict[str, object] | None = None,
+    side: Side = "input",
 ) -> Use | None:
     """Compile a use of a kind whose settings stand at `at`, beside the keys that are the configuration's own.
 
@@ -42,6 +44,7 @@ def use(
         entry: what the names of its secrets begin with.
         options: what it chooses among.
         intents: whose slots it fills.
+        side: for a guard: what it shall judge.
         implied: settings that the configuration says elsewhere, for kinds that have them and where they are not said.
 
     Returns:
@@ -58,6 +61,15 @@ def use(
             fix="name the plugin that offers it under `plugins`; `archc plugins list` shows what is installed",
         )
         return None
+    if issubclass(kind, Guard) and side not in kind.sides:
+        judges, place = ("replies", "output_guards") if side == "input" else ("requests", "guards")
+        draft.unit.error(
+            "wrong-side",
+            f"{dotted} judges {judges} only",
+            draft.unit.places.value(*at, "kind"),
+            fix=f"put it under `{place}`",
+        )
+        return None
     config = _settings(draft, kind, at, known)
     if config is None:
         return None
@@ -69,7 +81,7 @@ def use(
             if key in config.__struct_fields__ and not draft.unit.places.said(*at, key)
         },
     )
-    used = draft.use(kind, config, name, at, entry, options, intents)
+    used = draft.use(kind, config, name, at, entry, options, intents, side=side)
     return None if used is None else used[0]
 
 

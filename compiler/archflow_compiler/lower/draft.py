@@ -22,6 +22,7 @@ from archflow_plugins.contexts import (
 )
 from archflow_plugins.kinds import Kind
 from archflow_plugins.registry import Registry
+from archflow_plugins.verdict import Side
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Range
 from archflow_schema.graph import (
@@ -121,6 +122,8 @@ class Draft:
         entry: str,
         options: tuple[Option, ...] = (),
         intents: tuple[Intent, ...] = (),
+        *,
+        side: Side = "input",
     ) -> tuple[Use, Struct] | None:
         """Let a kind compile its configuration.
 
@@ -132,6 +135,7 @@ class Draft:
             entry: what the names of its secrets begin with.
             options: what it chooses among.
             intents: whose slots it fills.
+            side: for a guard: what it judges.
 
         Returns:
             What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
@@ -151,7 +155,7 @@ class Draft:
                 self.asked.add(found.name)
             return found.name if found is not None else ""
 
-        ctx = CompileContext(name, unit.report, locate, secret, model, options, intents)
+        ctx = CompileContext(name, unit.report, locate, secret, model, options, intents, side)
         try:
             compiled = kind.compile(config, ctx)
             stored = encode_compiled(compiled)

@@ -1,4 +1,4 @@
-"""Guards -> nodes, each before the next, all of them before whatever serves the request.
+"""Guards of requests -> nodes, each before the next, all of them before whatever serves the request.
 
 ::
 
@@ -23,7 +23,8 @@ from archflow_schema.graph import Guard, Use
 
 PROMPT_GUARD = "jailbreak"
 _PROMPT_GUARD_AT: Path = ("prompt_guards", "input_guards", PROMPT_GUARD)
-_KNOWN = ("kind", "name", "fail", "status")
+KNOWN = ("kind", "name", "fail", "status")
+"""The keys of a guard that are not its kind's own."""
 
 
 class Guards:
@@ -33,8 +34,9 @@ class Guards:
         self._draft = draft
         self._jailbreak: tuple[Jailbreak, Use] | None = None
         config = draft.config
-        if config.prompt_guards is not None and any(one.type == "prompt" for one in config.listeners):
-            section = config.prompt_guards.input_guards.jailbreak
+        judged = config.prompt_guards.input_guards if config.prompt_guards is not None else None
+        if judged is not None and any(one.type == "prompt" for one in config.listeners):
+            section = judged.jailbreak
             kind = draft.registry.kind(f"guard.{PROMPT_GUARD}")
             at = (*_PROMPT_GUARD_AT, "on_exception")
             said = kind.config(message=section.on_exception.message)
@@ -73,7 +75,7 @@ class Guards:
         guard = listener.guards[number]
         label = guard.name or guard.kind
         entry = f"listeners.{listener.name}.guards.{number}"
-        used = chosen.use(self._draft, "guard", guard.kind, label, at, known=_KNOWN, entry=entry)
+        used = chosen.use(self._draft, "guard", guard.kind, label, at, known=KNOWN, entry=entry, side="input")
         if used is None:
             return following
         return self._add(label, used, listener, at, following, status=guard.status, fail=guard.fail)

@@ -1,4 +1,4 @@
-"""Listeners -> entries: guards in order, filters, then the route and the models; or, as `agents` has it, agents.
+"""Listeners -> entries: guards, those of replies, filters, then the route and the models; or, as in `agents`, agents.
 
 ::
 
@@ -28,6 +28,7 @@ from archflow_compiler.lower.guards import Guards
 from archflow_compiler.lower.prompts import Prompts
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.lower.routing import Router
+from archflow_compiler.lower.screens import Screens
 from archflow_compiler.passes.models import Model
 from archflow_compiler.tree import Path
 from archflow_plugins.kinds import Dialect
@@ -43,7 +44,7 @@ DECIDING = "/routing"
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
     guards = Guards(draft)
-    prompts = Prompts(draft)
+    prompts, screens = Prompts(draft), Screens(draft)
     for index, listener in enumerate(draft.config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent":
@@ -53,6 +54,7 @@ def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
         if listener.type == "prompt":
             entry = prompts.before_route(listener.name, entry)
         entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
+        entry = screens.before(listener, at, entry)
         decides = router is not None and listener.type == "model"
         _listener(draft, providers, at, listener, guards.before(listener, at, entry), decides=decides)
 

@@ -149,7 +149,8 @@ def _unused(unit: Unit) -> None:
 def _tells(config: Config) -> bool:
     """Whether anything tells the error target."""
     guards = config.prompt_guards
-    forwards = guards is not None and guards.input_guards.jailbreak.on_exception.forward_to_error_target
+    judged = guards.input_guards if guards is not None else None
+    forwards = judged is not None and judged.jailbreak.on_exception.forward_to_error_target
     return any(one.type == "prompt" for one in config.listeners) and bool(config.prompt_targets or forwards)
 
 

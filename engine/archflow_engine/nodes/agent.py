@@ -15,6 +15,7 @@ from archflow_engine import trace
 from archflow_engine.ask import attempting, note
 from archflow_engine.nodes.dispatch import NOT_FORWARDED, forwarded, with_query, without_keys
 from archflow_engine.nodes.rewrite import rewritten
+from archflow_engine.translate import Translation
 from archflow_engine.upstream.call import Call, CallHead
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
@@ -23,7 +24,7 @@ from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
-    from archflow_engine.upstream.call import Headers
+    from archflow_engine.upstream.call import Headers, Sink
     from archflow_engine.upstream.pool import Pool
 
 _JSON = (b"content-type", b"application/json")
@@ -63,13 +64,21 @@ class AgentNode(Runner):
         assert exchange.head is not None  # noqa: S101 - set by begin()
         record.provider = self.provider
         record.model = record.model_sent = exchange.head.model
-        if request.call is None or request.call_for is not self:
-            request.call, request.call_for = self._head(exchange), self
+        sink: Sink = exchange
+        if exchange.stages is not None:
+            assert exchange.dialect is not None  # noqa: S101 - set by begin()
+            exchange.translation = sink = Translation(exchange, exchange.dialect, [])
+            head = self._head(exchange)
+        elif request.call is not None and request.call_for is self:
+            head = request.call
+        else:
+            head = request.call = self._head(exchange)
+            request.call_for = self
         self._tell(exchange)
         span_id = trace.new_span_id()
         flag = "01" if record.sampled else "00"
         traceparent = f"00-{record.trace_id}-{span_id}-{flag}"
-        call = Call(request.call, record.request_id, traceparent, exchange.head.body, exchange)
+        call = Call(head, record.request_id, traceparent, exchange.head.body, sink)
         exchange.dispatch(self, call, span_id)
 
     async def ask(self, exchange: Exchange) -> str:

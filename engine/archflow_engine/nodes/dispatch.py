@@ -109,7 +109,12 @@ class DispatchNode(Runner):
         dialect, head, record = exchange.dialect, exchange.head, exchange.record
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         name = record.dialect
-        if name not in self._dialects or not self._streams_as(head) or exchange.original is not None:
+        if (
+            name not in self._dialects
+            or not self._streams_as(head)
+            or exchange.original is not None
+            or exchange.stages is not None
+        ):
             return self._translated(exchange)
         model = self._model_id or exchange.model_suffix
         return self._send(exchange, name, model, dialect.encode_head(head, model), stream=head.stream)
@@ -139,16 +144,15 @@ class DispatchNode(Runner):
         name, target = (record.dialect, dialect) if same else self._target
         stream = head.stream if self._streams == "asked" else self._streams == "only"
         model = self._model_id or exchange.model_suffix
-        conversation = exchange.conversation
-        before = exchange.original or conversation
-        if stream != conversation.stream:
-            conversation = msgspec.structs.replace(conversation, stream=stream)
         told: Headers = []
         try:
-            if same:
-                body = respoken(dialect, head, before, conversation, model)
+            if same and exchange.original is None and stream == head.stream:
+                body = dialect.encode_head(head, model)  # only its reply is read
+            elif same:
+                before = exchange.original or exchange.conversation
+                body = respoken(dialect, head, before, _asking(exchange, stream=stream), model)
             else:
-                asked = Asked(dialect, target, name, conversation, model)
+                asked = Asked(dialect, target, name, _asking(exchange, stream=stream), model)
                 told = asked.header
                 exchange.reply_headers += told
                 body = self._kind.adapt(name, asked.body)
@@ -156,7 +160,7 @@ class DispatchNode(Runner):
             exchange.refuse(400, "unsupported_parameter", str(error))
             return None
         decorated = dialect.decorates and exchange.prompt is not None and exchange.prompt.decorates
-        if not same or decorated or stream != head.stream:
+        if not same or decorated or exchange.stages is not None or stream != head.stream:
             exchange.translation = Translation(exchange, target, told)
         same = same and stream == head.stream
         return self._send(exchange, name, model, body, stream=stream, same=same)
@@ -265,6 +269,16 @@ class DispatchNode(Runner):
         return (
             f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
         )
+
+
+def _asking(exchange: Exchange, *, stream: bool) -> Conversation:
+    """The conversation as the upstream is asked it."""
+    conversation = exchange.conversation
+    return (
+        conversation
+        if stream == conversation.stream
+        else msgspec.structs.replace(conversation, stream=stream)
+    )
 
 
 def forwarded(exchange: Exchange, skip: frozenset[bytes], *, same: bool = True) -> Headers:

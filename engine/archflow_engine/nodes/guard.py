@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Guard, Verdict
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import Verdict
 from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ class OpenAIEmbeddings(OpenAIDialect):
     path: ClassVar[str] = "/v1/embeddings"
     other_paths: ClassVar[tuple[str, ...]] = ("/openai/v1/embeddings",)
     operation: ClassVar[str] = "embeddings"
+    silent: ClassVar[bool] = True
 
     def decode(self, head: Head) -> Conversation:
         if "input" not in head.fields:

@@ -45,17 +45,27 @@ class _Key(NamedTuple):
 
 
 class _Row(dict[int, "_Row | None"]):
-    """Where each class of characters leads from a place; None where something was found."""
+    """Where each class of characters leads from a place; None where something was found.
 
-    __slots__ = ("key",)
+    Attributes:
+        key: the place.
+        idle: whether nothing has begun there that could become a find.
+    """
 
-    def __init__(self, key: _Key) -> None:
+    __slots__ = ("idle", "key")
+
+    def __init__(self, key: _Key, *, idle: bool) -> None:
         super().__init__()
         self.key = key
+        self.idle = idle
 
 
 class Automaton:
-    """Finds whether any of some patterns occurs in a text. May be used by several threads at once."""
+    """Finds whether any of some patterns occurs in a text. May be used by several threads at once.
+
+    Attributes:
+        longest: characters of the longest find; None if there is no end to it.
+    """
 
     def __init__(self, patterns: Iterable[str], *, ignore_case: bool) -> None:
         """Read the patterns.
@@ -67,8 +77,10 @@ class Automaton:
         self._reads: list[tuple[int, int] | None] = []
         self._sets: list[Characters] = []
         start, self._last = self._state(), self._state()
-        for pattern in patterns:
-            self._free[self._build(parse(pattern, ignore_case=ignore_case), start)].append((self._last, ""))
+        trees = [parse(pattern, ignore_case=ignore_case) for pattern in patterns]
+        self.longest = _longest(Either(tuple(trees)))
+        for tree in trees:
+            self._free[self._build(tree, start)].append((self._last, ""))
         self._start = frozenset({start})
         self._word = 1 << len(self._sets)
         self._classes: dict[str, int] = {}
@@ -91,6 +103,10 @@ class Automaton:
             row = following
         return self._last in self._closure(row.key, _END)
 
+    def scan(self, longest: int) -> Scan:
+        """A search through a text that comes in portions, for which finds end after `longest` characters."""
+        return Scan(self, min(longest, longest if self.longest is None else self.longest))
+
     # Searching.
 
     def _class(self, character: str) -> int:
@@ -106,7 +122,7 @@ class Automaton:
     def _row(self, key: _Key) -> _Row:
         if len(self._rows) >= ROWS_AT_MOST:
             self._rows = {}
-        return self._rows.setdefault(key, _Row(key))
+        return self._rows.setdefault(key, _Row(key, idle=key.states == self._start))
 
     def _step(self, key: _Key, kind: int) -> _Row | None:
         beside = _WORD if kind & self._word else _OTHER
@@ -181,3 +197,62 @@ class Automaton:
             start = self._build(node.part, start)
         self._free[start].append((end, ""))
         return end
+
+
+class Scan:
+    """A search through one text that comes in portions; their bounds make no difference.
+
+    Attributes:
+        safe: how many characters lie before anything that could still become a find.
+    """
+
+    def __init__(self, automaton: Automaton, longest: int) -> None:
+        self._automaton = automaton
+        self._longest = longest
+        self._row = automaton._row(_Key(automaton._start, _START))  # noqa: SLF001 - its other half
+        self._at = 0
+        self.safe = 0
+
+    def feed(self, text: str, *, end: bool) -> bool:
+        """Whether one of the patterns occurs in what came so far."""
+        automaton, row = self._automaton, self._row
+        classes, idle = automaton._classes, -1  # noqa: SLF001
+        for number, character in enumerate(text, 1):
+            kind = classes.get(character)
+            if kind is None:
+                kind = automaton._class(character)  # noqa: SLF001
+            try:
+                following = row[kind]
+            except KeyError:
+                following = row[kind] = automaton._step(row.key, kind)  # noqa: SLF001
+            if following is None:
+                return True
+            row = following
+            if row.idle:
+                idle = number
+        self._row = row
+        if idle >= 0:
+            self.safe = self._at + idle
+        self._at += len(text)
+        self.safe = max(self.safe, self._at - self._longest)
+        return end and automaton._last in automaton._closure(row.key, _END)  # noqa: SLF001
+
+
+def _longest(node: Node) -> int | None:
+    """How many characters a node reads at most; None if there is no end to it."""
+    match node:
+        case Characters():
+            return 1
+        case Assertion():
+            return 0
+        case All():
+            parts = [_longest(part) for part in node.parts]
+            return None if None in parts else sum(part for part in parts if part is not None)
+        case Either():
+            parts = [_longest(part) for part in node.parts]
+            return None if None in parts else max((part for part in parts if part is not None), default=0)
+        case Repeat():
+            part = _longest(node.part)
+            return 0 if part == 0 else None if part is None or node.most is None else part * node.most
+        case _:
+            assert_never(node)

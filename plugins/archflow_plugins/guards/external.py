@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import Answered, CompileContext, RunContext
 from archflow_plugins.guards.turns import said
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.text import Text, references

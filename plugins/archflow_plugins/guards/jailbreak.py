@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.windows import windows
-from archflow_plugins.kinds import ALLOW, Guard, Number, Verdict
+from archflow_plugins.kinds import Guard, Number
+from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 

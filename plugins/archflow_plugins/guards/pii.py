@@ -13,7 +13,8 @@ from msgspec import Struct
 from archflow_plugins.contexts import CompileContext
 from archflow_plugins.guards.identifiers import USUAL, find
 from archflow_plugins.guards.turns import USER, Whose, words
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 
 AT_ONCE = 4096

@@ -9,26 +9,28 @@ Rule: a long turn is read in a thread, not on the event loop.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from archflow_plugins.contexts import CompileContext, RunContext
-from archflow_plugins.guards.automaton import Automaton
+from archflow_plugins.guards.automaton import Automaton, Scan
 from archflow_plugins.guards.pattern import BadPattern
+from archflow_plugins.guards.spoken import Entries, Spoken, tokens
 from archflow_plugins.guards.turns import USER, Whose, words
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.guards.whole import Whole, readable
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Channel, Passed, Screen, Side, Verdict
 from archflow_schema.conversation import Conversation
 
 MESSAGE = "This request was denied: it holds something that is not allowed here."
+OF_REPLIES = "This answer was withheld: it holds something that is not allowed here."
+"""What a client is told of an answer, unless the configuration says something else."""
 AT_ONCE = 8192
 """Characters that are read on the event loop; more of them are read in a thread."""
 LONGEST = 8
 """Words of one entry."""
-_TOKENS = re.compile(r"\w+")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 
 
 class RegexConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +44,8 @@ class RegexConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ignore_case: whether patterns find either case.
         roles: whose turns are judged: `user`, `assistant`, `system`, `tool`.
         message: what the client is told.
+        window: of an answer that is streamed, the characters that are held back for a pattern whose finds have no
+            longest one.
     """
 
     deny: tuple[str, ...] = ()
@@ -51,14 +55,20 @@ class RegexConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ignore_case: bool = True
     roles: tuple[Whose, ...] = USER
     message: str = MESSAGE
+    window: int = 1024
 
 
 class RegexGuard(Guard):
-    """Denies by patterns and words."""
+    """Denies by patterns and words.
+
+    Attributes:
+        deny, allow: what is looked for.
+    """
 
     kind = "guard.regex"
     config = RegexConfig
     waits = True
+    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: RegexConfig, ctx: CompileContext) -> Struct:
@@ -84,12 +94,20 @@ class RegexGuard(Guard):
                     )
         if not config.message.strip():
             ctx.error("empty-message", "a client that is denied is told nothing", "message", fix="say why")
+        if config.window < 1:
+            ctx.error("invalid-window", "a window must hold at least 1 character", "window")
+        if ctx.side == "output" and config.roles != USER:
+            ctx.error(
+                "no-roles", "an answer is the model's, whatever `roles` says", "roles", fix="leave it out"
+            )
+        if ctx.side == "output" and config.message == MESSAGE:
+            return structs.replace(config, message=OF_REPLIES)
         return config
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
         super().__init__(compiled, ctx)
-        self._deny = _Finder(compiled.deny, compiled.deny_words, ignore_case=compiled.ignore_case)
-        self._allow = _Finder(compiled.allow, compiled.allow_words, ignore_case=compiled.ignore_case)
+        self.deny = _Finder(compiled.deny, compiled.deny_words, ignore_case=compiled.ignore_case)
+        self.allow = _Finder(compiled.allow, compiled.allow_words, ignore_case=compiled.ignore_case)
 
     async def check(self, conversation: Conversation) -> Verdict:
         for text in words(conversation, self.settings.roles):
@@ -102,9 +120,26 @@ class RegexGuard(Guard):
         return ALLOW
 
     def _denies(self, text: str) -> bool:
-        if self._deny.finds(text):
+        if self.deny.finds(text):
             return True
-        return self._allow.needed and not self._allow.finds(text)
+        return self.allow.needed and not self.allow.finds(text)
+
+    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
+        denied = Verdict(allow=False, message=self.settings.message, score=1.0)
+        if channel == "text":
+            return _Screen(self, denied, allow=True)
+        if not self.deny.needed:
+            return None
+        if channel == "reasoning":
+            return _Screen(self, denied, allow=False)
+
+        async def judge(arguments: str) -> Verdict:
+            text = readable(arguments)
+            if len(text) <= AT_ONCE:
+                return denied if self.deny.finds(text) else ALLOW
+            return denied if await self.ctx.offload(lambda: self.deny.finds(text)) else ALLOW
+
+        return Whole(judge)
 
 
 class _Finder:
@@ -117,27 +152,52 @@ class _Finder:
     def __init__(self, patterns: tuple[str, ...], entries: tuple[str, ...], *, ignore_case: bool) -> None:
         self.needed = bool(patterns or entries)
         self._automaton = Automaton(patterns, ignore_case=ignore_case) if patterns else None
-        self._entries: dict[int, set[tuple[str, ...]]] = {}
-        for entry in entries:
-            row = tokens(entry)
-            self._entries.setdefault(len(row), set()).add(row)
+        self._entries = Entries(entries) if entries else None
 
     def finds(self, text: str) -> bool:
         if self._automaton is not None and self._automaton.search(text):
             return True
-        if not self._entries:
-            return False
-        spoken = tokens(text)
-        return any(
-            not rows.isdisjoint(zip(*(spoken[at:] for at in range(length)), strict=False))
-            for length, rows in self._entries.items()
-        )
+        return self._entries is not None and self._entries.search(text)
+
+    def scans(self, window: int) -> list[Scan | Spoken]:
+        """Searches through one text that comes in portions."""
+        found: list[Scan | Spoken] = []
+        if self._automaton is not None:
+            found.append(self._automaton.scan(window))
+        if self._entries is not None:
+            found.append(Spoken(self._entries))
+        return found
 
 
-def tokens(text: str) -> tuple[str, ...]:
-    """The words of a text: without case, without forms that only look different, without what nobody sees."""
-    plain = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).casefold()
-    return tuple(_TOKENS.findall(plain))
+class _Screen(Screen):
+    """Lets go what no more text can make wrong; if something must be found, nothing before it is."""
+
+    def __init__(self, guard: RegexGuard, denied: Verdict, *, allow: bool) -> None:
+        window = guard.settings.window
+        self._guard = guard
+        self._denied = denied
+        self._deny = guard.deny.scans(window)
+        self._allow = guard.allow.scans(window) if allow else []
+        self._fed = self._left = 0
+
+    def feed_nowait(self, text: str, *, end: bool) -> Verdict | Sequence[Passed] | None:
+        return None if len(text) > AT_ONCE else self._judge(text, end=end)
+
+    async def feed(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+        return await self._guard.ctx.offload(lambda: self._judge(text, end=end))
+
+    def _judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+        self._fed += len(text)
+        if any(scan.feed(text, end=end) for scan in self._deny):
+            return self._denied
+        if self._allow:
+            if any(scan.feed(text, end=end) for scan in self._allow):
+                self._allow = []
+            else:
+                return self._denied if end else ()
+        safe = self._fed if end else min((scan.safe for scan in self._deny), default=self._fed)
+        length, self._left = safe - self._left, safe
+        return (Passed(length),) if length else ()
 
 
 def _check(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, number: int) -> None:

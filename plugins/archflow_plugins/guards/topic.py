@@ -16,7 +16,8 @@ from msgspec import Struct, structs
 from archflow_plugins.choosing.chooser import Chooser
 from archflow_plugins.choosing.compiled import WINDOW, ChooserConfig, Chosen, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
-from archflow_plugins.kinds import ALLOW, Guard, Verdict
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 
 MESSAGE = "This request was denied: it is not about what this assistant is for."

@@ -49,8 +49,10 @@ class GuardUse(Struct, frozen=True):
     Attributes:
         kind: the guard's kind; `length` stands for `guard.length`.
         name: what logs, spans and `archc explain` call it; by default the kind.
-        fail: what happens when the guard could not judge: `closed` denies with status 503, `open` lets the request on.
-        status: how it denies: 400 with its message as an error, or 200 with its message as the assistant's answer.
+        fail: what happens when the guard could not judge: `closed` denies with status 503, `open` lets the request, or
+            the answer, on.
+        status: how it denies: 400 with its message as an error, or 200 with its message as the assistant's answer. An
+            answer of which the client has got a part already goes on with the message, and ends.
     """
 
     rest: ClassVar[bool] = True
@@ -89,6 +91,7 @@ class Listener(Struct, frozen=True, kw_only=True):
         message_format: the form of prompts; both are the same list of messages.
         description: for people.
         guards: judges of every conversation, in order; the first that denies answers.
+        output_guards: judges of every answer, streamed or not, in order; what they would stop never leaves.
         limits: what the listener accepts.
         tls: certificate and key, for https.
         router: for `agent`: who chooses: a configured model or a router kind; `matcher.composite`, or another kind of
@@ -107,6 +110,7 @@ class Listener(Struct, frozen=True, kw_only=True):
     message_format: Literal["openai", "huggingface"] = "openai"
     description: str = ""
     guards: tuple[GuardUse, ...] = ()
+    output_guards: tuple[GuardUse, ...] = ()
     limits: Limits = Limits()
     tls: Tls | None = None
     router: str = ""

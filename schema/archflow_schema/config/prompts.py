@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from archflow_schema.config.forms import Duration, Name, OneOrMore, Pairs, Scalar
+from archflow_schema.config.listeners import GuardUse
 
 PARAMETER_TYPES: dict[str, str] = {
     "int": "int",
@@ -160,14 +161,16 @@ class InputGuards(Struct, frozen=True):
     jailbreak: Jailbreak
 
 
-class PromptGuards(Struct, frozen=True):
+class PromptGuards(Struct, frozen=True, kw_only=True):
     """The guards of listeners of type `prompt`.
 
     Attributes:
         input_guards: those that judge what users say.
+        output_guards: those that judge the answers, in order, before those of the listener itself.
     """
 
-    input_guards: InputGuards
+    input_guards: InputGuards | None = None
+    output_guards: tuple[GuardUse, ...] = ()
 
 
 class PromptKind(Struct, frozen=True):

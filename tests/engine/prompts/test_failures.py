@@ -9,7 +9,8 @@ import pytest
 import trio
 from msgspec import json
 
-from archflow_plugins.kinds import Choice, Verdict
+from archflow_plugins.kinds import Choice
+from archflow_plugins.verdict import Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.graph import Guard, Use
 from archflow_schema.slots import Filled

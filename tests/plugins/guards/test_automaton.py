@@ -72,3 +72,38 @@ def test_patterns_that_are_too_large():
     for pattern in ("a{999}b{999}c{999}", "((a{100}){100}){100}"):
         with pytest.raises(BadPattern, match="repeat less"):
             Automaton((pattern,), ignore_case=False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parts", "safe"),
+    [
+        ("abc", ["xxa", "b"], 2),
+        ("abc", ["xxa", "bx"], 5),
+        (r"cat\b", ["a cat"], 2),
+        ("a.{3}c", ["a1234567"], 8),
+        ("a.*c", ["xa", "bb"], 1),
+        ("a.*c", ["a", "b" * 200], 101),
+        ("(a|b)x", ["ab"], 0),
+    ],
+)
+def test_what_may_leave_before_more_comes(pattern, parts, safe):
+    scan = Automaton([pattern], ignore_case=True).scan(100)
+    for part in parts:
+        assert not scan.feed(part, end=False)
+    assert scan.safe == safe
+
+
+@pytest.mark.parametrize(
+    ("pattern", "longest"),
+    [
+        ("abc", 3),
+        (r"\ba{2,5}$", 5),
+        ("a|bcd|", 3),
+        ("a+", None),
+        ("(a?b){3}", 6),
+        ("(ab*|c)d", None),
+        ("(^)*", 0),
+    ],
+)
+def test_the_longest_find(pattern, longest):
+    assert Automaton([pattern], ignore_case=False).longest == longest

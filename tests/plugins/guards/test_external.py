@@ -6,8 +6,8 @@ import trio
 
 from archflow_plugins.contexts import Answered
 from archflow_plugins.guards.external import LONGEST, MESSAGE, HttpConfig, HttpGuard
-from archflow_plugins.kinds import ALLOW
 from archflow_plugins.testing import compile_context, conversation, run_context
+from archflow_plugins.verdict import ALLOW
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import UpstreamProtocolError
 

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 import trio
 
-from archflow_plugins.guards.regex import AT_ONCE, MESSAGE, RegexConfig, RegexGuard, tokens
+from archflow_plugins.guards.regex import AT_ONCE, MESSAGE, RegexConfig, RegexGuard
+from archflow_plugins.guards.spoken import tokens
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_schema.diagnostic import Report
 

@@ -43,6 +43,7 @@ class AnthropicCountTokens(AnthropicMessages):
     kind = "dialect.anthropic_count_tokens"
     path: ClassVar[str] = "/v1/messages/count_tokens"
     operation: ClassVar[str] = "count_tokens"
+    silent: ClassVar[bool] = True
     models_path: ClassVar[str] = ""
     client_header: ClassVar[str] = ""
     translates: ClassVar[bool] = False

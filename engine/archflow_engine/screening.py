@@ -1,0 +1,303 @@
+"""The stage in which a guard judges a reply: events wait in their order until all the text before them may leave.
+
+Rule: text, and all that comes behind it, is held until the guard's screen passes it; what was denied never leaves.
+Rule: nothing goes to the client before the first text may, so that a denial can still be an answer of its own.
+Invariant: where the upstream's portions end makes no difference to what is denied.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+from msgspec import structs
+
+from archflow_engine.stages import Ended
+from archflow_plugins.verdict import Channel, Passed, Screen, Verdict
+from archflow_schema.errors import UpstreamProtocolError
+from archflow_schema.events import (
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Stopped,
+    TextDelta,
+    ToolCallDelta,
+)
+
+if TYPE_CHECKING:
+    from archflow_engine.walk import Runner
+
+HELD_AT_MOST = 16 << 20
+"""Characters of a reply that are held; more than that cannot be judged."""
+_CHANNELS: dict[type, tuple[Channel, str]] = {
+    TextDelta: ("text", "text"),
+    RefusalDelta: ("text", "text"),
+    ReasoningDelta: ("reasoning", "text"),
+    ToolCallDelta: ("arguments", "arguments"),
+}
+"""Events with text: the channel that they are of, and the field that holds it."""
+_OF_THE_FIRST: dict[type, dict[str, Any]] = {ToolCallDelta: {"id": "", "name": "", "signature": ""}}
+_OF_THE_LAST: dict[type, dict[str, Any]] = {
+    TextDelta: {"logprobs": ()},
+    ReasoningDelta: {"signature": "", "sealed": "", "id": ""},
+}
+"""What an event that is told in portions says with the first of them, or the last; and what the others say instead."""
+_Key = tuple[int, Channel, int]
+_Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta
+
+
+class Judge(Protocol):
+    """Who hears what becomes of a reply."""
+
+    def allowed(self) -> None:
+        """All of it was judged, and leaves."""
+
+    def denied(self, verdict: Verdict) -> Runner | None:
+        """It ends here; where the walk goes on if the client got nothing."""
+
+    def failed(self, error: Exception) -> Ended | None:
+        """It cannot be judged: how it ends; None if it leaves all the same."""
+
+
+class _Through:
+    """A channel: its screen, what that has passed of what is held, and whether all of it was fed."""
+
+    __slots__ = ("ended", "passed", "screen")
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.passed: deque[Passed] = deque()
+        self.ended = False
+
+
+class _Held:
+    """An event that waits, what of its text has not left, and whether some has."""
+
+    __slots__ = ("begun", "event", "text", "through")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.text: str = getattr(event, _CHANNELS[type(event)][1]) if isinstance(event, _Delta) else ""
+        self.through: _Through | None = None
+        self.begun = False
+
+
+class Screening:
+    """One reply before one guard; a `Stage`."""
+
+    def __init__(self, screen: Callable[[Channel], Screen | None], judge: Judge) -> None:
+        """Make it for one reply; `screen` makes what judges a channel."""
+        self._screen = screen
+        self._judge = judge
+        self._queue: deque[_Held] = deque()
+        self._channels: dict[_Key, _Through | None] = {}
+        self._work: deque[tuple[_Through, str, bool]] = deque()
+        self._lead: list[Event] = []
+        self._size = 0
+        self._off = False
+        self._left: dict[int, bool] = {}
+        """The choices that the client heard of and that did not stop, and whether it heard words."""
+        self._begun = False
+        self._block = 0
+
+    def feed(self, events: Sequence[Event]) -> Sequence[Event] | None:
+        if self._off:
+            return events
+        try:
+            self._take(events)
+            while self._work:
+                through, text, end = self._work[0]
+                told = through.screen.feed_nowait(text, end=end)
+                if told is None:
+                    return None
+                self._work.popleft()
+                self._told(through, told)
+        except Ended:
+            raise
+        except Exception as error:  # noqa: BLE001 - a guard that could not judge has not allowed
+            return self._failed(error)
+        return self._leaving()
+
+    async def feed_waiting(self, events: Sequence[Event]) -> Sequence[Event]:
+        asked = True  # the first by `feed`
+        try:
+            while self._work:
+                through, text, end = self._work[0]
+                told = None if asked else through.screen.feed_nowait(text, end=end)
+                if told is None:
+                    told = await through.screen.feed(text, end=end)
+                asked = False
+                self._work.popleft()
+                self._told(through, told)
+        except (Ended, trio.Cancelled):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error)
+        return self._leaving()
+
+    # What came.
+
+    def _take(self, events: Sequence[Event]) -> None:
+        """Let events wait, and each channel's text be judged in one piece."""
+        held = [_Held(event) for event in events]
+        self._queue += held  # first of all, for they leave where the guard fails open
+        fed: dict[_Through, list[str]] = {}
+        for one in held:
+            event = one.event
+            if isinstance(event, _Delta):
+                self._take_text(event, one, fed)
+            elif isinstance(event, Stopped):
+                self._end(event.choice, fed)
+            elif isinstance(event, Finished):
+                for choice in {choice for choice, _, _ in self._channels} or {0}:
+                    self._end(choice, fed)
+            elif isinstance(event, Failed):  # what is held was not judged to its end
+                self._queue = deque([one])
+                self._lead.clear()
+                fed.clear()
+        for through, texts in fed.items():
+            self._work.append((through, "".join(texts), through.ended))
+        if self._size > HELD_AT_MOST:
+            raise UpstreamProtocolError(f"more than {HELD_AT_MOST} characters of the reply are held")
+
+    def _take_text(self, event: _Delta, held: _Held, fed: dict[_Through, list[str]]) -> None:
+        through = self._through(event.choice, _CHANNELS[type(event)][0], getattr(event, "index", 0))
+        if through is not None and held.text:
+            if through.ended:
+                raise UpstreamProtocolError("the upstream went on after it had stopped")
+            self._size += len(held.text)
+            held.through = through
+            fed.setdefault(through, []).append(held.text)
+
+    def _through(self, choice: int, channel: Channel, index: int) -> _Through | None:
+        key = (choice, channel, index)
+        if key not in self._channels:
+            screen = self._screen(channel)
+            self._channels[key] = None if screen is None else _Through(screen)
+        return self._channels[key]
+
+    def _end(self, choice: int, fed: dict[_Through, list[str]]) -> None:
+        """A choice has said all; one that said nothing and called nothing has said an empty text."""
+        if not any(one == choice and channel != "reasoning" for one, channel, _ in self._channels):
+            self._through(choice, "text", 0)
+        for (one, _, _), through in self._channels.items():
+            if one == choice and through is not None and not through.ended:
+                through.ended = True
+                fed.setdefault(through, [])
+
+    # What the guard says.
+
+    def _told(self, through: _Through, told: Verdict | Sequence[Passed]) -> None:
+        if not isinstance(told, Verdict):
+            through.passed += told
+        elif told.allow:
+            raise TypeError("a screen says what may leave, and not that all may")
+        else:
+            raise Ended(self._judge.denied(told), self._instead(told.message))
+
+    def _failed(self, error: Exception) -> Sequence[Event]:
+        ended = self._judge.failed(error)
+        if ended is not None:
+            raise ended from error
+        self._off = True
+        self._work.clear()
+        for held in self._queue:
+            held.through = None
+        return self._leaving()
+
+    def _instead(self, message: str) -> list[Event]:
+        """What a client in mid-stream hears instead of the rest."""
+        said: list[Event] = []
+        for choice, words in (self._left or {0: False}).items():
+            self._block += 1
+            said.append(TextDelta(f"\n\n{message}" if words else message, block=self._block, choice=choice))
+            said.append(Stopped("content_filter", choice=choice))
+        return [*said, Finished()]
+
+    # What leaves.
+
+    def _leaving(self) -> list[Event]:
+        """The events, and the portion of one, that may leave by now."""
+        out: list[Event] = []
+        queue = self._queue
+        while queue:
+            held = queue[0]
+            event = held.event
+            if held.text:
+                portion = self._portion(held)
+                if portion is None:
+                    break
+                self._begin(out)
+                self._note(portion)
+                out.append(portion)
+                if held.text:
+                    break
+            elif self._begun or isinstance(event, Stopped | Finished | Failed):
+                self._begin(out)
+                self._note(event)
+                out.append(event)
+            else:
+                self._lead.append(event)
+            queue.popleft()
+        return out
+
+    def _begin(self, out: list[Event]) -> None:
+        if not self._begun:
+            self._begun = True
+            for event in self._lead:
+                self._note(event)
+            out += self._lead
+            self._lead.clear()
+
+    def _note(self, event: Event) -> None:
+        """Remember what the client heard."""
+        if isinstance(event, _Delta):
+            self._block = max(self._block, event.block)
+            words = isinstance(event, TextDelta | RefusalDelta) and bool(event.text)
+            self._left[event.choice] = words or self._left.get(event.choice, False)
+        elif isinstance(event, Stopped):
+            self._left.pop(event.choice, None)
+        elif isinstance(event, Finished) and not self._off:
+            self._judge.allowed()
+
+    def _portion(self, held: _Held) -> Event | None:
+        """The event with what of its text may leave; None if nothing may."""
+        event, text = held.event, held.text
+        if held.through is None:
+            said, at = [text], len(text)
+        else:
+            said, at = _taken(held.through.passed, text)
+            self._size -= at
+        if not at:
+            return None
+        held.text = text[at:]
+        words = "".join(said)
+        if not held.begun and not held.text and words == text:
+            return event
+        new: dict[str, Any] = {_CHANNELS[type(event)][1]: words}
+        if held.begun:
+            new |= _OF_THE_FIRST.get(type(event), {})
+        if held.text:
+            new |= _OF_THE_LAST.get(type(event), {})
+        held.begun = True
+        return structs.replace(event, **new)
+
+
+def _taken(passed: deque[Passed], text: str) -> tuple[list[str], int]:
+    """What goes in the place of a text, as far as that was passed, and how far that is."""
+    said: list[str] = []
+    at = 0
+    while passed and at < len(text):
+        one = passed[0]
+        length = min(one.length, len(text) - at)
+        said.append(text[at : at + length] if one.text is None else one.text)
+        at += length
+        if length == one.length:
+            passed.popleft()
+        else:
+            passed[0] = Passed(one.length - length, None if one.text is None else "")
+    return said, at

@@ -1,0 +1,146 @@
+"""Invariant: however a reply is portioned, a guard lets leave what a judge of the whole lets leave, and denied nothing.
+
+Each guard that judges replies stands as the engine places it. A reply that the judge of the whole allows leaves as it
+came, event by event; of one that it denies, nothing leaves from where the first thing begins that was found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archflow_engine.screening import Screening
+from archflow_engine.stages import Ended
+from archflow_plugins.guards.regex import RegexConfig, RegexGuard
+from archflow_plugins.kinds import Guard
+from archflow_plugins.testing import run_context
+from archflow_plugins.verdict import Verdict
+from archflow_schema.conversation import Conversation
+from archflow_schema.events import Event, Finished, Started, Stopped, TextDelta
+
+PATTERNS = [
+    "ab+c", "a{2,3}b", r"\bcat\b", "^x.y", "c$", "[a-c]{2} ?z", "a.{0,9}c", r"\d{3}-?\d{2}", "(ab|ca)(t|x)", "x[^a]+1",
+]  # fmt: skip
+ENTRIES = ["ab", "a b", "cat c", "x y z", "a a b", "\u00e9"]
+PIECES = [
+    "a", "b", "ab", "aab", "bb", "c", "cat", "xay", "x", "z", "y", "1", "123", "-45", " ", ". ", ", ", "\u00e9",
+    "\u0301", "\u00ad", "\u3002", "x y z", "a a", "hello",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=20).map("".join)
+SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=8)
+
+
+class Judge:
+    """Remembers how a reply ended."""
+
+    outcome = ""
+
+    def allowed(self) -> None:
+        self.outcome = "allow"
+
+    def denied(self, verdict: Verdict) -> None:
+        assert not verdict.allow
+        self.outcome = "deny"
+
+    def failed(self, error: Exception) -> None:
+        raise error
+
+
+def portions(text: str, sizes: list[int]) -> list[str]:
+    """A text in portions of sizes that come again and again."""
+    found, at, number = [], 0, 0
+    while at < len(text):
+        size = sizes[number % len(sizes)]
+        found.append(text[at : at + size])
+        at, number = at + size, number + 1
+    return found
+
+
+def judged(guard: Guard, text: str, sizes: list[int], *, together: int = 1) -> tuple[str, list[Event]]:
+    """How a reply ends that says a text in portions, and the events that leave."""
+    judge = Judge()
+    stage = Screening(lambda channel: guard.screen(channel, Conversation), judge)
+    events: list[Event] = [Started(id="1"), *(TextDelta(part) for part in portions(text, sizes))]
+    events += [Stopped("stop"), Finished()]
+    left: list[Event] = []
+
+    async def feed() -> None:
+        for at in range(0, len(events), together):
+            batch = events[at : at + together]
+            passed = stage.feed(batch)
+            left.extend(await stage.feed_waiting(batch) if passed is None else passed)
+
+    try:
+        trio.run(feed)
+    except Ended:
+        assert judge.outcome == "deny"
+    return judge.outcome, left
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def check(
+    guard: Guard, text: str, sizes: list[int], together: int, first: Callable[[str], int | None]
+) -> None:
+    """Compare with a judge of the whole, who tells where the first find begins; None if there is none."""
+    outcome, left = judged(guard, text, sizes, together=together)
+    begin = first(text)
+    if begin is None:
+        assert outcome == "allow"
+        assert said(left) == text
+        assert isinstance(left[0], Started)
+        assert isinstance(left[-1], Finished)
+    else:
+        assert outcome == "deny"
+        assert text.startswith(said(left))
+        assert len(said(left)) <= begin
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3), TEXTS, SIZES, st.integers(1, 4))
+def test_patterns(patterns: list[str], text: str, sizes: list[int], together: int) -> None:
+    guard = RegexGuard(msgspec.convert({"deny": patterns}, RegexConfig), run_context())
+
+    def first(text: str) -> int | None:
+        """Where what ends first begins: no portion can tell it later."""
+        found = [
+            (match.end(), match.start())
+            for pattern in patterns
+            for begin in range(len(text) + 1)
+            for end in range(begin, len(text) + 1)
+            if (match := re.compile(pattern, re.IGNORECASE).match(text, begin)) and match.end() == end
+        ]
+        return min(found)[1] if found else None
+
+    check(guard, text, sizes, together, first)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=3), TEXTS, SIZES, st.integers(1, 4))
+def test_words(entries: list[str], text: str, sizes: list[int], together: int) -> None:
+    guard = RegexGuard(msgspec.convert({"deny_words": entries}, RegexConfig), run_context())
+
+    def first(text: str) -> int | None:
+        if not guard.deny.finds(text):
+            return None
+        whole = next(end for end in range(len(text) + 1) if guard.deny.finds(text[:end] + " "))
+        return max(begin for begin in range(whole) if guard.deny.finds(" " + text[begin:whole] + " "))
+
+    outcome, left = judged(guard, text, sizes, together=together)
+    begin = first(text)
+    assert (outcome == "allow") == (begin is None)
+    assert said(left) == text if begin is None else text.startswith(said(left)) and len(said(left)) <= begin
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=2), TEXTS, SIZES, st.integers(1, 4))
+def test_what_must_be_found(entries: list[str], text: str, sizes: list[int], together: int) -> None:
+    guard = RegexGuard(msgspec.convert({"allow_words": entries}, RegexConfig), run_context())
+    check(guard, text, sizes, together, lambda text: None if guard.allow.finds(text) else 0)
