@@ -35,6 +35,8 @@ from archflow_plugins.local_models.cache import Cache
 TASKS = {"BFCL multiple", "BFCL live_multiple"}
 FEW, MANY = 100, 10_000
 REPEATS = 200
+THRESHOLD = 0.05
+"""So low that the nearest target is called although its variants are as near."""
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PORT, API = 12_480, 12_481
 VARIANT = re.compile(r"_\d+$")
@@ -70,6 +72,7 @@ def configuration(some: tuple[Option, ...]) -> bytes:
     return msgspec.json.encode(
         {
             "version": "v0.4.0",
+            "overrides": {"prompt_target_intent_matching_threshold": THRESHOLD},
             "listeners": [{"type": "prompt", "name": "p", "address": "127.0.0.1", "port": PORT}],
             "model_providers": [
                 {
