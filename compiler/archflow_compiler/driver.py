@@ -20,6 +20,7 @@ from archflow_compiler.source import Source, decode_text, parse
 from archflow_compiler.tree import Places
 from archflow_compiler.unit import Unit
 from archflow_compiler.verify import verify, verify_secrets
+from archflow_plugins.contexts import Watch
 from archflow_schema.artifact import dump
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Report
@@ -47,8 +48,13 @@ class Outcome(Struct, frozen=True):
     unit: Unit | None = None
 
 
-def compile_file(path: str | Path) -> Outcome:
-    """Compile a file. What is wrong with it, or with reading it, is in the report."""
+def compile_file(path: str | Path, watch: Watch | None = None) -> Outcome:
+    """Compile a file. What is wrong with it, or with reading it, is in the report.
+
+    Args:
+        path: of the file.
+        watch: hears how far kinds are that take a while.
+    """
     name = str(path)
     try:
         data = Path(path).read_bytes()
@@ -65,15 +71,16 @@ def compile_file(path: str | Path) -> Outcome:
             )
         )
         return Outcome(Source(name, ""), report)
-    return compile_bytes(name, data)
+    return compile_bytes(name, data, watch)
 
 
-def compile_bytes(name: str, data: bytes) -> Outcome:
+def compile_bytes(name: str, data: bytes, watch: Watch | None = None) -> Outcome:
     """Compile the bytes of a file.
 
     Args:
         name: the file's name, for messages; its last part goes into the graph.
         data: what it holds.
+        watch: hears how far kinds are that take a while.
     """
     report = Report()
     source = decode_text(name, data, report)
@@ -110,7 +117,7 @@ def compile_bytes(name: str, data: bytes) -> Outcome:
 
     # 5 lower
     unsupported.report(unit)
-    draft = Draft(unit, names, registry)
+    draft = Draft(unit, names, registry, watch)
     listeners.lower(draft, Providers(draft), routing.router(draft, preferred))
     tracers.lower(draft)
     if failed():

@@ -6,7 +6,6 @@ Rule: progress goes to standard error and only to a terminal; what a command fou
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +13,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
 
 import click
 
+from archflow_compiler.progress import shown
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
     from archflow_plugins.local_models.cache import Cache, Model
     from archflow_plugins.local_models.catalogue import Entry, Quantization, Role, Source
     from archflow_plugins.local_models.sources import Progress
+    from archflow_plugins.local_models.vectors import Vectors
 
 Form = Literal["text", "json"]
 ROLES = ("embedder", "guard", "language_model", "entailment")
-BAR = 24
 STAGES = {"fetch": "fetching", "check": "checking", "convert": "converting"}
 _QUANTIZATION = click.option(
     "--quantization",
@@ -116,6 +116,8 @@ def list_(form: Form, provider: str | None) -> None:
         if row.summary:
             click.echo(f"{'':<24} {row.summary}")
     click.echo(f"\nin {cache.folder}")
+    if found := _vectors(cache).kept().vectors:
+        click.echo(f"beside {found:,} vectors of texts: `archc models vectors` tells more")
 
 
 @models.command()
@@ -235,6 +237,29 @@ def remove(form: Form, names: tuple[str, ...]) -> None:
         click.echo(f"removed {', '.join(names)}: {freed / 1e6:.0f} MB are free again", err=True)
 
 
+@models.command("vectors")
+@_FORMAT
+@click.option("--remove", "removing", is_flag=True, help="Delete them; the next compile embeds again.")
+@click.pass_obj
+def vectors(form: Form, removing: bool) -> None:
+    """Tell what is kept of texts that were embedded, so that compiling again embeds only what is new."""
+    kept = _vectors(_cache())
+    found = kept.kept()
+    freed = 0
+    if removing:
+        try:
+            freed = kept.remove()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise click.ClickException(f"{kept.path} cannot be removed: {reason}") from error
+    if form == "json":
+        _json({"file": str(kept.path), **found._asdict(), "freed": freed})
+    elif removing:
+        click.echo(f"removed {found.vectors:,} vectors: {freed / 1e6:.0f} MB are free again", err=True)
+    else:
+        click.echo(f"{found.vectors:,} vectors, {found.size / 1e6:.0f} MB, in {kept.path}")
+
+
 @models.command()
 @_FORMAT
 @click.argument("name", required=False)
@@ -280,6 +305,12 @@ def _cache() -> Cache:
         return Cache()
 
 
+def _vectors(cache: Cache) -> Vectors:
+    from archflow_plugins.local_models.vectors import Vectors
+
+    return Vectors(cache.folder)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn what archflow raises on purpose into an error of the command."""
@@ -292,31 +323,8 @@ def _told() -> Iterator[None]:
 @contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
     """A line that shows how far a model is; nothing where nobody watches."""
-    watched = sys.stderr.isatty()
-    shown = ""
-
-    def tell(progress: Progress) -> None:
-        nonlocal shown
-        line = bar(progress)
-        if watched and line != shown:
-            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
-            shown = line
-
-    try:
-        yield tell
-    finally:
-        if shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
-
-
-def bar(progress: Progress) -> str:
-    """Progress as one line."""
-    words = f"{progress.name}: {STAGES[progress.stage]}"
-    if not progress.total:
-        return words
-    part = min(progress.done / progress.total, 1.0)
-    filled = int(part * BAR)
-    return f"{words} [{'#' * filled}{'.' * (BAR - filled)}] {part:4.0%}"
+    with shown() as watch:
+        yield lambda found: watch(f"{found.name}: {STAGES[found.stage]}", found.done, found.total)
 
 
 def _ready(form: Form, model: Model) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archflow_compiler.progress import shown
+
 if TYPE_CHECKING:
     from archflow_compiler.cases import Case
     from archflow_compiler.cli import Output
@@ -70,7 +72,8 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     from archflow_plugins.deciding.offline import tuned
     from archflow_plugins.registry import Registry
 
-    outcome = compile_file(config)
+    with shown() as watch:
+        outcome = compile_file(config, watch)
     if outcome.graph is None:
         output.show(outcome.report, outcome.source)
         raise SystemExit(1)

@@ -74,6 +74,10 @@ class Fetch(Protocol):
         """As `RunContext.fetch`."""
 
 
+Watch = Callable[[str, int, int], None]
+"""Hears how far something is that takes a while: what is done, how much of it, and of how much."""
+
+
 class CompileContext:
     """What `Kind.compile` may use. One is made for each use of a kind.
 
@@ -84,7 +88,7 @@ class CompileContext:
         side: for a guard: whether it judges requests (`input`) or replies (`output`).
 
     The compiler gives `secret`, which compiles a key at a path below the item and keeps a literal one out of the graph,
-    and `models`, which knows the configured models by all their names.
+    `models`, which knows the configured models by all their names, and `watch`, which shows progress.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class CompileContext:
         options: tuple[Option, ...] = (),
         intents: tuple[Intent, ...] = (),
         side: Side = "input",
+        watch: Watch | None = None,
     ) -> None:
         self.name = name
         self.side = side
@@ -106,6 +111,7 @@ class CompileContext:
         self._locate = locate
         self._secret = secret
         self._models = models
+        self._watch = watch
         self.texts: list[Text] = []
         self.blobs: list[Blob] = []
         self.local_models: list[LocalModel] = []
@@ -150,6 +156,17 @@ class CompileContext:
         """Record a local model that the kind opens: it is shown, and goes into a bundle."""
         if model not in self.local_models:
             self.local_models.append(model)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Say how far something is that takes longer than a moment; it is shown while it is so.
+
+        Args:
+            what: is done.
+            done: how much of it.
+            total: of how much; 0 where nobody knows.
+        """
+        if self._watch is not None:
+            self._watch(what, done, total)
 
     def error(self, code: str, summary: str, *path: str | int, detail: str = "", fix: str = "") -> None:
         """Report a mistake of the user at `path` below the kind's item; compiling goes on."""

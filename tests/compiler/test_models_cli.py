@@ -9,7 +9,7 @@ from msgspec import json
 from archflow_compiler import models_cli
 from archflow_compiler.cli import main
 from archflow_plugins.local_models.catalogue import Role
-from archflow_plugins.local_models.sources import Progress
+from archflow_plugins.local_models.vectors import Vectors
 from tiny_models import Decoder, Encoder
 
 
@@ -105,14 +105,18 @@ def test_mistakes(words, said, archc):
     assert said in archc("models", *words, code=1).stderr
 
 
-def test_a_bar():
-    def shown(done: int, total: int) -> str:
-        return models_cli.bar(Progress(name="m", stage="convert", done=done, total=total))
-
-    assert shown(0, 0) == "m: converting"
-    assert shown(0, 10) == "m: converting [........................]   0%"
-    assert shown(5, 10) == "m: converting [############............]  50%"
-    assert shown(12, 10) == "m: converting [########################] 100%"
+def test_what_is_kept_of_texts_is_told_and_removed(archc, tmp_path):
+    assert (
+        archc("models", "vectors").stdout == f"0 vectors, 0 MB, in {tmp_path / 'cache' / 'vectors.sqlite'}\n"
+    )
+    assert "vectors" not in archc("models", "list").stdout
+    Vectors(tmp_path / "cache").put({bytes([n]): bytes(100_000) for n in range(20)})
+    assert archc("models", "vectors").stdout.startswith("20 vectors, 2 MB, in ")
+    assert "beside 20 vectors of texts" in archc("models", "list").stdout
+    told = json.decode(archc("models", "vectors", "--remove", "--format", "json").stdout)
+    assert told["vectors"] == 20
+    assert told["freed"] == told["size"] > 2_000_000
+    assert "removed 0 vectors: 0 MB" in archc("models", "vectors", "--remove").stderr
 
 
 def test_roles_are_those_of_the_catalogue():

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.process
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/arch_config.yaml"))
 NUMBERED = [folder for folder in EXAMPLES if folder.name[0].isdigit()]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PORTS = ("12000", "8000", "8001", "9901", "4318")
+PORTS = ("12000", "10000", "8000", "8001", "9901", "4318")
 END = "<end of command>"
 
 
@@ -57,10 +57,13 @@ class Session:
         self.ports = {port: str(free_port()) for port in PORTS}
         self._folder = folder / example.name
         shutil.copytree(example, self._folder)
-        shutil.copy(ROOT / "examples" / "upstream.py", folder)
-        for file in self._folder.rglob("*"):
+        for shared in (ROOT / "examples").glob("*.py"):
+            shutil.copy(shared, folder)
+        for file in (*folder.glob("*.py"), *self._folder.rglob("*")):
             if file.suffix in {".yaml", ".py"}:
                 file.write_text(self.outer(file.read_text()))
+        listens = re.search(r"^ +port: (\d+)", (example / "arch_config.yaml").read_text(), re.MULTILINE)
+        self._port = listens[1] if listens else "12000"
 
     def outer(self, text: str) -> str:
         """A README's ports -> this session's."""
@@ -122,7 +125,7 @@ class Session:
             port = (
                 named[1]
                 if named
-                else next((port for name, port in fixed.items() if name in command), "12000")
+                else next((port for name, port in fixed.items() if name in command), self._port)
             )
             eventually(lambda: not refuses(int(self.ports[port])), f"{command} listens", self._log)
         return self.inner(printed.removesuffix(f"{END}\n"))

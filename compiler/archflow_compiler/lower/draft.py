@@ -16,6 +16,7 @@ from archflow_compiler.unit import Unit
 from archflow_plugins.contexts import (
     CompileContext,
     Option,
+    Watch,
     encode_compiled,
     environment_names,
     secret_keys,
@@ -55,9 +56,11 @@ class Draft:
         asked: the configured models that kinds ask.
         agents: the nodes that ask agents, by id.
         dialects: names of those that are spoken besides those of listeners.
+
+    `watch` hears how far kinds are that take a while.
     """
 
-    def __init__(self, unit: Unit, names: Names, registry: Registry) -> None:
+    def __init__(self, unit: Unit, names: Names, registry: Registry, watch: Watch | None = None) -> None:
         self.unit = unit
         self.names = names
         self.registry = registry
@@ -74,6 +77,7 @@ class Draft:
         self.dialects: set[str] = set()
         self.asked: set[str] = set()
         self.agents: dict[str, int] = {}
+        self._watch = watch
         self._replies: dict[tuple[int, str, str], int] = {}
 
     @property
@@ -155,7 +159,7 @@ class Draft:
                 self.asked.add(found.name)
             return found.name if found is not None else ""
 
-        ctx = CompileContext(name, unit.report, locate, secret, model, options, intents, side)
+        ctx = CompileContext(name, unit.report, locate, secret, model, options, intents, side, self._watch)
         try:
             compiled = kind.compile(config, ctx)
             stored = encode_compiled(compiled)

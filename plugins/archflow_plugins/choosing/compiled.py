@@ -107,7 +107,10 @@ def _embedded(config: ChooserConfig, ctx: CompileContext) -> tuple[str, str]:
     """The digest of the encoder, which is fetched and converted if need be, and of the vectors' blob. Blocks."""
     from archflow_plugins.local_models.cache import Cache
     from archflow_plugins.local_models.chooser import alike, table
-    from archflow_plugins.local_models.embed import Embedder
+    from archflow_plugins.local_models.vectors import embed
+
+    def watch(done: int, total: int) -> None:
+        ctx.progress(f"{ctx.name}: embedding", done, total)
 
     try:
         cache = Cache()
@@ -115,11 +118,9 @@ def _embedded(config: ChooserConfig, ctx: CompileContext) -> tuple[str, str]:
         ctx.needs(model.recorded)
         if not ctx.options:
             return model.digest, ""
-        embedder = Embedder(model)
-        vectors = embedder.encode(table.texts(ctx.options))
+        vectors = embed(model, table.texts(ctx.options), cache.folder, watch)
         data = table.pack(ctx.options, vectors)
-        pairs = alike.pairs(table.Table(ctx.options, data, embedder.dimension), config.alike)
-        embedder.close()
+        pairs = alike.pairs(table.Table(ctx.options, data, vectors.shape[1]), config.alike)
     except ArchflowError as error:
         ctx.error("local-model-unusable", f"the {ctx.name} needs {EMBEDDER}: {error}")
         return "", ""

@@ -116,6 +116,26 @@ class Embedder:
         """A vector of length 1 for each text, float32 [n, dimension]; what does not fit of a text is left out."""
         return self.encode_tokens([tokens for tokens, _ in self.read(texts)])
 
+    def encode_each(self, texts: Sequence[str], tell: Callable[[int], None] = lambda _: None) -> NDArray[Any]:
+        """As `encode`, each vector decided by its text alone, to the last bit, whatever stands beside it.
+
+        Padding moves the vectors of some texts a little, so only texts of the same length run together here: for
+        what is kept and compared by its bytes.
+
+        Args:
+            texts: what to encode.
+            tell: hears how many are done.
+        """
+        import numpy as np
+
+        tokens = [one for one, _ in self.read(texts)]
+        found, done = np.zeros((len(texts), self.dimension), dtype=np.float32), 0
+        for places in groups([len(one) for one in tokens], same=True):
+            found[places] = self._vectors([tokens[place] for place in places])
+            done += len(places)
+            tell(done)
+        return found
+
     def encode_tokens(self, texts: Sequence[Sequence[int]]) -> NDArray[Any]:
         """As `encode`, for tokens that fit."""
         import numpy as np
@@ -182,15 +202,16 @@ class Embedder:
         return vectors
 
 
-def groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The places of texts in groups of about the same length, the shortest first."""
+def groups(lengths: Sequence[int], *, same: bool = False) -> Iterator[list[int]]:
+    """The places of texts in groups of about the same length, or of the very same, the shortest first."""
     order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
     group: list[int] = []
     for place in order:
         length = lengths[place]
         if group:
             shortest = lengths[group[0]]
-            if length - shortest > max(SLACK, length // 4) or length * (len(group) + 1) > GROUP_TOKENS:
+            slack = 0 if same else max(SLACK, length // 4)
+            if length - shortest > slack or length * (len(group) + 1) > GROUP_TOKENS:
                 yield group
                 group = []
         group.append(place)

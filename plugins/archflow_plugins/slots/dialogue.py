@@ -34,7 +34,10 @@ _FOLLOW = re.compile(
 )
 _CANCELLED = re.compile(
     r"\W*(?:never ?mind|forget (?:it|about it|that)|cancel(?: (?:that|it|this|please))?|stop|no,? thanks?(?: you)?"
-    r"|nothing)\W*$",
+    r"|nothing"
+    r"|(?:(?:ok(?:ay)?|great|perfect|cool|nice|good|wonderful|excellent|alright)\W+)*(?:many )?"
+    r"(?:thank you|thanks|thx|cheers)(?: (?:so|very) much| a lot| again)?(?:\W+that(?:'s| is) (?:all|it|enough|great))?"
+    r"|that(?:'s| is) (?:all|enough)(?: for (?:now|today))?|(?:good)?bye)\W*$",
     re.IGNORECASE,
 )
 _TODAY = re.compile(
@@ -73,7 +76,7 @@ class Dialogue(Struct, frozen=True, kw_only=True):
         calls: that were made, the newest first.
         reader: reads its turns, each once.
         now: the moment that the conversation takes place in.
-        cancelled: whether the newest turn takes the request back.
+        cancelled: whether the newest turn takes the request back, or only closes it: `thank you`.
     """
 
     turns: tuple[Past, ...]

@@ -28,6 +28,10 @@ _FLAG = re.compile(
     re.IGNORECASE,
 )
 _IF_TRUE = re.compile(r"^(?:if|when|set to|whether)\s+(?:it is |set to )?(?:true|yes),?\s+", re.IGNORECASE)
+_CONFIRM = re.compile(
+    r"^(?:an? |the |your )?(?:user'?s? )?(?:confirmation|confirm|consent|approval)(?: flag)?\s+(?:of |for )?",
+    re.IGNORECASE,
+)
 _CUT = re.compile(
     r"\s*(?:\(|;|\.(?:\s|$)|,?\s+(?:e\.g\.|i\.e\.|for example|for instance|such as|in (?:the )?format"
     r"|in the form|formatted|default(?:s|ing)?\b|where \d|options?\b|choices are|can be\b|must be\b|should be\b"
@@ -57,13 +61,16 @@ def phrase(slot: Slot) -> str:
             first = bare.split(" ", 1)[0]
             verb = first.islower() or first[1:].islower()
             text = f"whether {'it' if not verb or first.endswith('s') else 'to'} {bare}"
+        elif _CONFIRM.match(text):
+            text = f"whether you confirm {_CONFIRM.sub('', text)}"
     cut = _CUT.search(text)
     if cut and cut.start():
         text = text[: cut.start()]
     text = text.strip(" .,:;'\"?!")
     if not text or len(text) > LONGEST or len(text.split()) < 1:
         text = " ".join(pieces(slot.name)) or slot.name
-    if text[:1].isupper() and not text.split()[0].rstrip("'s.,").isupper():
+    first = text.split()[0].rstrip("'s.,")
+    if text[:1].isupper() and (first == "A" or not first.isupper()):
         text = text[0].lower() + text[1:]
     if text.startswith("if "):
         text = "whether " + text[3:]

@@ -33,6 +33,7 @@ _NO_VALUE = re.compile(
     r"|how|yes|ok(?:ay)?|sure|thanks?|hello|hi|y|n)\b",
     re.IGNORECASE,
 )
+_PARTS = re.compile(r"[,;\n]|\band\b")
 FREE_WORDS = 8
 """Words of the longest reply that is taken whole as a value."""
 
@@ -62,9 +63,10 @@ def replied(
 ) -> None:
     """What a short reply gives the slots that were asked for."""
     open_ = [place for place in asked if place not in given]
+    parts = _PARTS.split(read.text)
     for place in list(open_):
         want = wants[place]
-        value = _exact_reply(want, read, lone=len(open_) == 1)
+        value = _exact_reply(want, read, parts if len(asked) > 1 else (), lone=len(open_) == 1)
         if value is not None:
             given[place] = (value,)
             open_.remove(place)
@@ -80,20 +82,24 @@ def replied(
         if value is not None:
             given[free[0]] = (value,)
     elif free:
-        parts = [part for each in re.split(r"[,;\n]|\band\b", read.text) if (part := bare_of(each))]
-        parts = [
-            part for part in parts if not any(_same(part, each) for value in given.values() for each in value)
+        bare_parts = [part for each in parts if (part := bare_of(each))]
+        told = [
+            part
+            for part in bare_parts
+            if not any(_same(part, each) for value in given.values() for each in value)
         ]
-        if len(parts) == len(free):
-            for place, part in zip(free, parts, strict=True):
+        if len(told) == len(free):
+            for place, part in zip(free, told, strict=True):
                 value = values.shaped(wants[place].slot, [part] if wants[place].many else part)
                 if value is not None:
                     given[place] = (value,)
 
 
-def _exact_reply(want: Want, read: Turn, *, lone: bool) -> Any | None:
+def _exact_reply(want: Want, read: Turn, parts: Sequence[str], *, lone: bool) -> Any | None:
     if want.facet == "boolean":
-        return answer(read.text)
+        # "sw-12, yes" answers two questions.
+        said = {found for each in (read.text, *parts) if (found := answer(each)) is not None}
+        return said.pop() if len(said) == 1 else None
     if want.facet == "number" and lone:
         numbers = [one for one in read.mentions if one.sort == "number"]
         if len(numbers) == 1:

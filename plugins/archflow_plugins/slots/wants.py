@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.slots import values
+from archflow_plugins.slots.extract.currencies import currencies
 from archflow_plugins.slots.extract.units import named
 from archflow_plugins.slots.formats import date_format
 from archflow_plugins.slots.lexicon import said, table
@@ -100,6 +101,7 @@ class Want(Struct, frozen=True, kw_only=True):
         soft: values that its description names as examples.
         pattern: how a date is written.
         flags: what else its words say: money, share, decimal, count, year, person, verbatim, ...
+        given: the currency that its target names as given, and that it hence does not ask for: `from USD to others`.
     """
 
     slot: Slot
@@ -113,6 +115,7 @@ class Want(Struct, frozen=True, kw_only=True):
     soft: tuple[str, ...] = ()
     pattern: str = ""
     flags: frozenset[str] = frozenset()
+    given: str = ""
 
 
 def wants(intent: Intent) -> tuple[Want, ...]:
@@ -126,6 +129,13 @@ def wants(intent: Intent) -> tuple[Want, ...]:
         telling = {one: 1.0 / shared[one] ** 2 for one in hints if one not in names}
         own = tuple(one for one in names if shared_names[one] == 1) or tuple(names)
         found.append(_want(slot, own, telling))
+    if sum(one.facet == "currency" for one in found) == 1:
+        found = [
+            msgspec.structs.replace(one, given=_given(f"{intent.description}\n{one.slot.description}"))
+            if one.facet == "currency"
+            else one
+            for one in found
+        ]
     options = {str(value).casefold() for one in found for value, _ in one.options}
     if options:
         found = [
@@ -142,6 +152,12 @@ def wants(intent: Intent) -> tuple[Want, ...]:
             for one in found
         ]
     return tuple(found)
+
+
+def _given(told: str) -> str:
+    """The one currency that a target and its slot name, but as an example."""
+    named = {one.value for one in currencies(_EXAMPLES.sub(" ", told))}
+    return str(named.pop()) if len(named) == 1 else ""
 
 
 def _stems(text: str) -> list[str]:

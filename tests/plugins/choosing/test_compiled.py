@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from archflow_plugins.choosing.compiled import PAIRS_TOLD, ChooserConfig, compile_options
-from archflow_plugins.contexts import Option
+from archflow_plugins.contexts import CompileContext, Option
+from archflow_plugins.local_models.cache import Cache
+from archflow_plugins.local_models.vectors import Vectors
 from archflow_plugins.testing import compile_context
 from archflow_schema.diagnostic import Report
 from choosing_world import OPTIONS
@@ -34,6 +36,40 @@ def test_without_options_there_is_an_encoder_all_the_same():
     found, said, blobs = compiled(options=())
     assert (said, blobs, found.vectors) == ([], [], "")
     assert found.embedder_digest
+
+
+def test_the_graph_is_the_same_with_vectors_that_are_kept_and_without(monkeypatch, tmp_path):
+    compiled()
+    world = Cache(cache().folder)
+    Cache(tmp_path).take(world.ensure(world.find("minilm")))
+    monkeypatch.setenv("ARCHFLOW_CACHE", str(tmp_path))
+    cold = compiled()
+    assert Vectors(tmp_path).kept().vectors > len(OPTIONS)
+    some = compiled((*OPTIONS, Option(name="book_flight", description="Books a flight.")))
+    warm = compiled()
+    Vectors(tmp_path).remove()
+    more = compiled((*OPTIONS, Option(name="book_flight", description="Books a flight.")))
+    assert [bytes(one.data) for one in warm[2]] == [bytes(one.data) for one in cold[2]]
+    assert [bytes(one.data) for one in more[2]] == [bytes(one.data) for one in some[2]]
+    assert warm[0] == cold[0]
+
+
+def test_how_far_it_is_can_be_watched():
+    told = []
+
+    def watch(what, done, total):
+        told.append((what, done, total))
+
+    def nowhere(*_):
+        return None
+
+    text = "Prunes the hedges of the garden."
+    context = CompileContext(
+        "matcher", Report(), nowhere, options=(Option(name="prune", description=text),), watch=watch
+    )
+    compile_options(ChooserConfig(), context)
+    assert {what for what, _, _ in told} == {"matcher: embedding"}
+    assert told[-1][1] == told[-1][2] > 1
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,36 @@ def test_requests_of_their_own(text):
     assert not follows(text)
 
 
-@pytest.mark.parametrize("text", ["never mind", "Cancel that.", "forget it!", "no thanks"])
-def test_taken_back(text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "never mind",
+        "Cancel that.",
+        "forget it!",
+        "no thanks",
+        "thank you",
+        "Great, thanks a lot!",
+        "ok thanks, that's all",
+        "That's all for now.",
+        "bye",
+    ],
+)
+def test_taken_back_or_closed(text):
     assert read(conversation(f"user: {text}"), NOW).cancelled
 
 
-@pytest.mark.parametrize("text", ["cancel my order 5", "stop the server", "never mind the gap, go"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cancel my order 5",
+        "stop the server",
+        "never mind the gap, go",
+        "thanks, and for gbp?",
+        "thank you note to Ann",
+        "ok",
+        "great",
+    ],
+)
 def test_not_taken_back(text):
     assert not read(conversation(f"user: {text}"), NOW).cancelled
 

@@ -42,6 +42,14 @@ REBOOT = Intent(
         Slot("confirmed", "whether the reboot is confirmed", "bool"),
     ),
 )
+CONFIRMED = Intent(
+    "reboot_one",
+    "Reboot a device",
+    (
+        Slot("device_id", "the device identifier", "str", required=True),
+        Slot("confirmation", "confirmation of the reboot", "bool", required=True),
+    ),
+)
 STATS = Intent(
     "device_stats",
     "Show statistics of a device",
@@ -72,20 +80,21 @@ MAIL = Intent(
 EVERY = {one.name: fill.target(one) for one in (RATE, CONVERT, WEATHER, REBOOT, STATS, BOOKING, MAIL)}
 
 
-def filled(said, *names):
+def filled(said, *names, more=()):
     told = dialogue.read(said, NOW)
-    return targets.outcome(targets.drafts(targets.chosen(told, names, EVERY), told), told)
+    every = EVERY | {one.name: fill.target(one) for one in more}
+    return targets.outcome(targets.drafts(targets.chosen(told, names, every), told), told)
 
 
-def calls(*turns, names=()):
+def calls(*turns, names=(), more=()):
     """The values of the calls that a conversation asks for."""
-    found = filled(conversation(*turns), *names)
+    found = filled(conversation(*turns), *names, more=more)
     assert isinstance(found, Filled), found
     return [{name: msgspec.json.decode(raw) for name, raw in one.values} for one in found.calls]
 
 
-def asked(*turns, names=()):
-    found = filled(conversation(*turns), *names)
+def asked(*turns, names=(), more=()):
+    found = filled(conversation(*turns), *names, more=more)
     assert isinstance(found, Question), found
     return found
 
@@ -98,11 +107,53 @@ def asked(*turns, names=()):
         ("convert to japanese yen please", ["JPY"]),
         ("rates for gbp and eur", ["GBP", "EUR"]),
         ("rates for gbp, eur and chf", ["GBP", "EUR", "CHF"]),
+        # The target says that it converts from dollars.
+        ("convert usd to eur", ["EUR"]),
+        ("how much is a dollar in japanese yen", ["JPY"]),
+        ("rate for usd", ["USD"]),
+        ("compare gbp, usd and eur", ["GBP", "USD", "EUR"]),
     ],
 )
 def test_currencies(text, expected):
     found = calls(f"user: {text}", names=("currency_exchange",))
     assert [one["currency_symbol"] for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("the currency, e.g. USD or EUR", "USD"),  # examples are not given
+        ("the currency that is not USD", "GBP"),
+    ],
+)
+def test_an_example_is_no_currency_that_is_given(description, expected):
+    price = Intent("price", "Tells a price", (Slot("currency", description, "str", required=True),))
+    [found] = calls("user: the price in usd, or else in gbp", names=("price",), more=(price,))
+    assert found["currency"] == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "confirmed"), [("sw-12, yes", True), ("yes, sw-12", True), ("sw-12 and no", False)]
+)
+def test_one_reply_answers_two_questions(reply, confirmed):
+    question = asked("user: reboot a device", names=("reboot_one",), more=(CONFIRMED,))
+    assert question.text == "Could you tell me the device identifier and whether you confirm the reboot?"
+    turns = ("user: reboot a device", f"assistant: {question.text}", f"user: {reply}")
+    [found] = calls(*turns, names=("reboot_one",), more=(CONFIRMED,))
+    assert found == {"device_id": "sw-12", "confirmation": confirmed}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "add a note to claim 42: paid, and closed",
+        "add this note: paid, and closed",
+        "note for claim no. 42: paid, and closed",
+    ],
+)
+def test_what_stands_behind_a_colon_is_what_was_announced(text):
+    claim = Intent("claim", "Adds notes", (Slot("notes", "notes about the claim", "str", required=True),))
+    assert calls(f"user: {text}", names=("claim",), more=(claim,)) == [{"notes": "paid, and closed"}]
 
 
 def test_what_nobody_said_is_asked_for():

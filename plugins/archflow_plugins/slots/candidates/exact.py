@@ -16,6 +16,9 @@ from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want
 from archflow_plugins.slots.words import stems
 
+_GIVEN = 1.0
+"""What a currency lacks that its target names as given: it is meant only where no other is."""
+
 
 def currencies(want: Want, turn: Turn) -> Iterator[Candidate]:
     """Currencies, told apart by what is given and what is got."""
@@ -26,7 +29,10 @@ def currencies(want: Want, turn: Turn) -> Iterator[Candidate]:
             start=one.start,
             end=one.end,
             value=one.value,
-            score=2.0 + 0.5 * cue + role_of(want, turn, one.start, _side(turn, one)),
+            score=2.0
+            + 0.5 * cue
+            + role_of(want, turn, one.start, _side(turn, one))
+            - (_GIVEN if one.value == want.given else 0.0),
             cued=cue >= 1.0,
         )
 

@@ -30,6 +30,8 @@ _LINKS = said("free.links")
 _STREETS = said("free.streets")
 _ARTICLES = frozenset({"the", "a", "an", "my", "our", "some", "city"})
 _MARKED = re.compile(r"[\s,]*(?:(?:is|as|to be|should be|be|of|that says|saying|called|-|–|:|=)\s*)+")
+_COLON = re.compile(r"(?: [\w#.'’-]+){1,8}:\s+")
+"""What may stand between a slot's name and its value: `a note to claim 42: ...`."""
 _SENTENCE = re.compile(r"[.!?](?:\s|$)|\n|,? and (?:the|set|also|then)\b|,? with (?:the|a)\b", re.IGNORECASE)
 _BASE = {
     "place": {"quoted": 0.8, "name": 0.4, "plain": -0.6},
@@ -127,7 +129,7 @@ def _rest(want: Want, turn: Turn) -> Iterator[Candidate]:
     for at, word in enumerate(turn.words[:-1]):
         if stem(word.low) not in want.names:
             continue
-        lead = _MARKED.match(turn.text, word.end)
+        lead = _MARKED.match(turn.text, word.end) or _COLON.match(turn.text, word.end)
         before = turn.words[at - 1].low if at else ""
         if lead is None and before not in {"with", "using", "the", "use"}:
             continue
