@@ -1,12 +1,14 @@
 """Graph -> Plan: kinds opened, secrets resolved, edges turned into references.
 
 Rule: everything that can be looked up, decoded or formatted before a request is done here, once.
+Rule: what only some graphs have (prompts, choosing, agents) is imported for those alone.
 """
 
 from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -15,8 +17,6 @@ from archflow_engine.ask import Asker, Services, address
 from archflow_engine.gauged import Gauged
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
-from archflow_engine.nodes.agent import AgentNode
-from archflow_engine.nodes.choose import ChooseNode
 from archflow_engine.nodes.dispatch import DispatchNode
 from archflow_engine.nodes.filter import FilterNode
 from archflow_engine.nodes.guard import GuardNode, WaitingGuardNode
@@ -26,17 +26,12 @@ from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
-from archflow_engine.nodes.screen import ScreenNode
-from archflow_engine.nodes.select import SelectNode
 from archflow_engine.pace import Pace
 from archflow_engine.plan import Endpoint, ListenerPlan, Plan
-from archflow_engine.prompts.bind import PromptBinder
+from archflow_engine.rehearsal import rehearse
 from archflow_engine.upstream.local import Asked, LocalPool
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import RunContext
-from archflow_plugins.deciding.choosing import Choosing
-from archflow_plugins.deciding.ranking import Ranking
-from archflow_plugins.deciding.sessions import Sessions
 from archflow_plugins.kinds import (
     Dialect,
     Filter,
@@ -56,7 +51,11 @@ from archflow_schema.text import resolve
 
 if TYPE_CHECKING:
     from archflow_engine.load import Program
+    from archflow_engine.nodes.agent import AgentNode
+    from archflow_engine.prompts.bind import PromptBinder
     from archflow_engine.walk import Runner
+    from archflow_plugins.deciding.choosing import Choosing
+    from archflow_plugins.deciding.ranking import Ranking
 
 K = TypeVar("K", bound=Kind)
 KEPT = 64
@@ -115,7 +114,6 @@ class _Binder:
         self._gauges: dict[ir.Use, Gauged] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
-        self._prompts = PromptBinder(program.lookup, plan.hub, self._one_of, self._pool_at)
         self._upstreams: list[tuple[ir.Upstream, Provider, Pool | LocalPool, str]] = []
 
     async def bind(self) -> None:
@@ -129,12 +127,14 @@ class _Binder:
                 self._upstreams.append((upstream, Asked(provider), local, ""))
             else:
                 self._upstreams.append((upstream, provider, *self._pool(upstream)))
-        self._prompts.reach(graph.services)
+        if graph.services:
+            self._prompts.reach(graph.services)
         runners = [await self._runner(node, dialects) for node in graph.nodes]
         for node, runner in zip(graph.nodes, runners, strict=True):
             runner.edges.update(
                 {edge.outcome: None if edge.target == ir.END else runners[edge.target] for edge in node.edges}
             )
+        rehearse(graph, dialects)
         for listener in graph.listeners:
             endpoints: dict[str, Endpoint] = {}
             deciding: dict[str, Endpoint] = {}
@@ -153,6 +153,12 @@ class _Binder:
             )
         tracers = [await self._open(use, Tracer, use.kind) for use in graph.tracers]
         plan.trace_with(tuple(tracers))
+
+    @cached_property
+    def _prompts(self) -> PromptBinder:
+        from archflow_engine.prompts.bind import PromptBinder
+
+        return PromptBinder(self._program.lookup, self.plan.hub, self._one_of, self._pool_at)
 
     async def _dialect(self, name: str) -> Dialect:
         return await self._open(ir.Use(f"dialect.{name}"), Dialect, name)
@@ -232,6 +238,8 @@ class _Binder:
         return pool
 
     def _agent(self, node: ir.Agent) -> AgentNode:
+        from archflow_engine.nodes.agent import AgentNode
+
         url = resolve(node.url, self._program.lookup)
         try:
             origin, authority, base = address(url)
@@ -261,6 +269,8 @@ class _Binder:
         if isinstance(node, ir.Route):
             return RouteNode(node)
         if isinstance(node, ir.Choose):
+            from archflow_engine.nodes.choose import ChooseNode
+
             return ChooseNode(node.name, await self._choosing(node))
         if isinstance(node, ir.Next):
             return NextNode(node.name)
@@ -268,6 +278,8 @@ class _Binder:
             message = resolve(node.message, self._program.lookup)
             return ReplyNode(node.name, node.status, node.code, message, chain=node.form == "chain")
         if isinstance(node, ir.Select):
+            from archflow_engine.nodes.select import SelectNode
+
             choose = (
                 (await self._open(node.use, Matcher, node.name)).match
                 if issubclass(self._kinds.kind(node.use.kind), Matcher)
@@ -282,6 +294,8 @@ class _Binder:
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
         if isinstance(node, ir.Screen):
+            from archflow_engine.nodes.screen import ScreenNode
+
             guard = await self._open(node.use, Guard, node.name)
             return ScreenNode(node.name, guard, node.label, fail_open=node.fail == "open")
         if isinstance(node, ir.Recall):
@@ -317,6 +331,9 @@ class _Binder:
 
     async def _choosing(self, node: ir.Choose) -> Choosing:
         """What a node that chooses needs."""
+        from archflow_plugins.deciding.choosing import Choosing
+        from archflow_plugins.deciding.sessions import Sessions
+
         router = await self._router(node.use, node.name)
         sessions = None
         if node.sessions is not None:

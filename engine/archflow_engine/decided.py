@@ -1,14 +1,22 @@
-"""What a client is told that asked which model would be asked, and not for an answer.
+"""What a client is told of a decision: in the headers of its reply, or in the body if it asked for nothing else.
 
-The names are those of Plano's routing service, so that its clients can read them; what is ours comes after them.
+The body's names are those of Plano's routing service, so that its clients can read them; what is ours comes after them.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from archflow_plugins.record import Decision, Record
+
+if TYPE_CHECKING:
+    from archflow_engine.exchange import Exchange
+
+MODEL = b"x-arch-model"
+"""The reply header that names the model that was asked."""
 
 
 class _Decided(Struct):
@@ -57,3 +65,26 @@ def encode_decided(models: tuple[str, ...], record: Record, decision: Decision |
             seconds=decision.seconds,
         )
     )
+
+
+def tell(exchange: Exchange, decision: Decision) -> None:
+    """Write the decision into the reply's headers."""
+    headers = [("x-arch-decision-id", decision.id), ("x-arch-route-reason", decision.reason)]
+    if decision.option:
+        headers.append(("x-arch-route", decision.option))
+    exchange.reply_headers += [(name.encode("ascii"), _value(text)) for name, text in headers]
+
+
+def tell_model(exchange: Exchange, model: str) -> None:
+    """Write into the reply's headers and the decision which model is asked because of it, if there was one."""
+    if exchange.decision is None:
+        return
+    exchange.decision.model = model
+    others = [header for header in exchange.reply_headers if header[0] != MODEL]
+    exchange.reply_headers = [*others, (MODEL, _value(model))]
+
+
+def _value(text: str) -> bytes:
+    """A text as a header's value, which it cannot end."""
+    shown = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+    return shown.encode("ascii", "backslashreplace")

@@ -22,7 +22,6 @@ from archflow_engine.bind import describe
 from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.gateway import Gateway
-from archflow_engine.supervise import Supervisor
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ async def _alone(options: Options, say: Log) -> None:
 
 async def _supervisor(options: Options, say: Log) -> None:
     """Several workers in processes of their own."""
+    from archflow_engine.supervise import Supervisor
+
     passed = ["--plugins", options.plugins, "--drain", str(options.drain)]
     passed += ["--log-format", options.log_format, "--log-level", options.log_level]
     seen = _content(options.graph)

@@ -1,115 +1,112 @@
-"""The built-in kinds, registered through the same hooks as a stranger's.
+"""The built-in kinds, registered through the same hooks as a stranger's, and imported when they are first named.
 
-Rule: importing this module imports nothing heavy: a kind imports its libraries when it is opened.
+Rule: importing this module imports no kind: a worker pays, in memory and at its start, for those that its graph names.
 """
 
 from __future__ import annotations
 
-from archflow_plugins.dialects.anthropic_messages import AnthropicCountTokens, AnthropicMessages
-from archflow_plugins.dialects.bedrock_converse import BedrockConverse
-from archflow_plugins.dialects.gemini import Gemini
-from archflow_plugins.dialects.openai_chat import OpenAIChat
-from archflow_plugins.dialects.openai_completions import OpenAICompletions
-from archflow_plugins.dialects.openai_embeddings import OpenAIEmbeddings
-from archflow_plugins.dialects.openai_responses.dialect import OpenAIResponses
-from archflow_plugins.filters.http import HttpFilter
-from archflow_plugins.filters.mcp import McpFilter
-from archflow_plugins.filters.messages import MessagesFilter
-from archflow_plugins.gauges.prices import Prices
-from archflow_plugins.gauges.prometheus import Prometheus
-from archflow_plugins.guards.external import HttpGuard
-from archflow_plugins.guards.jailbreak import JailbreakGuard
-from archflow_plugins.guards.pii import PiiGuard
-from archflow_plugins.guards.regex import RegexGuard
-from archflow_plugins.guards.topic import TopicGuard
 from archflow_plugins.hookspecs import hookimpl
-from archflow_plugins.kinds import (
-    Dialect,
-    Filter,
-    Gauge,
-    Guard,
-    Matcher,
-    Provider,
-    Router,
-    SlotFiller,
-    Store,
-    Tracer,
-)
-from archflow_plugins.matchers.composite import CompositeMatcher
-from archflow_plugins.matchers.language_model import LanguageModelMatcher
-from archflow_plugins.providers.anthropic import Anthropic
-from archflow_plugins.providers.azure import AzureOpenAI
-from archflow_plugins.providers.bedrock import Bedrock
-from archflow_plugins.providers.gemini import Gemini as GeminiProvider
-from archflow_plugins.providers.local import Local
-from archflow_plugins.providers.openai_compatible import OpenAICompatible
-from archflow_plugins.providers.vertex import Vertex
-from archflow_plugins.routers.cascade import CascadeRouter
-from archflow_plugins.routers.composite import CompositeRouter
-from archflow_plugins.routers.language_model import LanguageModelRouter
-from archflow_plugins.routers.static import StaticRouter
-from archflow_plugins.slot_fillers.composite import CompositeSlotFiller
-from archflow_plugins.slot_fillers.language_model import LanguageModelSlotFiller
-from archflow_plugins.stores.memory import Memory
-from archflow_plugins.stores.sqlite import Sqlite
-from archflow_plugins.tracers.access_log import AccessLog
-from archflow_plugins.tracers.otlp import Otlp
+from archflow_plugins.kinds import Later
+
+
+def _later(kind: str, place: str) -> Later:
+    return Later(kind, f"archflow_plugins.{place}")
 
 
 @hookimpl
-def archflow_register_dialects() -> list[type[Dialect]]:
+def archflow_register_dialects() -> list[Later]:
     return [
-        OpenAIChat,
-        OpenAICompletions,
-        OpenAIEmbeddings,
-        OpenAIResponses,
-        AnthropicMessages,
-        AnthropicCountTokens,
-        BedrockConverse,
-        Gemini,
+        _later("dialect.openai_chat", "dialects.openai_chat.dialect:OpenAIChat"),
+        _later("dialect.openai_completions", "dialects.openai_completions:OpenAICompletions"),
+        _later("dialect.openai_embeddings", "dialects.openai_embeddings:OpenAIEmbeddings"),
+        _later("dialect.openai_responses", "dialects.openai_responses.dialect:OpenAIResponses"),
+        _later("dialect.anthropic_messages", "dialects.anthropic_messages.dialect:AnthropicMessages"),
+        _later(
+            "dialect.anthropic_count_tokens", "dialects.anthropic_messages.count_tokens:AnthropicCountTokens"
+        ),
+        _later("dialect.bedrock_converse", "dialects.bedrock_converse.dialect:BedrockConverse"),
+        _later("dialect.gemini", "dialects.gemini.dialect:Gemini"),
     ]
 
 
 @hookimpl
-def archflow_register_guards() -> list[type[Guard]]:
-    return [HttpGuard, JailbreakGuard, PiiGuard, RegexGuard, TopicGuard]
+def archflow_register_guards() -> list[Later]:
+    return [
+        _later("guard.http", "guards.external:HttpGuard"),
+        _later("guard.jailbreak", "guards.jailbreak:JailbreakGuard"),
+        _later("guard.pii", "guards.pii:PiiGuard"),
+        _later("guard.regex", "guards.regex:RegexGuard"),
+        _later("guard.topic", "guards.topic:TopicGuard"),
+    ]
 
 
 @hookimpl
-def archflow_register_matchers() -> list[type[Matcher]]:
-    return [CompositeMatcher, LanguageModelMatcher]
+def archflow_register_matchers() -> list[Later]:
+    return [
+        _later("matcher.composite", "matchers.composite:CompositeMatcher"),
+        _later("matcher.language_model", "matchers.language_model:LanguageModelMatcher"),
+    ]
 
 
 @hookimpl
-def archflow_register_providers() -> list[type[Provider]]:
-    return [OpenAICompatible, Anthropic, AzureOpenAI, Bedrock, GeminiProvider, Vertex, Local]
+def archflow_register_providers() -> list[Later]:
+    return [
+        _later("provider.openai_compatible", "providers.openai_compatible:OpenAICompatible"),
+        _later("provider.anthropic", "providers.anthropic:Anthropic"),
+        _later("provider.azure_openai", "providers.azure:AzureOpenAI"),
+        _later("provider.bedrock", "providers.bedrock:Bedrock"),
+        _later("provider.gemini", "providers.gemini:Gemini"),
+        _later("provider.vertex", "providers.vertex:Vertex"),
+        _later("provider.local", "providers.local:Local"),
+    ]
 
 
 @hookimpl
-def archflow_register_routers() -> list[type[Router]]:
-    return [CascadeRouter, CompositeRouter, LanguageModelRouter, StaticRouter]
+def archflow_register_routers() -> list[Later]:
+    return [
+        _later("router.cascade", "routers.cascade:CascadeRouter"),
+        _later("router.composite", "routers.composite:CompositeRouter"),
+        _later("router.language_model", "routers.language_model:LanguageModelRouter"),
+        _later("router.static", "routers.static:StaticRouter"),
+    ]
 
 
 @hookimpl
-def archflow_register_filters() -> list[type[Filter]]:
-    return [HttpFilter, McpFilter, MessagesFilter]
+def archflow_register_filters() -> list[Later]:
+    return [
+        _later("filter.http", "filters.http:HttpFilter"),
+        _later("filter.mcp", "filters.mcp:McpFilter"),
+        _later("filter.messages", "filters.messages:MessagesFilter"),
+    ]
 
 
 @hookimpl
-def archflow_register_gauges() -> list[type[Gauge]]:
-    return [Prices, Prometheus]
+def archflow_register_gauges() -> list[Later]:
+    return [
+        _later("gauge.prices", "gauges.prices:Prices"),
+        _later("gauge.prometheus", "gauges.prometheus:Prometheus"),
+    ]
 
 
 @hookimpl
-def archflow_register_slot_fillers() -> list[type[SlotFiller]]:
-    return [CompositeSlotFiller, LanguageModelSlotFiller]
+def archflow_register_slot_fillers() -> list[Later]:
+    return [
+        _later("slot_filler.composite", "slot_fillers.composite:CompositeSlotFiller"),
+        _later("slot_filler.language_model", "slot_fillers.language_model:LanguageModelSlotFiller"),
+    ]
 
 
 @hookimpl
-def archflow_register_stores() -> list[type[Store]]:
-    return [Memory, Sqlite]
+def archflow_register_stores() -> list[Later]:
+    return [
+        _later("store.memory", "stores.memory:Memory"),
+        _later("store.sqlite", "stores.sqlite:Sqlite"),
+    ]
 
 
 @hookimpl
-def archflow_register_tracers() -> list[type[Tracer]]:
-    return [AccessLog, Otlp]
+def archflow_register_tracers() -> list[Later]:
+    return [
+        _later("tracer.access_log", "tracers.access_log:AccessLog"),
+        _later("tracer.otlp", "tracers.otlp:Otlp"),
+    ]

@@ -102,6 +102,18 @@ class Kind:
         """Release everything. Called once, also when the engine is cancelled."""
 
 
+class Later(Struct, frozen=True):
+    """A kind that is imported when a configuration or a graph first names it; a hook returns it in the class's place.
+
+    Attributes:
+        kind: the dotted name of the class.
+        place: where the class is, `module:Name`.
+    """
+
+    kind: str
+    place: str
+
+
 def compiled_type(kind: type[Kind]) -> type[Struct]:
     """The Struct that the graph stores for this kind."""
     return kind.compiled or kind.config

@@ -2,7 +2,8 @@
 
 A plugin is an entry point of group `archflow`; its value is a module with hooks. The built-ins are one of them.
 
-Rule: only the built-ins and what a configuration or a graph names are imported, never everything that is installed.
+Rule: only what a configuration or a graph names is imported, never everything that is installed: of other plugins
+their modules, of the built-ins, and of whoever else offers kinds for later, those kinds.
 Rule: pluggy registers and validates here, at start-up; nothing in this module is called for a request.
 Invariant: a dotted name leads to one kind of one distribution, or loading failed with a message that names both.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import metadata
+from importlib import import_module, metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ import pluggy
 from msgspec import Struct
 
 from archflow_plugins import hookspecs
-from archflow_plugins.kinds import KINDS, Dialect, Kind, Provider
+from archflow_plugins.kinds import KINDS, Dialect, Kind, Later, Provider
 from archflow_plugins.lock import digest, tampered
 from archflow_schema.errors import (
     ArchflowError,
@@ -101,7 +102,7 @@ class Registry:
         """
         self.drift: tuple[str, ...] = ()
         self._plugins: dict[str, _Loaded] = {}
-        self._kinds: dict[str, type[Kind]] = {}
+        self._kinds: dict[str, type[Kind] | Later] = {}
         self._owners: dict[str, _Loaded] = {}
         self._hooks = pluggy.PluginManager(hookspecs.PROJECT)
         self._hooks.add_hookspecs(hookspecs)
@@ -167,19 +168,22 @@ class Registry:
         return tuple(self._plugins)
 
     def kind(self, dotted: str) -> type[Kind]:
-        """The kind of a dotted name, such as `guard.length`.
+        """The kind of a dotted name, such as `guard.length`; imported now if it was offered for later.
 
         Raises:
             KindMissing: no loaded plugin offers it.
+            PluginError: it was offered for later, and is not there, or breaks a rule of kinds.
         """
         found = self._kinds.get(dotted)
         if found is None:
             raise KindMissing(self._missing(dotted))
+        if isinstance(found, Later):
+            found = self._kinds[dotted] = _import_kind(found, self._owners[dotted])
         return found
 
     def family(self, name: str) -> dict[str, type[Kind]]:
-        """Every kind of a family (`guard`, `provider` ...), by dotted name, sorted."""
-        return {dotted: kind for dotted, kind in sorted(self._kinds.items()) if issubclass(kind, KINDS[name])}
+        """Every kind of a family (`guard`, `provider` ...), by dotted name, sorted. Imports all of them."""
+        return {dotted: self.kind(dotted) for dotted in sorted(self._kinds) if dotted.startswith(f"{name}.")}
 
     def dialects(self) -> dict[str, type[Dialect]]:
         """Every dialect by its name in a graph: `openai_chat` for the kind `dialect.openai_chat`."""
@@ -275,7 +279,7 @@ class Registry:
         if not isinstance(offered, list | tuple):
             raise PluginError(f"{hook} of the plugin {plugin} returned {offered!r}: return a list of classes")
         for kind in offered:
-            problem = _problem(family, kind)
+            problem = _misplaced(family, kind) if isinstance(kind, Later) else _problem(family, kind)
             if problem:
                 raise PluginError(f"{hook} of the plugin {plugin} offers {_class_name(kind)}, {problem}")
             other = self._owners.get(kind.kind)
@@ -385,6 +389,23 @@ def _import(point: metadata.EntryPoint) -> ModuleType:
     return module
 
 
+def _import_kind(offer: Later, plugin: _Loaded) -> type[Kind]:
+    """The class that was offered for later. Raises PluginError."""
+    module, _, name = offer.place.partition(":")
+    try:
+        kind = getattr(import_module(module), name)
+    except Exception as error:
+        raise PluginError(
+            f"the plugin {plugin} offers {offer.kind} at {offer.place}, which cannot be imported: {_words(error)}"
+        ) from error
+    problem = _problem(offer.kind.partition(".")[0], kind)
+    if not problem and kind.kind != offer.kind:
+        problem = f"whose `kind` is {kind.kind}"
+    if problem:
+        raise PluginError(f"the plugin {plugin} offers {offer.kind} at {offer.place}, {problem}")
+    return kind  # type: ignore[no-any-return]
+
+
 def _differences(lock: Requires, distribution: metadata.Distribution, *, verify: bool) -> Iterator[str]:
     """How an installed plugin differs from its lock, in words."""
     locked = f"{lock.distribution} {lock.version}"
@@ -407,7 +428,7 @@ def _problem(family: str, kind: object) -> str:
     if not inspect.isclass(kind) or not issubclass(kind, base):
         return f"which does not derive from archflow_plugins.{base.__name__}"
     dotted = getattr(kind, "kind", None)
-    if not isinstance(dotted, str) or not _DOTTED.fullmatch(dotted) or not dotted.startswith(f"{family}."):
+    if not _is_named(family, dotted):
         return f"whose `kind` is {dotted!r}: give it a dotted name such as {family}.{_snake(kind.__name__)}"
     structs: dict[str, object] = {"config": kind.config}
     if kind.compiled is not None:
@@ -416,6 +437,21 @@ def _problem(family: str, kind: object) -> str:
         if not inspect.isclass(value) or not issubclass(value, Struct) or not value.__struct_config__.frozen:
             return f"whose `{attribute}` is {_class_name(value)}: make it a frozen msgspec.Struct"
     return ""
+
+
+def _misplaced(family: str, offer: Later) -> str:
+    """What is wrong with a kind that is offered for later, as far as it can be told now; empty if nothing is."""
+    if not _is_named(family, offer.kind):
+        return f"whose `kind` is {offer.kind!r}: give it the class's dotted name, such as {family}.this"
+    if not all(str(offer.place).partition(":")):
+        return f"whose `place` is {offer.place!r}: make it `module:Name`"
+    return ""
+
+
+def _is_named(family: str, dotted: object) -> bool:
+    return (
+        isinstance(dotted, str) and _DOTTED.fullmatch(dotted) is not None and dotted.startswith(f"{family}.")
+    )
 
 
 def _refuse_unmarked(plugin: _Loaded) -> None:

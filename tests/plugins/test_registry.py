@@ -1,5 +1,6 @@
 """Loading plugins: what is found, and every way in which it goes wrong."""
 
+import re
 import subprocess
 import sys
 
@@ -46,6 +47,81 @@ def test_loading_built_ins_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_built_in_kind_is_imported_when_it_is_named():
+    code = (
+        "import sys; from archflow_plugins.registry import Registry; registry = Registry.load();"
+        "seen = lambda: sorted(name for name in sys.modules if name.startswith('archflow_plugins.guards.'));"
+        "print(seen()); registry.kind('guard.http'); print(seen())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "[]",
+        "['archflow_plugins.guards.external', 'archflow_plugins.guards.turns']",
+    ]
+
+
+LATER = """
+from archflow_plugins import Guard, Later, Verdict, hookimpl
+
+class There(Guard):
+    kind = "guard.there"
+
+    def check_nowait(self, conversation):
+        return Verdict(allow=True)
+
+class Other(Guard):
+    kind = "guard.other"
+
+@hookimpl
+def archflow_register_guards():
+    return [Later({kind!r}, {place!r})]
+"""
+
+
+def later(kind: str, place: str) -> str:
+    return LATER.format(kind=kind, place=place)
+
+
+def test_a_kind_may_be_offered_for_later(install):
+    install("archflow-test-a", later("guard.there", "archflow_test_a:There"), a="archflow_test_a")
+    registry = Registry.load(["a"])
+    assert registry.owner("guard.there") == "a"
+    assert registry.kind("guard.there").kind == "guard.there"
+    assert registry.family("guard")["guard.there"] is registry.kind("guard.there")
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "told"),
+    [
+        ("store.there", "archflow_test_a:There", "whose `kind` is 'store.there'"),
+        ("guard", "archflow_test_a:There", "whose `kind` is 'guard'"),
+        ("guard.there", "archflow_test_a", "whose `place` is 'archflow_test_a': make it `module:Name`"),
+        ("guard.there", "", "whose `place` is ''"),
+    ],
+)
+def test_an_offer_for_later_that_cannot_be_right(install, kind, place, told):
+    install("archflow-test-a", later(kind, place), a="archflow_test_a")
+    with pytest.raises(PluginError, match=re.escape(told)):
+        Registry.load(["a"])
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("archflow_test_a:Nowhere", "cannot be imported: AttributeError"),
+        ("archflow_test_nowhere:There", "cannot be imported: ModuleNotFoundError"),
+        ("archflow_test_a:Other", "whose `kind` is guard.other"),
+        ("archflow_test_a:Later", "which does not derive from archflow_plugins.Guard"),
+    ],
+)
+def test_what_was_offered_for_later_is_not_there(install, place, told):
+    install("archflow-test-a", later("guard.there", place), a="archflow_test_a")
+    registry = Registry.load(["a"])
+    with pytest.raises(PluginError, match=re.escape(told)) as error:
+        registry.kind("guard.there")
+    assert f"the plugin a (archflow-test-a 1.0) offers guard.there at {place}, " in str(error.value)
 
 
 def test_named_plugin_is_loaded_and_others_are_not_imported(install):

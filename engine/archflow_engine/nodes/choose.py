@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archflow_engine import trace
+from archflow_engine.decided import tell, tell_model
 from archflow_engine.walk import Runner
 from archflow_plugins.deciding.choosing import Choosing, Request
 from archflow_plugins.deciding.sessions import AFFINITY, PERCENT
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
 
 _AFFINITY, _PERCENT = AFFINITY.encode(), PERCENT.encode()
-MODEL = b"x-arch-model"
-"""The reply header that names the model that was asked."""
 
 
 class ChooseNode(Runner):
@@ -45,7 +44,7 @@ class ChooseNode(Runner):
             exchange.plan.hub.trouble(error)
         if chosen.head is not exchange.head:
             exchange.becomes(chosen.head)
-        _tell(exchange, decision)
+        tell(exchange, decision)
         if exchange.decides and chosen.models:
             exchange.decided(chosen.models)
             return None
@@ -86,26 +85,3 @@ def _percent(said: bytes | None) -> float | None:
         return min(100.0, max(0.0, float(said))) if said else None
     except ValueError:
         return None
-
-
-def _tell(exchange: Exchange, decision: Decision) -> None:
-    """Write the decision into the reply's headers."""
-    headers = [("x-arch-decision-id", decision.id), ("x-arch-route-reason", decision.reason)]
-    if decision.option:
-        headers.append(("x-arch-route", decision.option))
-    exchange.reply_headers += [(name.encode("ascii"), _value(text)) for name, text in headers]
-
-
-def tell_model(exchange: Exchange, model: str) -> None:
-    """Write into the reply's headers and the decision which model is asked because of it, if there was one."""
-    if exchange.decision is None:
-        return
-    exchange.decision.model = model
-    others = [header for header in exchange.reply_headers if header[0] != MODEL]
-    exchange.reply_headers = [*others, (MODEL, _value(model))]
-
-
-def _value(text: str) -> bytes:
-    """A text as a header's value, which it cannot end."""
-    shown = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
-    return shown.encode("ascii", "backslashreplace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archflow_engine.nodes.choose import tell_model
+from archflow_engine.decided import tell_model
 from archflow_engine.walk import Runner
 
 if TYPE_CHECKING:

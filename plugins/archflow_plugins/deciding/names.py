@@ -9,7 +9,6 @@ Rule: everything is looked up in tables that were made at compile time.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -85,6 +84,8 @@ class Names:
         """Why a name is refused, for the client."""
         if asked in UNNAMED:
             return "no model specified in the request, and no default model is configured"
-        close = difflib.get_close_matches(asked[:200], self._names, n=3, cutoff=0.5)
+        from difflib import get_close_matches  # only a mistake pays for it
+
+        close = get_close_matches(asked[:200], self._names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(close)}?" if close else "; GET /v1/models lists the models"
         return f"the requested model '{asked[:200]}' does not exist{hint}"

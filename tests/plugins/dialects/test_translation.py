@@ -8,16 +8,14 @@ import itertools
 import msgspec
 import pytest
 
-from archflow_plugins.builtins import archflow_register_dialects
 from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.registry import Registry
 from archflow_plugins.testing import run_context
 from archflow_plugins.translation import FEATURES, Becomes, CannotExpress, Dropped, Refused, Sent, leave
 from archflow_schema.conversation import Conversation
 
 DIALECTS: dict[str, Dialect] = {
-    kind.kind.removeprefix("dialect."): kind(None, run_context())
-    for kind in archflow_register_dialects()
-    if kind.translates
+    name: kind(None, run_context()) for name, kind in Registry.load().dialects().items() if kind.translates
 }
 CASES = [
     (name, feature)

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from archflow_plugins.record import Attempt, Decision, Record
+from archflow_plugins.registry import Registry
 from archflow_plugins.testing import compile_context, record, run_context
 from archflow_plugins.tracers.otlp import PATIENCE, Otlp, OtlpConfig, load_names
 from archflow_plugins.tracers.otlp_export import QUEUED_AT_MOST
@@ -323,11 +324,9 @@ async def test_an_endpoint_from_the_environment_that_is_none():
 
 
 def test_every_built_in_dialect_has_an_operation_name():
-    from archflow_plugins.builtins import archflow_register_dialects
-
     operations = load_names()["operation"]
-    for dialect in archflow_register_dialects():
-        assert operations[dialect.kind.removeprefix("dialect.")] == dialect.operation
+    for name, dialect in Registry.load().dialects().items():
+        assert operations[name] == dialect.operation
 
 
 @pytest.mark.trio

@@ -19,7 +19,7 @@ from archflow_plugins.dialects.anthropic_messages.decode_blocks import (
     cache_mark,
     content_parts,
 )
-from archflow_plugins.dialects.anthropic_messages.words import TIER_OF_WORD
+from archflow_plugins.dialects.anthropic_messages.words import SERVED, TIER_OF_WORD
 from archflow_plugins.dialects.json_body import decoded, encode, part
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
@@ -40,7 +40,6 @@ PLACED = frozenset({
     "model", "stream", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k",
     "stop_sequences", "thinking", "output_config", "output_format", "metadata", "service_tier",
 })  # fmt: skip
-SERVED = "messages[].server_tool_use"
 """The extra field that holds what Anthropic's servers did in earlier turns."""
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _SAMPLING = frozenset({"max_tokens", "temperature", "top_p", "top_k", "stop_sequences"})

@@ -3,6 +3,7 @@
 Source: Anthropic's API reference (Messages, Streaming, Errors, Models) and its Python client 2.14, 2026-11.
 
 Rule: a thought of another provider, wrapped for this dialect's clients, never reaches Anthropic, which would refuse it.
+Rule: what only a translation needs is imported by the first one; a worker that relays never pays for it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,12 @@ from typing import ClassVar
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.anthropic_messages.decode_request import decode_request
-from archflow_plugins.dialects.anthropic_messages.encode_request import encode_request
 from archflow_plugins.dialects.anthropic_messages.foreign_thoughts import without_foreign_thoughts
-from archflow_plugins.dialects.anthropic_messages.reply_decoder import StreamDecoder, WholeDecoder
-from archflow_plugins.dialects.anthropic_messages.reply_encoder import WholeEncoder, failure
-from archflow_plugins.dialects.anthropic_messages.stream_encoder import PING, StreamEncoder
 from archflow_plugins.dialects.anthropic_messages.table import MINIMAL, OWN, PLACES
 from archflow_plugins.dialects.anthropic_messages.tap import AnthropicTap, summarise
-from archflow_plugins.dialects.anthropic_messages.words import error_type
+from archflow_plugins.dialects.anthropic_messages.words import PING, error_type, stream_error_type
 from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
+from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
     Answering,
@@ -35,7 +32,7 @@ from archflow_plugins.translation import (
     ReplyEncoder,
 )
 from archflow_schema.conversation import Conversation
-from archflow_schema.events import Failed, Finished, Started, Stopped, TextDelta
+from archflow_schema.events import Finished, Started, Stopped, TextDelta
 
 ERROR_TEXT_AT_MOST = 2000
 """Characters of an error that is no JSON of Anthropic's."""
@@ -78,15 +75,24 @@ class AnthropicMessages(JsonDialect):
         return encode({**head.fields, "model": Raw(encode(model)), "messages": messages})
 
     def decode(self, head: Head) -> Conversation:
+        from archflow_plugins.dialects.anthropic_messages.decode_request import decode_request
+
         return decode_request(head)
 
     def encode(self, conversation: Conversation, model: str) -> Encoded:
+        from archflow_plugins.dialects.anthropic_messages.encode_request import encode_request
+
         return encode_request(conversation, model)
 
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        from archflow_plugins.dialects.anthropic_messages.reply_decoder import StreamDecoder, WholeDecoder
+
         return StreamDecoder() if stream else WholeDecoder()
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        from archflow_plugins.dialects.anthropic_messages.reply_encoder import WholeEncoder
+        from archflow_plugins.dialects.anthropic_messages.stream_encoder import StreamEncoder
+
         return StreamEncoder(answering) if head.stream else WholeEncoder(answering)
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
@@ -99,7 +105,8 @@ class AnthropicMessages(JsonDialect):
         return encode({"type": "error", "error": error, "request_id": request_id})
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
-        return b"event: error\ndata: " + failure(Failed(code, message)) + b"\n\n"
+        error = {"type": stream_error_type(code), "message": message}
+        return sse.encode(encode({"type": "error", "error": error}), "error")
 
     def decode_error(self, status: int, body: bytes) -> Problem:
         try:

@@ -25,6 +25,7 @@ from archflow_plugins.dialects.anthropic_messages.reply_encoder import (
 )
 from archflow_plugins.dialects.anthropic_messages.reply_thought import ProofGatherer
 from archflow_plugins.dialects.anthropic_messages.usage import Told, told_of
+from archflow_plugins.dialects.anthropic_messages.words import PING
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.translation import Answering
 from archflow_schema.errors import UpstreamProtocolError
@@ -43,7 +44,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'

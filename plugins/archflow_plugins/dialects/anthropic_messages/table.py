@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archflow_plugins.dialects.anthropic_messages.decode_request import SERVED
+from archflow_plugins.dialects.anthropic_messages.words import SERVED
 from archflow_plugins.translation import Becomes, Dropped, Place, Refused, Sent
 
 MINIMAL = '{"model":"claude","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}'

@@ -8,6 +8,9 @@ from __future__ import annotations
 from archflow_schema.events import StopReason
 
 NAME = "anthropic_messages"
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+SERVED = "messages[].server_tool_use"
+"""The extra that holds what Anthropic's servers did in earlier turns."""
 CLAUDE = frozenset({NAME, "bedrock_converse"})
 """The dialects whose upstreams prove a thought in Claude's way, so that each accepts what the other made."""
 

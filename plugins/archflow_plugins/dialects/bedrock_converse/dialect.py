@@ -2,6 +2,8 @@
 
 Model and streaming stand in the path, not in the body, so that a request for another model has the same body.
 
+Rule: what only a translation needs is imported by the first one; a worker that relays never pays for it.
+
 Source: Amazon Bedrock API reference and botocore's service model of bedrock-runtime, 1.44 (2026-11).
 """
 
@@ -14,15 +16,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
-from archflow_plugins.dialects.bedrock_converse.decode_request import decode_request
-from archflow_plugins.dialects.bedrock_converse.encode_reply import (
-    PING,
-    StreamEncoder,
-    WholeEncoder,
-    exception,
-)
-from archflow_plugins.dialects.bedrock_converse.encode_request import encode_request
+from archflow_plugins.dialects.bedrock_converse.frames import PING, exception
 from archflow_plugins.dialects.bedrock_converse.table import MINIMAL, OWN, PLACES
 from archflow_plugins.dialects.bedrock_converse.words import ToldUsage, usage_of
 from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
@@ -129,9 +123,13 @@ class BedrockConverse(JsonDialect):
         return head.body
 
     def decode(self, head: Head) -> Conversation:
+        from archflow_plugins.dialects.bedrock_converse.decode_request import decode_request
+
         return decode_request(head)
 
     def encode(self, conversation: Conversation, model: str) -> Encoded:
+        from archflow_plugins.dialects.bedrock_converse.encode_request import encode_request
+
         return encode_request(conversation, model)
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
@@ -160,9 +158,13 @@ class BedrockConverse(JsonDialect):
         return ConverseTap()
 
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
+
         return StreamDecoder() if stream else WholeDecoder()
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        from archflow_plugins.dialects.bedrock_converse.encode_reply import StreamEncoder, WholeEncoder
+
         return StreamEncoder(time.monotonic) if head.stream else WholeEncoder(time.monotonic)
 
     def decode_error(self, status: int, body: bytes) -> Problem:

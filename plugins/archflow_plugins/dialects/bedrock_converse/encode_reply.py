@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw
 
+from archflow_plugins.dialects.bedrock_converse.frames import exception, headers
 from archflow_plugins.dialects.bedrock_converse.words import (
     WORDS,
     carried_seal,
@@ -25,7 +26,6 @@ from archflow_plugins.dialects.bedrock_converse.words import (
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.framing import aws_event_stream
 from archflow_plugins.framing.aws_event_stream import encode as frame
-from archflow_plugins.framing.aws_event_stream import encode_headers
 from archflow_schema.conversation import Citation
 from archflow_schema.events import (
     CitationFound,
@@ -42,15 +42,8 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-_JSON = "application/json"
-
-
-def _headers(kind: str, name: str, value: str) -> bytes:
-    return encode_headers({name: value, ":content-type": _JSON, ":message-type": kind})
-
-
 _EVENTS = {
-    name: _headers("event", ":event-type", name)
+    name: headers("event", ":event-type", name)
     for name in (
         "messageStart",
         "contentBlockStart",
@@ -61,22 +54,7 @@ _EVENTS = {
     )
 }
 _DELTA = _EVENTS["contentBlockDelta"]
-PING = frame(_headers("event", ":event-type", "ping"), b"{}")
-"""A frame of a type that Amazon's clients do not know, and so pass over."""
-_EXCEPTIONS = {
-    "rate_limit_exceeded": "throttlingException",
-    "invalid_request": "validationException",
-    "overloaded": "serviceUnavailableException",
-    "upstream_failed": "modelStreamErrorException",
-    "upstream_timeout": "modelStreamErrorException",
-}
 _START = frame(_EVENTS["messageStart"], b'{"role":"assistant"}')
-
-
-def exception(code: str, message: str) -> bytes:
-    """An error in mid-stream."""
-    name = _EXCEPTIONS.get(code, "internalServerException")
-    return frame(_headers("exception", ":exception-type", name), encode({"message": message}))
 
 
 class StreamEncoder:
@@ -223,7 +201,7 @@ class _Block:
 class WholeEncoder:
     """Writes one reply at its end."""
 
-    content_type = _JSON
+    content_type = "application/json"
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

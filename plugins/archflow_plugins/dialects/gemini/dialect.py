@@ -3,7 +3,8 @@
 Model and stream stand in the path, so a head without either is what the body tells, and a request with another model
 is the same body.
 
-Rule: what reads and writes is in the modules beside this one; here it is put together.
+Rule: what reads and writes is in the modules beside this one, and is imported by who first needs it; here it is put
+together.
 """
 
 from __future__ import annotations
@@ -11,12 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from archflow_plugins.dialects.gemini import ask, request, statuses, wire
-from archflow_plugins.dialects.gemini.answer import ReplyWriter
-from archflow_plugins.dialects.gemini.reply import ReplyReader, usage_of
 from archflow_plugins.dialects.gemini.table import OWN, PLACES
-from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
-from archflow_plugins.dialects.stream_lines import LineTap
+from archflow_plugins.dialects.json_body import JsonDialect, encode
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
@@ -31,26 +28,6 @@ from archflow_plugins.translation import (
 )
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Finished, Started, Stopped, TextDelta
-
-
-class GeminiTap(LineTap):
-    """Watches a stream of chunks; each may tell the counts so far."""
-
-    needles: ClassVar[tuple[bytes, ...]] = (b'"usageMetadata"', b'"finishReason"')
-    opening: ClassVar[int] = 1
-
-    def look(self, data: bytes) -> bool:
-        try:
-            chunk = wire.decode_chunk(data)
-        except BAD_JSON:
-            return False
-        if chunk.usage_metadata is not None:
-            self.usage = usage_of(chunk.usage_metadata)
-        for candidate in chunk.candidates or ():
-            self.finish_reason = candidate.finish_reason or self.finish_reason
-        self.response_id = self.response_id or chunk.response_id or ""
-        self.response_model = self.response_model or chunk.model_version or ""
-        return True
 
 
 class Gemini(JsonDialect):
@@ -83,31 +60,43 @@ class Gemini(JsonDialect):
         return head.body
 
     def decode(self, head: Head) -> Conversation:
+        from archflow_plugins.dialects.gemini import request
+
         return request.conversation(head)
 
     def encode(self, conversation: Conversation, model: str) -> Encoded:
+        from archflow_plugins.dialects.gemini import ask
+
         return ask.request(conversation, model)
 
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        from archflow_plugins.dialects.gemini.reply import ReplyReader
+
         return ReplyReader(stream=stream)
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        from archflow_plugins.dialects.gemini.answer import ReplyWriter
+
         return ReplyWriter(head, answering)
 
     def decode_error(self, status: int, body: bytes) -> Problem:
+        from archflow_plugins.dialects.gemini import statuses
+
         return statuses.problem(status, body)
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
         answering = Answering(request_id=request_id, model=head.model, created=0, query="alt=sse")
-        writer = ReplyWriter(head, answering)
+        writer = self.reply_encoder(head, answering)
         body = writer.feed((Started(), TextDelta(text), Stopped("stop"), Finished()))
         return writer.content_type, body
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
+        from archflow_plugins.dialects.gemini import statuses
+
         return statuses.failure(status, code, message)
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
-        return sse.encode(statuses.failure(504 if "timeout" in code else 502, code, message))
+        return sse.encode(self.encode_error(504 if "timeout" in code else 502, code, message, request_id=""))
 
     def encode_models(self, names: Sequence[str]) -> bytes:
         return encode({"models": [_model(name) for name in names]})
@@ -116,23 +105,13 @@ class Gemini(JsonDialect):
         return encode(_model(name))
 
     def summarise(self, body: bytes) -> Summary:
-        try:
-            found = wire.decode_chunks(body)
-        except BAD_JSON:
-            return Summary()
-        chunks = [found] if isinstance(found, wire.Chunk) else found
-        counts = [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata is not None]
-        reasons = [
-            one.finish_reason for chunk in chunks for one in chunk.candidates or () if one.finish_reason
-        ]
-        return Summary(
-            usage=usage_of(counts[-1]) if counts else None,
-            finish_reason=reasons[-1] if reasons else "",
-            response_model=next((chunk.model_version for chunk in chunks if chunk.model_version), ""),
-            response_id=next((chunk.response_id for chunk in chunks if chunk.response_id), ""),
-        )
+        from archflow_plugins.dialects.gemini.tap import summarise
+
+        return summarise(body)
 
     def tap(self) -> StreamTap:
+        from archflow_plugins.dialects.gemini.tap import GeminiTap
+
         return GeminiTap()
 
 

@@ -3,7 +3,6 @@
 A stream is a row of chunks, each shaped like a whole reply; nothing marks the last, and some models say in every chunk
 why they stopped. So what ends a choice is told when the body ends.
 
-Rule: output tokens are candidates and thoughts together: Google counts them side by side.
 Rule: a call without an id gets one from the reply's id and its place, so that no two of a conversation are alike.
 """
 
@@ -16,6 +15,7 @@ from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.gemini import wire
 from archflow_plugins.dialects.gemini.media import ORIGIN
+from archflow_plugins.dialects.gemini.tap import usage_of
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.framing.sse import Splitter
 from archflow_schema.conversation import Citation
@@ -32,7 +32,6 @@ from archflow_schema.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
-    Usage,
     UsageReported,
 )
 
@@ -234,17 +233,6 @@ class ReplyReader:
                 reason = "tool_calls"
             said = (choice.reason, choice.detail) if not self._blocked else (self._blocked,)
             yield Stopped(reason, number, detail=": ".join(word for word in said if word))
-
-
-def usage_of(told: wire.UsageMetadata) -> Usage:
-    """Usage as all dialects tell it."""
-    thoughts = max(0, told.thoughts_token_count or 0)
-    return Usage(
-        input_tokens=max(0, told.prompt_token_count or 0) + max(0, told.tool_use_prompt_token_count or 0),
-        output_tokens=max(0, told.candidates_token_count or 0) + thoughts,
-        cached_tokens=max(0, told.cached_content_token_count or 0),
-        reasoning_tokens=thoughts,
-    )
 
 
 def _thought(text: str, signature: str, number: int, choice: _Choice, *, kind: str) -> ReasoningDelta:

@@ -1,4 +1,7 @@
-"""The dialect of chat completions: what the engine asks of it, put together from the modules beside."""
+"""The dialect of chat completions: what the engine asks of it, put together from the modules beside.
+
+Rule: what only a translation needs is imported by the first one; a worker that relays never pays for it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode
-from archflow_plugins.dialects.openai_chat.decode import decode as decode_request
-from archflow_plugins.dialects.openai_chat.encode import encode as encode_request
-from archflow_plugins.dialects.openai_chat.reply_decoder import StreamDecoder, WholeDecoder
-from archflow_plugins.dialects.openai_chat.stream_encoder import StreamEncoder
 from archflow_plugins.dialects.openai_chat.table import MINIMAL, OWN, PLACES
-from archflow_plugins.dialects.openai_chat.whole_encoder import WholeEncoder
 from archflow_plugins.dialects.openai_family import DONE, OpenAIDialect, no_usage, wants_usage
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head
@@ -52,15 +50,24 @@ class OpenAIChat(OpenAIDialect):
         return encode(_model(name))
 
     def decode(self, head: Head) -> Conversation:
-        return decode_request(head)
+        from archflow_plugins.dialects.openai_chat.decode import decode
+
+        return decode(head)
 
     def encode(self, conversation: Conversation, model: str) -> Encoded:
-        return encode_request(conversation, model)
+        from archflow_plugins.dialects.openai_chat.encode import encode
+
+        return encode(conversation, model)
 
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        from archflow_plugins.dialects.openai_chat.reply_decoder import StreamDecoder, WholeDecoder
+
         return StreamDecoder() if stream else WholeDecoder()
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        from archflow_plugins.dialects.openai_chat.stream_encoder import StreamEncoder
+        from archflow_plugins.dialects.openai_chat.whole_encoder import WholeEncoder
+
         return StreamEncoder(head, answering) if head.stream else WholeEncoder(head, answering)
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:

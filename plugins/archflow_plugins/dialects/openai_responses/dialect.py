@@ -2,7 +2,8 @@
 
 Source: OpenAI's API reference and its Python client 3.57, 2026-11.
 
-Rule: this only says which module does what.
+Rule: this only says which module does what, and imports it when it is first needed; a worker that relays, and that
+nobody asks to go on from a reply, never pays for it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode
 from archflow_plugins.dialects.openai_family import OpenAIDialect
-from archflow_plugins.dialects.openai_responses import fields, request, state, watch
-from archflow_plugins.dialects.openai_responses.read_reply import StreamedReply, WholeReply, problem_of
+from archflow_plugins.dialects.openai_responses import watch
+from archflow_plugins.dialects.openai_responses.foreign_thoughts import without_foreign
 from archflow_plugins.dialects.openai_responses.table import OWN, PLACES
-from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head, Kept, Recollection, StreamTap, Summary
 from archflow_plugins.translation import (
@@ -55,17 +55,21 @@ class OpenAIResponses(OpenAIDialect):
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
 
     def encode_head(self, head: Head, model: str) -> bytes:
-        return super().encode_head(request.without_foreign(head), model)
+        return super().encode_head(without_foreign(head), model)
 
     def decode(self, head: Head) -> Conversation:
+        from archflow_plugins.dialects.openai_responses import fields
+
         return fields.decode(head)
 
     def encode(self, conversation: Conversation, model: str) -> Encoded:
+        from archflow_plugins.dialects.openai_responses import request
+
         return request.encode(conversation, model)
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
         answering = Answering(request_id=request_id, model=head.model, created=int(time.time()))
-        writer = ReplyWriter(head, answering)
+        writer = self.reply_encoder(head, answering)
         return writer.content_type, writer.feed(
             [Started(), TextDelta(text), Stopped("stop"), UsageReported(Usage()), Finished()]
         )
@@ -81,12 +85,18 @@ class OpenAIResponses(OpenAIDialect):
         return watch.ResponsesTap()
 
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
+        from archflow_plugins.dialects.openai_responses.read_reply import StreamedReply, WholeReply
+
         return StreamedReply() if stream else WholeReply()
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
+        from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
+
         return ReplyWriter(head, answering)
 
     def decode_error(self, status: int, body: bytes) -> Problem:
+        from archflow_plugins.dialects.openai_responses.read_reply import problem_of
+
         problem = problem_of(body)
         if problem is None:
             text = body[:_MESSAGE_AT_MOST].decode("utf-8", "replace").strip()
@@ -95,16 +105,27 @@ class OpenAIResponses(OpenAIDialect):
         return Problem(message[:_MESSAGE_AT_MOST], code)
 
     def recollect(self, head: Head) -> Recollection | None:
+        from archflow_plugins.dialects.openai_responses import state
+
         return state.recollect(head)
 
     def missing(self, head: Head) -> tuple[int, bytes] | None:
+        from archflow_plugins.dialects.openai_responses import state
+
         return state.missing(head)
 
     def keep(self, head: Head, encoder: ReplyEncoder) -> Kept | None:
+        from archflow_plugins.dialects.openai_responses import state
+        from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
+
         return state.keep(head, encoder.final) if isinstance(encoder, ReplyWriter) else None
 
     def asks(self, method: str, rest: str) -> str:
+        from archflow_plugins.dialects.openai_responses import state
+
         return state.asks(method, rest)
 
     def tell(self, method: str, rest: str, query: str, kept: bytes | None) -> tuple[int, bytes]:
+        from archflow_plugins.dialects.openai_responses import state
+
         return state.tell(method, rest, query, kept)

@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.effort import effort_of
-from archflow_plugins.dialects.json_body import BAD_JSON
 from archflow_plugins.dialects.json_body import encode as encode_json
 from archflow_plugins.dialects.openai_responses.fields import LOGPROBS, SEALED
 from archflow_plugins.dialects.openai_responses.items import ORIGIN
@@ -40,8 +39,6 @@ from archflow_plugins.dialects.openai_responses.sent import (
     Thought,
 )
 from archflow_plugins.dialects.openai_responses.table import PLACES
-from archflow_plugins.dialects.sealed import PREFIX
-from archflow_plugins.kinds import Head
 from archflow_plugins.translation import CannotExpress, Dropped, Encoded, Place, Refused, Sent
 from archflow_schema.conversation import (
     AudioPart,
@@ -81,13 +78,6 @@ class _ChatFormat(Struct):
     grammar: _Grammar
 
 
-class _Sealed(Struct):
-    encrypted_content: str | None = None
-
-
-_FOREIGN = PREFIX.encode("ascii")
-_decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_sealed = msgspec.json.Decoder(_Sealed).decode
 _decode_chat_format = msgspec.json.Decoder(_ChatFormat).decode
 
 
@@ -324,30 +314,6 @@ class _Writer:
         if said and found is None:
             self.dropped["service_tier"] = None
         return found
-
-
-def without_foreign(head: Head) -> Head:
-    """A request without the thoughts of other providers, as when a client goes on here with what began elsewhere.
-
-    They are sealed in our own way, which no upstream can open; most requests hold none and stay as they are.
-    """
-    raw = head.fields.get("input")
-    if raw is None or _FOREIGN not in bytes(raw):
-        return head
-    try:
-        items = [one for one in _decode_raws(raw) if _FOREIGN not in bytes(one) or not _is_foreign(one)]
-    except BAD_JSON:
-        return head
-    fields = {**head.fields, "input": Raw(encode_json(items))}
-    return Head(head.model, head.stream, fields, encode_json(fields))
-
-
-def _is_foreign(item: Raw) -> bool:
-    try:
-        sealed = _decode_sealed(item).encrypted_content
-    except BAD_JSON:
-        return False
-    return sealed is not None and sealed.startswith(PREFIX)
 
 
 def _place(feature: str) -> Place | None:

@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import EventStreamError
 
 from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
-from archflow_plugins.dialects.bedrock_converse.encode_reply import PING, StreamEncoder, WholeEncoder
+from archflow_plugins.dialects.bedrock_converse.encode_reply import StreamEncoder, WholeEncoder
+from archflow_plugins.dialects.bedrock_converse.frames import PING
 from archflow_plugins.dialects.bedrock_converse.words import ReasoningText, thought
 from archflow_schema.conversation import Citation, ReasoningPart
 from archflow_schema.events import (
