@@ -225,7 +225,7 @@ class _Binder:
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)
         authority = host or (bare if default else f"{bare}:{port}")
-        if not authority.isascii() or any(character <= " " for character in authority):
+        if not _fits_a_host(authority):
             raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
         return pool, authority
 
@@ -240,18 +240,21 @@ class _Binder:
     def _agent(self, node: ir.Agent) -> AgentNode:
         from archflow_engine.nodes.agent import AgentNode
 
-        url = resolve(node.url, self._program.lookup)
+        url, host = (resolve(text, self._program.lookup) for text in (node.url, node.host))
         try:
             origin, authority, base = address(url)
             pool = self._pool_at(origin._replace(ca=node.ca, connect=node.connect))
         except (ArchflowError, OSError) as error:
             raise ArchflowError(f"{node.name}: {error}") from error
+        if not _fits_a_host(host):
+            raise ArchflowError(f"{node.name}: '{host}' is not usable as a Host header")
         return AgentNode(
             node.name,
             agent=node.agent,
             pool=pool,
-            authority=authority,
+            authority=host or authority,
             base=base,
+            tells=node.tells,
             first_byte=node.first_byte,
             between_chunks=node.between_chunks,
         )
@@ -264,7 +267,7 @@ class _Binder:
         return FilterNode(node.name, node.filter, filtering, dialects.get(filtering.dialect))
 
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
-        if isinstance(node, ir.Match | ir.Fill | ir.Call | ir.Frame | ir.Tell):
+        if isinstance(node, ir.Match | ir.Resume | ir.Fill | ir.Call | ir.Frame | ir.Tell):
             return await self._prompts.runner(node, dialects)
         if isinstance(node, ir.Route):
             return RouteNode(node)
@@ -285,7 +288,7 @@ class _Binder:
                 if issubclass(self._kinds.kind(node.use.kind), Matcher)
                 else (await self._router(node.use, node.name)).choose
             )
-            return SelectNode(node.name, choose, node.agents, node.timeout)
+            return SelectNode(node, choose)
         if isinstance(node, ir.Agent):
             return self._agent(node)
         if isinstance(node, ir.Filter):
@@ -361,6 +364,10 @@ class _Binder:
             gauge = await self._open(use, Gauge, node.name)
             found = self._gauges[use] = Gauged(gauge, plan.hub.spawn, self._log)
         return found.rank
+
+
+def _fits_a_host(authority: str) -> bool:
+    return authority.isascii() and all(character > " " for character in authority)
 
 
 def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:

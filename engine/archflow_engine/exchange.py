@@ -291,6 +291,13 @@ class Exchange:
             prompt.original = self.conversation
             self._conversation = structs.replace(cleaned(prompt.original), messages=told.messages)
 
+    def back(self, head: Head) -> None:
+        """The request is again what it was before nodes made something of it."""
+        self.head = head
+        self._conversation = None
+        if self.prompt is not None:
+            self.prompt.original = None
+
     def anew(self) -> None:
         """The request goes to another model: what was made and charged for the first one is undone."""
         if self.translation is not None:

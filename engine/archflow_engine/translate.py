@@ -128,7 +128,7 @@ def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversa
         old = _decode_fields(dialect.encode(other, model).body)
     kept = {name: raw for name, raw in head.fields.items() if name in new or name not in old}
     changed = {name: raw for name, raw in new.items() if bytes(raw) != bytes(old.get(name, b""))}
-    if "model" in new:
+    if model != head.model and "model" in new:
         changed["model"] = new["model"]
     return _encode({**kept, **changed})
 

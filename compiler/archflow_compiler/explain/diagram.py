@@ -27,6 +27,7 @@ from archflow_schema.graph import (
     Node,
     Recall,
     Reply,
+    Resume,
     Route,
     Screen,
     Select,
@@ -109,6 +110,8 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
         case Recall():
             return (node.name, node.store.kind)
+        case Resume():
+            return (node.name, "what was called before")
         case Guard() | Screen() | Filter():
             return (node.name, node.use.kind)
         case Route():
@@ -149,6 +152,7 @@ LOOKS = {
     "next": Look(("{", "}"), "diamond", "#fde68a"),
     "select": Look(("{", "}"), "diamond", "#fde68a"),
     "match": Look(("{", "}"), "diamond", "#fde68a"),
+    "resume": Look(("[(", ")]"), "cylinder", "#ede9fe"),
     "fill": Look(("[/", "\\]"), "trapezium", "#ede9fe"),
     "call": Look(("[[", "]]"), "component", "#ccfbf1"),
     "frame": Look(("[", "]"), "box", "#f3f4f6"),

@@ -31,6 +31,7 @@ from archflow_schema.graph import (
     Ranked,
     Recall,
     Reply,
+    Resume,
     Route,
     Screen,
     Select,
@@ -104,8 +105,10 @@ def facts(graph: Graph) -> Facts:
                 "timeout of the first byte": stored.seconds(node.first_byte),
                 "timeout between chunks": stored.seconds(node.between_chunks),
                 "authorities": node.ca or "the system's",
+                "host": show(node.host) or "as the address",
+                **{f"is told {name}": value for name, value in node.tells},
             }
-        elif isinstance(node, Match | Fill | Call | Frame | Tell):
+        elif isinstance(node, Match | Resume | Fill | Call | Frame | Tell):
             found.update(prompts.of(graph, node))
         elif isinstance(node, Route) and not node.routed:
             found.update(_route(node))

@@ -11,8 +11,8 @@ import trio
 
 from archflow_engine import trace
 from archflow_engine.hub import monotonic
-from archflow_engine.prompts import history, state
-from archflow_engine.prompts.prompt import Prompt, cleaned, of, readable
+from archflow_engine.prompts import history
+from archflow_engine.prompts.prompt import readable
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Choice, Matcher
 from archflow_plugins.record import Decision
@@ -20,10 +20,11 @@ from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
-    from archflow_engine.prompts.memory import Memory
+    from archflow_engine.prompts.resuming import Resuming
 
 EMPTY = "No content in the last user prompt"
-_TARGET = b"x-arch-prompt-target"
+TARGET = b"x-arch-prompt-target"
+"""The reply header that names what was matched."""
 
 
 class MatchNode(Runner):
@@ -31,29 +32,16 @@ class MatchNode(Runner):
 
     waits = True
 
-    def __init__(
-        self,
-        name: str,
-        matcher: Matcher,
-        targets: tuple[str, ...],
-        timeout: float,
-        *,
-        tells: bool,
-        memory: Memory | None,
-    ) -> None:
+    def __init__(self, name: str, matcher: Matcher, resuming: Resuming, timeout: float) -> None:
         super().__init__(name)
         self._matcher = matcher
-        self._names = frozenset(targets)
+        self._resuming = resuming
         self._timeout = timeout
-        self._tells = tells
-        self._memory = memory
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
         if not readable(exchange):
             return self.edges["pass"]
-        prompt = of(exchange)
-        prompt.names, prompt.tells, prompt.memory = self._names, self._tells, self._memory
-        await self._recall(exchange, prompt)
+        prompt = await self._resuming.prompt(exchange)
         conversation = exchange.conversation
         if not history.newest_is_users(conversation):
             return self.edges["pass"]
@@ -80,17 +68,8 @@ class MatchNode(Runner):
             return self.edges["failed"]
         decision.option = choice.option
         prompt.targets = tuple(dict.fromkeys((choice.option, *choice.also)))
-        exchange.reply_headers.append((_TARGET, choice.option.encode("ascii", "backslashreplace")))
+        exchange.reply_headers.append((TARGET, choice.option.encode("ascii", "backslashreplace")))
         return following
-
-    async def _recall(self, exchange: Exchange, prompt: Prompt) -> None:
-        """Put back into the conversation what earlier turns called, from the client's metadata or from the store."""
-        conversation = exchange.conversation
-        turns = state.of_client(conversation)
-        if self._memory is not None:
-            prompt.key = self._memory.key(exchange)
-            turns |= state.of_turns(await self._memory.turns(prompt.key))
-        exchange.rewrite(cleaned(history.restored(conversation, turns, self._names)))
 
     async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
         """The matcher's answer; None if there is none in time."""
