@@ -19,11 +19,19 @@ HISTORY = "openai_chat"
 
 
 def service(draft: Draft, name: str) -> int:
-    """The index of the service that an endpoint's name stands for; a name that nobody knows was reported before."""
+    """The index of the service that a name stands for, of an endpoint or, as in Arch, of an agent.
+
+    A name that nobody knows was reported before.
+    """
     for index, known in enumerate(draft.services):
         if known.name == name:
             return index
-    endpoint = next(one for one in draft.config.endpoints if one.name == name)
+    endpoint = next((one for one in draft.config.endpoints if one.name == name), None)
+    if endpoint is None:
+        number = next(number for number, agent in enumerate(draft.config.agents) if agent.id == name)
+        url = draft.text(draft.config.agents[number].url)
+        draft.services.append(Service(name=name, addresses=(url,), origin=draft.origin("agents", number)))
+        return len(draft.services) - 1
     host = compile_text(endpoint.http_host)
     addresses = tuple(compile_text(f"{endpoint.protocol}://{address}") for address in endpoint.endpoint)
     draft.texts += [host, *addresses]

@@ -9,7 +9,7 @@ Invariant: nothing that a user wrote is ignored silently.
 
 from __future__ import annotations
 
-from archflow_compiler.passes.prompts import agent_of, targets_of
+from archflow_compiler.passes.prompts import targets_of
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 from archflow_schema.config import Config
@@ -117,7 +117,7 @@ def _unused(unit: Unit) -> None:
             unit, "error_target", "only prompt targets and prompt_guards at a listener of type prompt tell it"
         )
     used = {name for one in listeners for name in one.input_filters}
-    used |= {agent_of(config, target) for target in config.prompt_targets}
+    used |= {target.endpoint.name for target in config.prompt_targets if target.endpoint is not None}
     served = any(listener.type == "agent" for listener in listeners)
     if config.agents and not served and not any(agent.id in used for agent in config.agents):
         _warn_unused(

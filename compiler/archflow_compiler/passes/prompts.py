@@ -29,10 +29,14 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def agent_of(config: Config, target: PromptTarget) -> str:
-    """The agent that a prompt target's endpoint names; empty if it names a service, or nothing."""
-    if target.endpoint is None or any(one.name == target.endpoint.name for one in config.endpoints):
+    """The agent that a prompt target hands the conversation to; empty if it calls a service, or nothing.
+
+    An agent that is named with a path is called there, as any other endpoint, for Arch does so.
+    """
+    endpoint = target.endpoint
+    if endpoint is None or endpoint.path or any(one.name == endpoint.name for one in config.endpoints):
         return ""
-    return next((one.id for one in config.agents if one.id == target.endpoint.name), "")
+    return next((one.id for one in config.agents if one.id == endpoint.name), "")
 
 
 def handed_over(config: Config, target: PromptTarget) -> bool:
@@ -142,14 +146,10 @@ def _prompt_target(
                 fix="add `endpoint:` with a name and a path, or a `system_prompt`",
             )
         return
-    if target.endpoint.name not in endpoints:
-        _unknown_endpoint(
-            unit,
-            target.endpoint.name,
-            [*endpoints, *(agent.id for agent in unit.config.agents)],
-            (*at, "endpoint", "name"),
-        )
-    if not target.endpoint.path:
+    known = [*endpoints, *(agent.id for agent in unit.config.agents)]
+    if target.endpoint.name not in known:
+        _unknown_endpoint(unit, target.endpoint.name, known, (*at, "endpoint", "name"))
+    elif not target.endpoint.path:
         unit.error(
             "missing-key",
             'the key "path" is missing: an endpoint that is no agent is called at a path',
@@ -185,7 +185,7 @@ def _handed(unit: Unit, at: Path, target: PromptTarget) -> None:
     if handed_over(unit.config, target):
         keys.append(("endpoint",))
     else:
-        keys += [("endpoint", key) for key in ("path", "http_method", "http_headers")]
+        keys += [("endpoint", key) for key in ("http_method", "http_headers")]
     for key in keys:
         if unit.places.said(*at, *key):
             unit.warning(

@@ -67,8 +67,9 @@ class TargetEndpoint(Struct, frozen=True, kw_only=True):
     """The call that a prompt target makes.
 
     Attributes:
-        name: a key of `endpoints`, or the id of an agent, which gets the conversation instead of parameters.
-        path: the path; `{name}` stands for a parameter, and a query may follow. An agent needs none.
+        name: a key of `endpoints`, or the id of an agent.
+        path: the path; `{name}` stands for a parameter, and a query may follow. An agent without one gets the
+            conversation instead of a call.
         http_method: GET and DELETE put the parameters into the query, the others into a JSON body.
         http_headers: extra headers.
     """

@@ -120,6 +120,21 @@ async def test_one_that_is_down_is_told_of_as_arch_does() -> None:
         assert (answer.status, answer.json["error"]["type"]) == (500, "AgentFilterChainError")
 
 
+async def test_an_agent_that_is_named_with_a_path_is_called_there() -> None:
+    async with playing(Upstream(), Upstream(), Upstream()) as play:
+        agent = play.upstreams[2]
+        agents = [{"id": "shop", "url": f"{agent.url}/shop"}]
+        target = {**WEATHER, "endpoint": {"name": "shop", "path": "/lamps/{city}"}}
+        await play.swap(graph(play.upstreams[:2], target, agents=agents))
+        agent.script = lambda _: reply(b"two left")
+        book = Prompts(play, await play.client())
+        book.matches("weather", city="Bergen")
+        await book.send("lamps in Bergen?")
+        assert (await book.told())["messages"] == [text("lamps in Bergen?\ncontext: two left")]
+        await book.reply()
+        assert agent.requests[0].target == "/lamps/Bergen?units=metric"
+
+
 async def test_no_model_is_needed() -> None:
     async with orchestrated(model_providers=[]) as play:
         play.matches("sales")
