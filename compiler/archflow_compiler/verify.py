@@ -21,6 +21,7 @@ from archflow_schema.graph import (
     Guard,
     Screen,
     Select,
+    Sift,
     Tell,
     problems,
 )
@@ -118,11 +119,11 @@ def _unguarded(graph: Graph) -> Iterator[str]:
 
 
 def _unscreened(graph: Graph) -> Iterator[str]:
-    """Guards of replies that a request may go round on its way to a model or an agent, or that deny and lead there."""
+    """Guards and filters of replies that a request may go round on its way to a model or an agent, or that lead on."""
     for where, entry in _entries(graph):
         for index in sorted(_reached(graph, entry)):
             node = graph.nodes[index]
-            if not isinstance(node, Screen):
+            if not isinstance(node, Screen | Sift):
                 continue
             round_it = _reached(graph, entry, without=index)
             if any(isinstance(graph.nodes[one], Dispatch | Agent) for one in round_it):

@@ -26,6 +26,7 @@ from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
+from archflow_engine.nodes.sift import SiftNode
 from archflow_engine.pace import Pace
 from archflow_engine.plan import Endpoint, ListenerPlan, Plan
 from archflow_engine.rehearsal import rehearse
@@ -293,6 +294,8 @@ class _Binder:
             return self._agent(node)
         if isinstance(node, ir.Filter):
             return await self._filter(node, dialects)
+        if isinstance(node, ir.Sift):
+            return SiftNode(node.name, node.filter, await self._one_of(node.use, Filter, node.filter))
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)

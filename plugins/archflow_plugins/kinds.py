@@ -601,13 +601,17 @@ class SlotFiller(Kind):
 
 
 class Filter(Kind):
-    """Changes requests on their way to a model or an agent, or refuses them. Raising, or any failure, ends the request.
+    """Changes requests on their way to a model or an agent, or replies on their way back, or refuses them.
+
+    Raising, or any failure, ends the request or the reply.
 
     Attributes:
         dialect: the dialect in which it takes requests, such as `openai_chat`; the client's own if empty.
+        sides: what it changes, `input` for requests and `output` for replies; the compiler refuses it elsewhere.
     """
 
     dialect: ClassVar[str] = ""
+    sides: ClassVar[tuple[Side, ...]] = ("input",)
 
     async def request(self, path: str, body: bytes) -> bytes:
         """The request as it goes on. Blocks while it asks others; cancelled when the client leaves.
@@ -620,6 +624,19 @@ class Filter(Kind):
             FilterRefused: it does not go on; the client gets to know why.
         """
         raise NotImplementedError
+
+    async def reply(self, path: str, body: bytes, *, stream: bool) -> bytes:
+        """The reply, or a portion of it, as it goes on. Blocks while it asks others; cancelled when the client leaves.
+
+        Args:
+            path: where the client posted its request.
+            body: in the client's dialect: the whole reply, or one or more whole events of a stream.
+            stream: whether it is a portion of a stream. Portions come one after the other.
+
+        Raises:
+            FilterRefused: it does not go on, and nothing behind it does; the client gets to know why.
+        """
+        raise NotImplementedError(f"{type(self).__name__} changes no replies")
 
 
 class Admission(Struct, frozen=True):

@@ -265,6 +265,21 @@ class Filter(Struct, frozen=True, array_like=True, tag="filter"):
     origin: Origin = Origin()
 
 
+class Sift(Struct, frozen=True, array_like=True, tag="sift"):
+    """Has a filter change the reply, whoever gives it. Outcomes: ready (the request goes on); later refused, failed.
+
+    Attributes:
+        filter: its id.
+        use: the filter kind.
+    """
+
+    name: str
+    filter: str
+    use: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
 class Quota(Struct, frozen=True, array_like=True):
     """`tokens` per `period` seconds for requests whose header `key` has `value`; an empty value is one bucket each."""
 
@@ -490,6 +505,7 @@ Node = (
     Recall
     | Guard
     | Screen
+    | Sift
     | Filter
     | Match
     | Resume
@@ -690,6 +706,7 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "recall": ("ready", "failed"),
     "guard": ("allow", "deny", "failed"),
     "screen": ("ready", "deny", "failed"),
+    "sift": ("ready", "refused", "failed"),
     "resume": ("resumed",),
     "fill": ("filled", "ask", "none", "failed"),
     "call": ("answered", "verbatim", "failed"),
@@ -733,7 +750,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Screen | Filter | Choose | Select | Match | Fill):
+        if isinstance(node, Guard | Screen | Sift | Filter | Choose | Select | Match | Fill):
             yield node.use
         if isinstance(node, Choose):
             yield from (ranked.gauge for ranked in node.ranked if ranked.gauge is not None)

@@ -31,6 +31,7 @@ from archflow_schema.graph import (
     Route,
     Screen,
     Select,
+    Sift,
     Tell,
     node_type,
 )
@@ -112,7 +113,7 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, node.store.kind)
         case Resume():
             return (node.name, "what was called before")
-        case Guard() | Screen() | Filter():
+        case Guard() | Screen() | Sift() | Filter():
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
@@ -146,6 +147,7 @@ LOOKS = {
     "recall": Look(("[(", ")]"), "cylinder", "#ede9fe"),
     "guard": Look(("{{", "}}"), "octagon", "#fee2e2"),
     "screen": Look(("{{", "}}"), "octagon", "#fee2e2"),
+    "sift": Look(("{{", "}}"), "hexagon", "#fae8ff"),
     "filter": Look(("{{", "}}"), "hexagon", "#fae8ff"),
     "route": Look(("{", "}"), "diamond", "#fef9c3"),
     "choose": Look(("{", "}"), "diamond", "#fde68a"),

@@ -36,6 +36,7 @@ from archflow_schema.graph import (
     Screen,
     Select,
     Sessions,
+    Sift,
     Tell,
     Upstream,
 )
@@ -63,7 +64,7 @@ def facts(graph: Graph) -> Facts:
                 f"{quota.key} {quota.value or 'any'}": f"{quota.tokens} tokens per {_period(quota)}"
                 for quota in node.quotas
             }
-        elif isinstance(node, Guard | Filter):
+        elif isinstance(node, Guard | Sift | Filter):
             found[node.name] = {"kind": node.use.kind, **stored.settings(node.use)}
         elif isinstance(node, Screen):
             found[node.name] = {
@@ -157,7 +158,7 @@ def guards(graph: Graph, listener: Listener, kind: type[Guard | Screen] = Guard)
         node = graph.nodes[index]
         if isinstance(node, kind):
             yield node.name
-        elif not isinstance(node, Recall | Guard | Screen):
+        elif not isinstance(node, Recall | Guard | Screen | Sift):
             return
         index = next((edge.target for edge in node.edges if edge.outcome in {"allow", "ready"}), -1)
 

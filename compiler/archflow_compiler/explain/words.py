@@ -35,6 +35,7 @@ from archflow_schema.graph import (
     Route,
     Screen,
     Select,
+    Sift,
     Tell,
     Upstream,
     Use,
@@ -117,15 +118,15 @@ def _place(found: tuple[int, Node]) -> tuple[int, int]:
 
 
 _IN_ORDER: tuple[type[Node], ...] = (
-    Recall, Guard, Screen, Filter, Match, Resume, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch,
-    Agent,
+    Recall, Guard, Screen, Sift, Filter, Match, Resume, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit,
+    Dispatch, Agent,
     Reply,
 )  # fmt: skip
 _ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 
 def _head(graph: Graph, node: Node) -> Iterator[str]:
-    if isinstance(node, Guard | Screen | Filter):
+    if isinstance(node, Guard | Screen | Sift | Filter):
         judged = "judges replies, " if isinstance(node, Screen) else ""
         yield f"{node.name}: {judged}{_use(node.use)}"
     elif isinstance(node, Recall):

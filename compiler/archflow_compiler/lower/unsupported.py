@@ -55,15 +55,10 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
 
 def _refused(unit: Unit) -> None:
     config = unit.config
-    at: Path
     if config.state_storage is not None and config.state_storage.type == "postgres":
         _refuse(unit, ("state_storage", "type"), "state in PostgreSQL is")
     if config.routing.session_cache.type == "redis":
         _refuse(unit, ("routing", "session_cache", "type"), "sessions in redis are")
-    for index, listener in enumerate(config.listeners):
-        at = ("listeners", index)
-        if listener.output_filters:
-            _refuse(unit, (*at, "output_filters"), "filters of replies are")
 
 
 _ROUTING = ("session_ttl_seconds", "session_max_entries", "session_cache", "routing_budget")

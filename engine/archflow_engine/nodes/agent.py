@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw
 
-from archflow_engine import trace
 from archflow_engine.ask import attempting, note
 from archflow_engine.nodes.dispatch import NOT_FORWARDED, forwarded, with_query, without_keys
 from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.translate import Translation
-from archflow_engine.upstream.call import Call, CallHead
+from archflow_engine.upstream.call import CallHead
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
@@ -27,7 +26,7 @@ from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
-    from archflow_engine.upstream.call import Headers, Sink
+    from archflow_engine.upstream.call import Headers
     from archflow_engine.upstream.pool import Pool
 
 METADATA = "metadata"
@@ -75,10 +74,9 @@ class AgentNode(Runner):
         body = self._told(said.body)
         record.provider = self.provider
         record.model = record.model_sent = exchange.head.model
-        sink: Sink = exchange
         if exchange.stages is not None:
             assert exchange.dialect is not None  # noqa: S101 - set by begin()
-            exchange.translation = sink = Translation(exchange, exchange.dialect, [])
+            exchange.translation = Translation(exchange, exchange.dialect, [])
             head = self._head(exchange)
         elif request.call is not None and request.call_for is self:
             head = request.call
@@ -86,11 +84,7 @@ class AgentNode(Runner):
             head = request.call = self._head(exchange)
             request.call_for = self
         self._tell(exchange)
-        span_id = trace.new_span_id()
-        flag = "01" if record.sampled else "00"
-        traceparent = f"00-{record.trace_id}-{span_id}-{flag}"
-        call = Call(head, record.request_id, traceparent, body, sink)
-        exchange.dispatch(self, call, span_id)
+        exchange.dispatch(self, head, body)
 
     async def ask(self, exchange: Exchange) -> str:
         """Ask for a whole answer that does not go to the client; its text. Blocks.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from archflow_engine.nodes.sift import behind
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Kept, Recollection, Store
 from archflow_plugins.translation import ReplyEncoder
@@ -88,7 +89,16 @@ class RecallNode(Runner):
         except Exception as error:  # noqa: BLE001 - as in run
             _unavailable(exchange, error)
             return
-        _tell(exchange, dialect, method, rest, data)
+        self._tell(exchange, dialect, method, rest, data)
+
+    def _tell(self, exchange: Exchange, dialect: Dialect, method: str, rest: str, data: bytes | None) -> None:
+        """Tell what is kept, which is what the model said: it passes the filters that the reply passed."""
+        status, body = dialect.tell(method, rest, exchange.request.query.decode("latin-1"), data)
+        if status >= 400:
+            exchange.record.error = "not_found" if status == 404 else "invalid_request"
+        else:
+            exchange.sifts = behind(self)
+        exchange.tell(status, _JSON, body)
 
 
 class WaitingRecallNode(RecallNode):
@@ -147,7 +157,7 @@ class WaitingRecallNode(RecallNode):
         except Exception as error:  # noqa: BLE001 - as in run
             _unavailable(exchange, error)
             return
-        _tell(exchange, dialect, method, rest, data)
+        self._tell(exchange, dialect, method, rest, data)
 
 
 class _Looking(Runner):
@@ -181,13 +191,6 @@ def _to_keep(exchange: Exchange, encoder: ReplyEncoder) -> Kept | None:
     head = exchange.said or exchange.head
     assert exchange.dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
     return exchange.dialect.keep(head, encoder) if exchange.dialect.keeps else None
-
-
-def _tell(exchange: Exchange, dialect: Dialect, method: str, rest: str, data: bytes | None) -> None:
-    status, body = dialect.tell(method, rest, exchange.request.query.decode("latin-1"), data)
-    if status >= 400:
-        exchange.record.error = "not_found" if status == 404 else "invalid_request"
-    exchange.answer(status, _JSON, body)
 
 
 def _unavailable(exchange: Exchange, error: Exception) -> None:

@@ -99,7 +99,8 @@ class Listener(Struct, frozen=True, kw_only=True):
         agents: for `agent`: who may be chosen.
         max_retries: how often a failed request is tried again with the same model.
         input_filters: ids of filters that requests pass before they reach a model.
-        output_filters: ids of filters that replies pass before they reach the client.
+        output_filters: ids of filters that replies pass before they reach the client, in order: whole, or the events of
+            a stream as they come.
     """
 
     name: Name
