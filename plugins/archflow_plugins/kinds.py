@@ -36,6 +36,8 @@ from archflow_plugins.translation import (
 from archflow_plugins.verdict import Channel, Screen, Side, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
+from archflow_schema.reply import Reply as WholeReply
+from archflow_schema.reply import fold
 from archflow_schema.slots import Filled, Question
 from archflow_schema.text import Text
 
@@ -344,6 +346,15 @@ class Dialect(Kind):
     def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
         """A reader for one reply with a status below 400; `stream` tells by its content type whether it is events."""
         raise NotImplementedError
+
+    def read_reply(self, content_type: str, body: bytes) -> WholeReply:
+        """A reply with a status below 400 that is there as a whole, be it streamed or not.
+
+        Raises:
+            UpstreamProtocolError: it is none of this dialect.
+        """
+        decoder = self.reply_decoder(stream=content_type.startswith(self.stream_type))
+        return fold([*decoder.feed(body), *decoder.end()])
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
         """A writer for one reply to a client who sent `head`: streamed if it asked for that, else whole."""

@@ -22,7 +22,6 @@ from archflow_engine.upstream.call import CallHead
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
-from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -111,8 +110,7 @@ class AgentNode(Runner):
             note(attempt, found)
         if not 200 <= found.status < 300:
             raise UpstreamError(f"the agent '{self.upstream}' answered with status {found.status}")
-        decoder = dialect.reply_decoder(stream=found.content_type.startswith(dialect.stream_type))
-        said = fold([*decoder.feed(found.body), *decoder.end()])
+        said = dialect.read_reply(found.content_type, found.body)
         if said.failed or not said.text:
             raise UpstreamProtocolError(f"No content in response from agent '{self.upstream}'")
         return said.text

@@ -23,7 +23,6 @@ from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Head, Provider, UpstreamRequest
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError
-from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -223,8 +222,7 @@ class DispatchNode(Runner):
             if found.status >= 400:
                 problem = target.decode_error(found.status, found.body)
                 raise UpstreamError(f"{self.upstream} answered with status {found.status}: {problem.message}")
-            decoder = target.reply_decoder(stream=found.content_type.startswith(target.stream_type))
-            reply = fold([*decoder.feed(found.body), *decoder.end()])
+            reply = target.read_reply(found.content_type, found.body)
             if reply.failed:
                 raise UpstreamError(f"{self.upstream} gave up: {reply.failed}")
         return reply
