@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
-from archflow_engine import trace
-from archflow_engine.hub import monotonic
+from archflow_engine.nodes.decide import decided
 from archflow_engine.prompts import history
 from archflow_engine.prompts.prompt import readable
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Choice, Matcher
-from archflow_plugins.record import Decision
-from archflow_schema.errors import ClientProtocolError
+from archflow_plugins.kinds import Matcher
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -48,15 +43,9 @@ class MatchNode(Runner):
         if not conversation.last_user_text.strip():
             prompt.status, exchange.error = 500, EMPTY
             return self.edges["empty"]
-        decision = Decision(id=trace.new_span_id(), node=self.name)
-        exchange.record.decisions.append(decision)
-        began = monotonic()
-        choice = await self._asked(exchange, decision)
-        decision.seconds = monotonic() - began
+        decision, choice = await decided(exchange, self.name, self._matcher.match, self._timeout)
         if choice is None:
             return self.edges["failed"]
-        decision.reason = choice.reason or "none"
-        decision.confidence = choice.confidence
         decision.runner_up = next((name for name, _ in choice.scores if name != choice.option), "")
         if not choice.option:
             return self.edges["miss"]
@@ -70,17 +59,3 @@ class MatchNode(Runner):
         prompt.targets = tuple(dict.fromkeys((choice.option, *choice.also)))
         exchange.reply_headers.append((TARGET, choice.option.encode("ascii", "backslashreplace")))
         return following
-
-    async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
-        """The matcher's answer; None if there is none in time."""
-        try:
-            with trio.move_on_after(self._timeout):
-                return await self._matcher.match(exchange.conversation)
-        except (ClientProtocolError, trio.Cancelled):
-            raise
-        except Exception as error:  # noqa: BLE001 - a matcher that fails has matched nothing
-            decision.reason = "failed"
-            exchange.plan.hub.trouble(error)
-            return None
-        decision.reason = "timeout"
-        return None

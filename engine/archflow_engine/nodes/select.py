@@ -13,12 +13,10 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import trio
 from msgspec import structs
 
-from archflow_engine import trace
-from archflow_engine.hub import monotonic
 from archflow_engine.nodes.agent import AgentNode
+from archflow_engine.nodes.decide import decided
 from archflow_engine.nodes.filter import FilterNode
 from archflow_engine.nodes.frame import FrameNode
 from archflow_engine.nodes.match import TARGET
@@ -27,7 +25,6 @@ from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.prompts.prompt import of
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Choice
-from archflow_plugins.record import Decision
 from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.errors import ClientProtocolError, UpstreamError
 from archflow_schema.graph import Select
@@ -51,21 +48,15 @@ class SelectNode(Runner):
         self._known = frozenset(node.agents)
         self._targets = frozenset(node.targets)
         self._agents = self._known - self._targets - frozenset(node.models)
-        self._timeout = node.timeout
+        self._timeout = node.timeout or math.inf
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        decision = Decision(id=trace.new_span_id(), node=self.name)
-        exchange.record.decisions.append(decision)
-        began = monotonic()
-        choice = await self._asked(exchange, decision)
-        decision.seconds = monotonic() - began
+        decision, choice = await decided(exchange, self.name, self._choose, self._timeout)
         wanted = dict.fromkeys((choice.option, *choice.also)) if choice is not None else ()
         several = [name for name in wanted if name in self._known][:MOST]
         chosen = several[0] if several else ""
         if choice is not None:
             decision.option = chosen
-            decision.reason = choice.reason or "none"
-            decision.confidence = choice.confidence
             decision.runner_up = next((name for name, _ in choice.scores if name != chosen), "")
         exchange.reply_headers += [
             (b"x-arch-decision-id", decision.id.encode("ascii")),
@@ -100,21 +91,6 @@ class SelectNode(Runner):
         except (UpstreamError, ClientProtocolError) as error:
             exchange.error = str(error)
             return runner.edges["failed"]
-        return None
-
-    async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
-        """The router's answer; None if there is none in time."""
-        conversation = exchange.conversation
-        try:
-            with trio.move_on_after(self._timeout or math.inf):
-                return await self._choose(conversation)
-        except (ClientProtocolError, trio.Cancelled):
-            raise
-        except Exception as error:  # noqa: BLE001 - a router that fails has chosen nobody
-            decision.reason = "failed"
-            exchange.plan.hub.trouble(error)
-            return None
-        decision.reason = "timeout"
         return None
 
 
