@@ -311,8 +311,7 @@ class Exchange:
             self.reply_headers = [one for one in self.reply_headers if one not in self.translation.told]
             self.translation = None
         self.sieve = None
-        if self.charges:
-            self.charges[0][0].refund(self)
+        self.refund()
         self.model_suffix = ""
 
     def decided(self, models: tuple[str, ...]) -> None:
@@ -669,16 +668,22 @@ class Exchange:
         """The task has done its work."""
         self._scopes = tuple(one for one in self._scopes if one is not scope)
 
+    def refund(self) -> None:
+        """Give back what was charged to a request that is not served."""
+        for node, quota, key, cost in self.charges:
+            node.settle(self, quota, key, -cost)
+        self.charges.clear()
+
     def _settle_charges(self) -> None:
         """Charge what the reply really cost; a request that no model served costs nothing."""
         usage = self.record.usage
         attempt = self.attempt
         answered = attempt is not None and 0 < attempt.status < 400  # even if the client was not told
         served = self.record.status < 400 or answered or self.record.error == "client_gone"
-        for node, quota, key, cost in self.charges:
-            if not served:
-                node.settle(self, quota, key, -cost)
-            elif usage is not None:
+        if not served:
+            self.refund()
+        elif usage is not None:
+            for node, quota, key, cost in self.charges:
                 node.settle(self, quota, key, usage.input_tokens + usage.output_tokens - cost)
         self.charges.clear()
 
@@ -687,9 +692,8 @@ class Exchange:
         if self._over:
             return
         self._over = True
-        self.translation = self.sieve = (
-            None  # or they would keep each other alive until the next garbage collection
-        )
+        # Or they would keep each other alive until the next garbage collection.
+        self.translation = self.sieve = None
         self.plan.hub.timed.discard(self)
         record = self.record
         record.duration = monotonic() - self._began
