@@ -104,18 +104,13 @@ class RecallNode(Runner):
 class WaitingRecallNode(RecallNode):
     """The same, in a store that waits. A request that refers to nothing does not."""
 
-    def __init__(self, name: str, store: Store, seconds: float) -> None:
-        super().__init__(name, store, seconds)
-        self._looking = _Looking(self)
-
     def run(self, exchange: Exchange) -> Runner | None:
         exchange.keeper = self
-        return self.edges["ready"] if _recollect(exchange) is None else self._looking
-
-    async def look(self, exchange: Exchange) -> Runner | None:
-        """Look up what the request refers to. Blocks while the store answers."""
         memory = _recollect(exchange)
-        assert memory is not None  # noqa: S101 - or `run` had not come here
+        return self.edges["ready"] if memory is None else _Looking(self, memory)
+
+    async def look(self, exchange: Exchange, memory: Recollection) -> Runner | None:
+        """Look up what the request refers to. Blocks while the store answers."""
         try:
             while wanted := memory.wants():
                 memory.give(await self._store.get(_key(exchange.record.dialect, wanted)))
@@ -161,16 +156,17 @@ class WaitingRecallNode(RecallNode):
 
 
 class _Looking(Runner):
-    """The part of a WaitingRecallNode that waits."""
+    """The part of a WaitingRecallNode that waits: one for one request."""
 
     waits = True
 
-    def __init__(self, node: WaitingRecallNode) -> None:
+    def __init__(self, node: WaitingRecallNode, memory: Recollection) -> None:
         super().__init__(node.name)
         self._node = node
+        self._memory = memory
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        return await self._node.look(exchange)
+        return await self._node.look(exchange, self._memory)
 
 
 def _key(dialect: str, wanted: str) -> str:
