@@ -111,7 +111,6 @@ class _Binder:
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
         self._shared: dict[ir.Use, Kind] = {}
-        self._routers: dict[ir.Use, Router] = {}
         self._gauges: dict[ir.Use, Gauged] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
@@ -287,7 +286,7 @@ class _Binder:
             choose = (
                 (await self._open(node.use, Matcher, node.name)).match
                 if issubclass(self._kinds.kind(node.use.kind), Matcher)
-                else (await self._router(node.use, node.name)).choose
+                else (await self._one_of(node.use, Router, node.name)).choose
             )
             return SelectNode(node, choose)
         if isinstance(node, ir.Agent):
@@ -328,19 +327,12 @@ class _Binder:
         self._asker.add(node.model, dispatch)
         return dispatch
 
-    async def _router(self, use: ir.Use, name: str) -> Router:
-        """A router; nodes with the same options share it."""
-        router = self._routers.get(use)
-        if router is None:
-            router = self._routers[use] = await self._open(use, Router, name)
-        return router
-
     async def _choosing(self, node: ir.Choose) -> Choosing:
         """What a node that chooses needs."""
         from archflow_plugins.deciding.choosing import Choosing
         from archflow_plugins.deciding.sessions import Sessions
 
-        router = await self._router(node.use, node.name)
+        router = await self._one_of(node.use, Router, node.name)
         sessions = None
         if node.sessions is not None:
             sessions = Sessions(node.sessions, await self._one_of(node.sessions.store, Store, node.name))
