@@ -16,9 +16,11 @@ from archflow_schema.graph import (
     Agent,
     Call,
     Dispatch,
+    Fill,
     Filter,
     Graph,
     Guard,
+    Match,
     Screen,
     Select,
     Sift,
@@ -74,7 +76,7 @@ def _unreached(graph: Graph) -> Iterator[str]:
         if index not in reached:
             reached.add(index)
             node = graph.nodes[index]
-            if isinstance(node, Select):
+            if isinstance(node, Select | Match | Fill):
                 stack += [asked for asked in node.asks if 0 <= asked < len(graph.nodes)]
             stack += [edge.target for edge in node.edges if 0 <= edge.target < len(graph.nodes)]
     for index, node in enumerate(graph.nodes):

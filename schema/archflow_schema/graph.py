@@ -361,6 +361,7 @@ class Match(Struct, frozen=True, array_like=True, tag="match"):
         targets: what it finds one of.
         timeout: seconds that it may take.
         state: where earlier calls are known from, and later turns know these.
+        asks: the nodes of the models that it may ask, by index.
     """
 
     name: str
@@ -370,6 +371,7 @@ class Match(Struct, frozen=True, array_like=True, tag="match"):
     timeout: float = 30.0
     state: State = State()
     origin: Origin = Origin()
+    asks: tuple[int, ...] = ()
 
 
 class Resume(Struct, frozen=True, array_like=True, tag="resume"):
@@ -394,6 +396,7 @@ class Fill(Struct, frozen=True, array_like=True, tag="fill"):
         use: the slot filler kind.
         targets: whose slots it fills; it is asked for those of them that were matched.
         timeout: seconds that it may take.
+        asks: as in Match.
     """
 
     name: str
@@ -402,6 +405,7 @@ class Fill(Struct, frozen=True, array_like=True, tag="fill"):
     edges: tuple[Edge, ...]
     timeout: float = 30.0
     origin: Origin = Origin()
+    asks: tuple[int, ...] = ()
 
 
 class Place(Struct, frozen=True, array_like=True):
@@ -834,10 +838,11 @@ def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
         failed = next((edge.target for edge in node.edges if edge.outcome == "failed"), None)
         if failed is not None and (failed == END) != (node.fail == "open"):
             yield f"node {node.name}: fails {node.fail}, and failed leads {'nowhere' if failed == END else 'on'}"
-    if isinstance(node, Select):
+    if isinstance(node, Select | Match | Fill):
         for index in node.asks:
             if not 0 <= index < len(graph.nodes):
                 yield f"node {node.name}: asks node {index}, which does not exist"
+    if isinstance(node, Select):
         for name in {*node.targets, *node.models} - {*node.agents}:
             yield f"node {node.name}: {name} cannot be chosen"
     if isinstance(node, Call):

@@ -151,12 +151,8 @@ class Agents:
     ) -> int:
         draft = self._draft
         options = {one.id: self._option(at, indexed, targets) for indexed in served for one in indexed[1:]}
-        before = set(draft.asked)
-        draft.asked.clear()
         use = _router(draft, at, listener, tuple(options.values()))
-        asked = [model for name in sorted(draft.asked) if (model := draft.names.find(name)) is not None]
-        draft.asked |= before
-        asks = [self._providers.entry(model) for model in asked]
+        asks = self._providers.asked(draft.asked)
         if use is None:
             return otherwise  # reported
         return draft.add(
@@ -170,7 +166,7 @@ class Agents:
                     Edge("none", otherwise),
                     Edge("failed", otherwise),
                 ),
-                asks=tuple(node for node in asks if node is not None),
+                asks=asks,
                 origin=draft.origin(*at, "agents"),
                 targets=tuple(name for name in nodes if name in targets),
                 models=tuple(name for name in nodes if name in models),

@@ -54,7 +54,7 @@ class Draft:
         blobs: what kinds compiled, by digest.
         local_models: the models that kinds open in the gateway's own process.
         dialects: what is spoken besides the dialects of endpoints.
-        asked: the configured models that kinds ask.
+        asked: the configured models that the kind asks that was compiled last.
         agents: the nodes that ask agents, by id.
 
     `watch` hears how far kinds are that take a while.
@@ -145,6 +145,7 @@ class Draft:
             What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
         """
         unit = self.unit
+        self.asked = set()
 
         def locate(*path: str | int) -> Range | None:
             return unit.places.value(*at, *path)

@@ -104,6 +104,5 @@ def _use(draft: Draft, name: str, said_at: Path, side: Side) -> Use | None:
         return None
     used = draft.use(kind, kind.config(**said), name, at, f"filters.{name}")
     if used is not None and issubclass(kind, FilterKind) and kind.dialect:
-        draft.dialects.add(kind.dialect)
-        draft.kinds.add(f"dialect.{kind.dialect}")
+        draft.dialect(kind.dialect)
     return None if used is None else used[0]

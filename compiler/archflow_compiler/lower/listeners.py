@@ -47,7 +47,7 @@ DECIDING = "/routing"
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
     guards = Guards(draft)
-    prompts, screens = Prompts(draft), Screens(draft)
+    prompts, screens = Prompts(draft, providers), Screens(draft)
     agents = Agents(draft, providers, prompts)
     for index, listener in enumerate(draft.config.listeners):
         at: Path = ("listeners", index)

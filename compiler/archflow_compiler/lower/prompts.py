@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from archflow_compiler.lower import calls, chosen, handing, services
 from archflow_compiler.lower.draft import Draft, Once, edges
+from archflow_compiler.lower.providers import Providers
 from archflow_compiler.passes.prompts import is_called, targets_of
 from archflow_compiler.tree import Path
 from archflow_plugins.contexts import Option
@@ -39,7 +40,7 @@ Indexed = tuple[int, PromptTarget]
 class Prompts:
     """The prompt targets of a configuration; what all listeners share of them is made once."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, providers: Providers) -> None:
         self._draft = draft
         config = draft.config
         indexed = list(enumerate(config.prompt_targets))
@@ -51,7 +52,9 @@ class Prompts:
         served = prompted or any(targets_of(config, listener) for listener in config.listeners)
         self._state = self._kept() if served else State()
         self._matcher = self._match_with() if prompted else None
+        self._matcher_asks = providers.asked(draft.asked) if self._matcher is not None else ()
         self._filler = self._fill_with() if served and self._called else None
+        self._filler_asks = providers.asked(draft.asked) if self._filler is not None else ()
 
     def before_route(self, listener: str, route: Once) -> int:
         """The node where a prompt listener's requests begin, once its guards have judged.
@@ -83,6 +86,7 @@ class Prompts:
                 timeout=config.prompting.timeout,
                 state=self._state,
                 origin=self._draft.origin("prompt_targets"),
+                asks=self._matcher_asks,
             )
         )
 
@@ -182,6 +186,7 @@ class Prompts:
                 edges=edges(filled=call, ask=ask, none=miss, failed=ask),
                 timeout=self._draft.config.prompting.timeout,
                 origin=self._draft.origin("prompt_targets"),
+                asks=self._filler_asks,
             )
         )
 
