@@ -34,7 +34,7 @@ TARGETS = (
 NAMES = tuple(target.name for target in TARGETS)
 TYPES = (
     "reply", "guard", "limit", "route", "dispatch", "dispatch", "match", "fill", "call", "frame", "tell",
-    "choose", "next",
+    "choose", "next", "resume",
 )  # fmt: skip
 
 
@@ -75,6 +75,8 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
                 wired = tuple(map(edge, ("target:fine", "miss", "pass", "empty", "failed")))
                 state = g.State(draw(st.sampled_from(["client", "none"])))
                 made.append(g.Match(name, g.Use("matcher.play"), ("fine",), wired, state=state))
+            case "resume":
+                made.append(g.Resume(name, ("fine",), (edge("resumed"),), g.State("client")))
             case "fill":
                 wired = tuple(map(edge, ("filled", "ask", "none", "failed")))
                 made.append(g.Fill(name, g.Use("slot_filler.play"), NAMES, wired))

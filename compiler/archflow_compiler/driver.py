@@ -111,7 +111,7 @@ def compile_bytes(name: str, data: bytes, watch: Watch | None = None) -> Outcome
     names = models.resolve(unit, registry)
     preferred = preferences.merge(unit, names)
     prompts.check(unit)
-    references.check(unit)
+    references.check(unit, names)
     if failed():
         return stop(unit)
 

@@ -16,11 +16,14 @@ from archflow_schema.graph import (
     Agent,
     Call,
     Dispatch,
+    Fill,
     Filter,
     Graph,
     Guard,
+    Match,
     Screen,
     Select,
+    Sift,
     Tell,
     problems,
 )
@@ -73,7 +76,7 @@ def _unreached(graph: Graph) -> Iterator[str]:
         if index not in reached:
             reached.add(index)
             node = graph.nodes[index]
-            if isinstance(node, Select):
+            if isinstance(node, Select | Match | Fill):
                 stack += [asked for asked in node.asks if 0 <= asked < len(graph.nodes)]
             stack += [edge.target for edge in node.edges if 0 <= edge.target < len(graph.nodes)]
     for index, node in enumerate(graph.nodes):
@@ -118,11 +121,11 @@ def _unguarded(graph: Graph) -> Iterator[str]:
 
 
 def _unscreened(graph: Graph) -> Iterator[str]:
-    """Guards of replies that a request may go round on its way to a model or an agent, or that deny and lead there."""
+    """Guards and filters of replies that a request may go round on its way to a model or an agent, or that lead on."""
     for where, entry in _entries(graph):
         for index in sorted(_reached(graph, entry)):
             node = graph.nodes[index]
-            if not isinstance(node, Screen):
+            if not isinstance(node, Screen | Sift):
                 continue
             round_it = _reached(graph, entry, without=index)
             if any(isinstance(graph.nodes[one], Dispatch | Agent) for one in round_it):

@@ -26,6 +26,7 @@ from archflow_engine.nodes.recall import RecallNode, WaitingRecallNode
 from archflow_engine.nodes.renew import RenewingDispatchNode
 from archflow_engine.nodes.reply import ReplyNode
 from archflow_engine.nodes.route import RouteNode
+from archflow_engine.nodes.sift import SiftNode
 from archflow_engine.pace import Pace
 from archflow_engine.plan import Endpoint, ListenerPlan, Plan
 from archflow_engine.rehearsal import rehearse
@@ -110,7 +111,6 @@ class _Binder:
         self._blobs = {blob.digest: blob.data for blob in program.graph.blobs}
         self._pools: dict[Origin, Pool] = {}
         self._shared: dict[ir.Use, Kind] = {}
-        self._routers: dict[ir.Use, Router] = {}
         self._gauges: dict[ir.Use, Gauged] = {}
         self._asker = Asker()
         self._services = Services(self._pool_at)
@@ -225,7 +225,7 @@ class _Binder:
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)
         authority = host or (bare if default else f"{bare}:{port}")
-        if not authority.isascii() or any(character <= " " for character in authority):
+        if not _fits_a_host(authority):
             raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
         return pool, authority
 
@@ -240,18 +240,21 @@ class _Binder:
     def _agent(self, node: ir.Agent) -> AgentNode:
         from archflow_engine.nodes.agent import AgentNode
 
-        url = resolve(node.url, self._program.lookup)
+        url, host = (resolve(text, self._program.lookup) for text in (node.url, node.host))
         try:
             origin, authority, base = address(url)
             pool = self._pool_at(origin._replace(ca=node.ca, connect=node.connect))
         except (ArchflowError, OSError) as error:
             raise ArchflowError(f"{node.name}: {error}") from error
+        if not _fits_a_host(host):
+            raise ArchflowError(f"{node.name}: '{host}' is not usable as a Host header")
         return AgentNode(
             node.name,
             agent=node.agent,
             pool=pool,
-            authority=authority,
+            authority=host or authority,
             base=base,
+            tells=node.tells,
             first_byte=node.first_byte,
             between_chunks=node.between_chunks,
         )
@@ -264,7 +267,7 @@ class _Binder:
         return FilterNode(node.name, node.filter, filtering, dialects.get(filtering.dialect))
 
     async def _runner(self, node: ir.Node, dialects: dict[str, Dialect]) -> Runner:
-        if isinstance(node, ir.Match | ir.Fill | ir.Call | ir.Frame | ir.Tell):
+        if isinstance(node, ir.Match | ir.Resume | ir.Fill | ir.Call | ir.Frame | ir.Tell):
             return await self._prompts.runner(node, dialects)
         if isinstance(node, ir.Route):
             return RouteNode(node)
@@ -283,13 +286,15 @@ class _Binder:
             choose = (
                 (await self._open(node.use, Matcher, node.name)).match
                 if issubclass(self._kinds.kind(node.use.kind), Matcher)
-                else (await self._router(node.use, node.name)).choose
+                else (await self._one_of(node.use, Router, node.name)).choose
             )
-            return SelectNode(node.name, choose, node.agents, node.timeout)
+            return SelectNode(node, choose)
         if isinstance(node, ir.Agent):
             return self._agent(node)
         if isinstance(node, ir.Filter):
             return await self._filter(node, dialects)
+        if isinstance(node, ir.Sift):
+            return SiftNode(node.name, node.filter, await self._one_of(node.use, Filter, node.filter))
         if isinstance(node, ir.Guard):
             guard = await self._open(node.use, Guard, node.name)
             return (WaitingGuardNode if guard.waits else GuardNode)(node.name, guard, node.label)
@@ -322,19 +327,12 @@ class _Binder:
         self._asker.add(node.model, dispatch)
         return dispatch
 
-    async def _router(self, use: ir.Use, name: str) -> Router:
-        """A router; nodes with the same options share it."""
-        router = self._routers.get(use)
-        if router is None:
-            router = self._routers[use] = await self._open(use, Router, name)
-        return router
-
     async def _choosing(self, node: ir.Choose) -> Choosing:
         """What a node that chooses needs."""
         from archflow_plugins.deciding.choosing import Choosing
         from archflow_plugins.deciding.sessions import Sessions
 
-        router = await self._router(node.use, node.name)
+        router = await self._one_of(node.use, Router, node.name)
         sessions = None
         if node.sessions is not None:
             sessions = Sessions(node.sessions, await self._one_of(node.sessions.store, Store, node.name))
@@ -361,6 +359,10 @@ class _Binder:
             gauge = await self._open(use, Gauge, node.name)
             found = self._gauges[use] = Gauged(gauge, plan.hub.spawn, self._log)
         return found.rank
+
+
+def _fits_a_host(authority: str) -> bool:
+    return authority.isascii() and all(character > " " for character in authority)
 
 
 def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from archflow_engine.plan import CORS
 from archflow_engine.prompts.prompt import cleaned
 from archflow_engine.prompts.prompt import of as prompt_of
 from archflow_engine.request import RequestHead
-from archflow_engine.upstream.call import Call, Headers, ReplyHead
+from archflow_engine.sieve import Sieve, Telling
+from archflow_engine.upstream.call import Call, CallHead, Headers, ReplyHead
 from archflow_engine.walk import walk
 from archflow_engine.watch import Watch, take
 from archflow_plugins.kinds import Dialect, Head
@@ -49,11 +50,13 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.dispatch import DispatchNode
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.nodes.recall import RecallNode
+    from archflow_engine.nodes.sift import SiftNode
     from archflow_engine.plan import ListenerPlan
     from archflow_engine.prompts.prompt import Prompt
     from archflow_engine.stages import Stage
     from archflow_engine.translate import Translation
     from archflow_engine.walk import Runner
+    from archflow_schema.events import Event
     from archflow_schema.graph import Quota
 
 HIGH_WATER = 256 * 1024
@@ -112,6 +115,7 @@ class Exchange:
         "_held",
         "_last",
         "_over",
+        "_scopes",
         "_silent",
         "_started",
         "_stream",
@@ -137,7 +141,8 @@ class Exchange:
         "reply_headers",
         "request",
         "said",
-        "scope",
+        "sieve",
+        "sifts",
         "spare",
         "stages",
         "translation",
@@ -156,7 +161,6 @@ class Exchange:
         self.keeper: RecallNode | None = None
         self.error = ""
         self.fault: tuple[int, bytes] | None = None  # what a filter makes of an error, status and body
-        self.scope: trio.CancelScope | None = None
         self.attempt: Attempt | None = None
         self.charges: list[tuple[LimitNode, Quota, str, int]] = []
         self.reply_headers: Headers = []
@@ -166,9 +170,11 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
-        self.stages: list[Callable[[], Stage]] | None = (
+        self.stages: list[Callable[[], Stage[Event]]] | None = (
             None  # what the reply passes, made anew for each attempt
         )
+        self.sifts: list[SiftNode] | None = None  # the filters that the reply passes
+        self.sieve: Sieve | None = None
         self.prompt: Prompt | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
@@ -176,6 +182,7 @@ class Exchange:
         self._watch: Watch | None = None
         self._last = b""
         self._over = self._started = self._stream = self._held = False
+        self._scopes: tuple[trio.CancelScope, ...] = ()
         self._silent = 0.0
         self._began = began = monotonic()
         self._whole = self.deadline = began + listener.timeout
@@ -291,13 +298,20 @@ class Exchange:
             prompt.original = self.conversation
             self._conversation = structs.replace(cleaned(prompt.original), messages=told.messages)
 
+    def back(self, head: Head) -> None:
+        """The request is again what it was before nodes made something of it."""
+        self.head = head
+        self._conversation = None
+        if self.prompt is not None:
+            self.prompt.original = None
+
     def anew(self) -> None:
         """The request goes to another model: what was made and charged for the first one is undone."""
         if self.translation is not None:
             self.reply_headers = [one for one in self.reply_headers if one not in self.translation.told]
             self.translation = None
-        if self.charges:
-            self.charges[0][0].refund(self)
+        self.sieve = None
+        self.refund()
         self.model_suffix = ""
 
     def decided(self, models: tuple[str, ...]) -> None:
@@ -359,13 +373,31 @@ class Exchange:
         self.client.start(status, head, body, True, len(body))
         self.finish()
 
-    def dispatch(self, node: DispatchNode | AgentNode, call: Call, span_id: str) -> None:
-        """Send a call upstream; what comes of it goes to the client, or back to the node."""
+    def tell(self, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
+        """Answer with what somebody else said, once it has passed the filters of replies."""
+        if self.sifts:
+            walk(self, Telling(self.sifts, status, content_type, body, headers))
+        else:
+            self.answer(status, content_type, body, headers)
+
+    def dispatch(self, node: DispatchNode | AgentNode, head: CallHead, body: bytes) -> None:
+        """Send a request upstream; what comes of it goes to the client, or back to the node."""
         self._dispatch = node
-        self._call = call
+        record = self.record
+        if self.sifts is not None:
+            self.sieve = Sieve(self, self.sifts)
+        span_id = trace.new_span_id()
+        flag = "01" if record.sampled else "00"
+        self._call = call = Call(
+            head,
+            record.request_id,
+            f"00-{record.trace_id}-{span_id}-{flag}",
+            body,
+            self.translation or self.sieve or self,
+        )
         now = monotonic()
         self.attempt = attempt = Attempt(node.provider, node.upstream, "", span_id, now - self._began)
-        self.record.attempts.append(attempt)
+        record.attempts.append(attempt)
         self._silent = now + node.first_byte
         self.deadline = self._silent if self._silent < self._whole else self._whole  # noqa: FURB136 - see `heard`
         node.pool.send(call)
@@ -416,7 +448,7 @@ class Exchange:
     def give_up(self, error: UpstreamError) -> None:
         """What the upstream says is of no use: hear no more of it."""
         self.unheard()
-        self.failed(error)
+        (self.sieve or self).failed(error)
 
     def unheard(self) -> None:
         """Hear no more of the upstream."""
@@ -441,7 +473,7 @@ class Exchange:
         if self._over:
             return
         self.unheard()
-        self.translation = None
+        self.translation = self.sieve = None
         now = monotonic()
         if self.attempt is not None:
             self.attempt.status, self.attempt.outcome = status, "streaming"
@@ -461,8 +493,8 @@ class Exchange:
         self._stream = stream and head.length is None
         self._last = data
         if head.status < 400:
-            if self.translation is not None:
-                pass  # it reads the reply, and tells the record
+            if self.translation is not None or self.sieve is not None:
+                pass  # they read the reply, and tell the record
             elif end and not stream and not head.content_encoding:
                 take(self.dialect.summarise(data), record)
             else:
@@ -514,21 +546,30 @@ class Exchange:
             event = self.translation.cut_short(code, message)
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
-        elif (
-            self._stream
-            and watch is not None
-            and watch.plain
-            and watch.between is not False
-            and self.dialect is not None
-        ):
+        elif self._stream and self.dialect is not None and self._appendable:
             event = self.dialect.encode_stream_error(code, message)
-            if watch.between is None and not self._last.endswith(_EVENT_ENDS):
+            lines = (
+                self.sieve.lines if self.sieve is not None else watch is not None and watch.between is None
+            )
+            if lines and not self._last.endswith(_EVENT_ENDS):
                 event = b"\n\n" + event  # of its own, not the rest of the one that was cut
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
         else:
             self.client.abort()
         self.finish()
+
+    @property
+    def _appendable(self) -> bool:
+        """Whether an event of ours may stand behind what the client of a stream has got."""
+        watch = self._watch
+        return self.sieve is not None or (watch is not None and watch.plain and watch.between is not False)
+
+    def cut(self, code: str, message: str) -> None:
+        """The client gets no more of the reply that it is in the middle of."""
+        if not self._over:
+            self.unheard()
+            self._cut_short(code, message)
 
     def shut_down(self) -> None:
         """The gateway ends before this does: the client is told as well as it still can be."""
@@ -568,10 +609,14 @@ class Exchange:
         """The upstream says nothing for a while: tell a client in mid-stream that its stream lives."""
         self.deadline = min(self._whole, self._silent, now + PULSE)
         dialect, watch = self.dialect, self._watch
-        between = self.translation is not None or (
-            watch is not None
-            and watch.plain
-            and (self._last.endswith(_EVENT_ENDS) if watch.between is None else watch.between)
+        between = (
+            self.translation is not None
+            or self.sieve is not None
+            or (
+                watch is not None
+                and watch.plain
+                and (self._last.endswith(_EVENT_ENDS) if watch.between is None else watch.between)
+            )
         )
         if self._stream and between and not self._held and dialect is not None and dialect.ping:
             self.record.bytes_sent += len(dialect.ping)
@@ -612,8 +657,22 @@ class Exchange:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        if self.scope is not None:
-            self.scope.cancel()
+        for scope in self._scopes:
+            scope.cancel()
+
+    def enter(self, scope: trio.CancelScope) -> None:
+        """A task works for this exchange: it is cancelled when that ends."""
+        self._scopes = (*self._scopes, scope)
+
+    def leave(self, scope: trio.CancelScope) -> None:
+        """The task has done its work."""
+        self._scopes = tuple(one for one in self._scopes if one is not scope)
+
+    def refund(self) -> None:
+        """Give back what was charged to a request that is not served."""
+        for node, quota, key, cost in self.charges:
+            node.settle(self, quota, key, -cost)
+        self.charges.clear()
 
     def _settle_charges(self) -> None:
         """Charge what the reply really cost; a request that no model served costs nothing."""
@@ -621,10 +680,10 @@ class Exchange:
         attempt = self.attempt
         answered = attempt is not None and 0 < attempt.status < 400  # even if the client was not told
         served = self.record.status < 400 or answered or self.record.error == "client_gone"
-        for node, quota, key, cost in self.charges:
-            if not served:
-                node.settle(self, quota, key, -cost)
-            elif usage is not None:
+        if not served:
+            self.refund()
+        elif usage is not None:
+            for node, quota, key, cost in self.charges:
                 node.settle(self, quota, key, usage.input_tokens + usage.output_tokens - cost)
         self.charges.clear()
 
@@ -633,7 +692,8 @@ class Exchange:
         if self._over:
             return
         self._over = True
-        self.translation = None  # or the two would keep each other alive until the next garbage collection
+        # Or they would keep each other alive until the next garbage collection.
+        self.translation = self.sieve = None
         self.plan.hub.timed.discard(self)
         record = self.record
         record.duration = monotonic() - self._began

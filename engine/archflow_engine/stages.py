@@ -14,7 +14,7 @@ Rule: a stage that ends a reply raises Ended: nothing that it holds ever leaves,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import trio
 
@@ -27,17 +27,23 @@ if TYPE_CHECKING:
     from archflow_engine.walk import Runner
 
 
-class Stage(Protocol):
-    """One step of one reply. It may hold events back; with Finished, or Failed, everything that may leave leaves."""
+T = TypeVar("T")
 
-    def feed(self, events: Sequence[Event]) -> Sequence[Event] | None:
+
+class Stage(Protocol[T]):
+    """One step of one reply, of events or of the client's bytes.
+
+    It may hold events back; with Finished, or Failed, everything that may leave leaves.
+    """
+
+    def feed(self, events: Sequence[T], /) -> Sequence[T] | None:
         """The events that go on; None if it must wait for them.
 
         Raises:
             Ended: the client gets no more of this reply.
         """
 
-    async def feed_waiting(self, events: Sequence[Event]) -> Sequence[Event]:
+    async def feed_waiting(self, events: Sequence[T], /) -> Sequence[T]:
         """As `feed`, called after it gave None, with the same events. Blocks; cancelled when the client leaves.
 
         Raises:
@@ -59,7 +65,7 @@ class Ended(Exception):
         self.events = events
 
 
-class Passage:
+class Passage(Generic[T]):
     """The stages of one reply.
 
     Attributes:
@@ -71,8 +77,8 @@ class Passage:
     def __init__(
         self,
         exchange: Exchange,
-        stages: Sequence[Stage],
-        out: Callable[[Sequence[Event], bool, UpstreamError | None], None],
+        stages: Sequence[Stage[T]],
+        out: Callable[[Sequence[T], bool, UpstreamError | None], None],
         ended: Callable[[Ended], None],
     ) -> None:
         """Lead through stages.
@@ -87,20 +93,19 @@ class Passage:
         self._stages = stages
         self._out = out
         self._ended = ended
-        self._inbox: list[Event] = []
+        self._inbox: list[T] = []
         self._end = False
         self._error: UpstreamError | None = None
         self._paused = False
         self.busy = False
 
-    def push(self, events: Sequence[Event], *, end: bool, error: UpstreamError | None = None) -> None:
+    def push(self, events: Sequence[T], *, end: bool, error: UpstreamError | None = None) -> None:
         """What the upstream said: events, the end of its body, or why there will be no more."""
         if self.busy:
             self._inbox += events
             self._end = self._end or end
             self._error = self._error or error
-            self._paused = True
-            self._exchange.hold()
+            self._hold()
             return
         try:
             at, events = self._through(0, events)
@@ -114,9 +119,14 @@ class Passage:
             else:
                 self.busy = True
                 self._end, self._error = end, error
+                self._hold()
                 self._exchange.plan.hub.spawn(self._wait, at, events)
 
-    def _through(self, at: int, events: Sequence[Event]) -> tuple[int, Sequence[Event]]:
+    def _hold(self) -> None:
+        self._paused = True
+        self._exchange.hold()
+
+    def _through(self, at: int, events: Sequence[T]) -> tuple[int, Sequence[T]]:
         """Lead events through the stages from `at` on, to the end or to one that must wait."""
         for number in range(at, len(self._stages)):
             if not events:
@@ -127,23 +137,22 @@ class Passage:
             events = passed
         return len(self._stages), events
 
-    async def _wait(self, at: int, events: Sequence[Event]) -> None:
+    async def _wait(self, at: int, events: Sequence[T]) -> None:
         exchange = self._exchange
         current.set(exchange)
         with trio.CancelScope() as scope:
             if exchange.over:  # the client left before this task began
                 return
-            exchange.scope = scope
+            exchange.enter(scope)
             try:
                 await self._drain(at, events)
             except Ended as ended:
                 self._ended(ended)
             except Exception as error:  # noqa: BLE001 - as in push
                 exchange.trouble(error)
-        if exchange.scope is scope:
-            exchange.scope = None
+        exchange.leave(scope)
 
-    async def _drain(self, at: int, events: Sequence[Event]) -> None:
+    async def _drain(self, at: int, events: Sequence[T]) -> None:
         """Go on from a stage that must wait, until nothing is left of what came meanwhile."""
         while True:
             end, error = self._end, self._error

@@ -128,7 +128,7 @@ def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversa
         old = _decode_fields(dialect.encode(other, model).body)
     kept = {name: raw for name, raw in head.fields.items() if name in new or name not in old}
     changed = {name: raw for name, raw in new.items() if bytes(raw) != bytes(old.get(name, b""))}
-    if "model" in new:
+    if model != head.model and "model" in new:
         changed["model"] = new["model"]
     return _encode({**kept, **changed})
 
@@ -162,7 +162,7 @@ class Translation:
         self._held: list[bytes] | None = None
         """The end of the reply, while it is being kept; `_ended` tells whether the upstream said all."""
         self._ended = False
-        self._passage: Passage | None = None
+        self._passage: Passage[Event] | None = None
         self._all = False
         """Whether the upstream has said all, though not all of it may have passed."""
         self._status = 0
@@ -182,7 +182,7 @@ class Translation:
         elif self.finished and self._error is None:
             self._hand(b"", end=True)  # it had said everything
         else:
-            self._exchange.failed(error)
+            (self._exchange.sieve or self._exchange).failed(error)
 
     def reply(self, head: ReplyHead | None, data: bytes, end: bool) -> None:
         """What one read of the upstream brought, put into other words and handed on in one write."""
@@ -259,7 +259,7 @@ class Translation:
 
     # Where the reply passes stages.
 
-    def _pass(self, passage: Passage, head: ReplyHead | None, data: bytes, *, end: bool) -> None:
+    def _pass(self, passage: Passage[Event], head: ReplyHead | None, data: bytes, *, end: bool) -> None:
         """As `reply`, but the client's encoder gets what passed the stages, when it did."""
         events: list[Event] = []
         failure: UpstreamError | None = None
@@ -341,8 +341,8 @@ class Translation:
         if head is not None:
             self._head = None
             length = len(data) if end else None
-            head = _replaced(head, self._encoder.content_type.encode("ascii"), length)
-        self._exchange.reply(head, data, end)
+            head = replaced(head, self._encoder.content_type.encode("ascii"), length)
+        (self._exchange.sieve or self._exchange).reply(head, data, end)
 
     def _keep(self) -> None:
         """The reply is whole: let it be kept, if the client may refer to it later."""
@@ -370,7 +370,8 @@ class Translation:
         problem = self._target.decode_error(head.status, b"".join(error)[:ERROR_AT_MOST])
         code = problem.code or f"upstream_{head.status}"
         body = dialect.encode_error(head.status, code, problem.message, request_id=exchange.record.request_id)
-        exchange.reply(_replaced(head, b"application/json", len(body)), body, True)
+        new = replaced(head, b"application/json", len(body))
+        (exchange.sieve or exchange).reply(new, body, True)
 
 
 class _GaveUp(Exception):
@@ -393,7 +394,7 @@ def _note(record: Record, event: Event) -> None:
         record.response_model = event.model or record.response_model
 
 
-def _replaced(head: ReplyHead, content_type: bytes, length: int | None) -> ReplyHead:
+def replaced(head: ReplyHead, content_type: bytes, length: int | None) -> ReplyHead:
     """A reply's head over another body."""
     new = ReplyHead(head.status, length, content_type, request_id=head.request_id)
     if head.raw:

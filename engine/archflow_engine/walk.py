@@ -55,10 +55,11 @@ def walk(exchange: Exchange, runner: Runner | None) -> None:
 
 async def _waiting(exchange: Exchange, runner: Runner | None) -> None:
     current.set(exchange)
-    with trio.CancelScope() as exchange.scope:
+    with trio.CancelScope() as scope:
+        exchange.enter(scope)
         try:
             while runner is not None and not exchange.over:  # a node need not notice that it was cancelled
                 runner = await runner.run_waiting(exchange) if runner.waits else runner.run(exchange)
         except Exception as error:  # noqa: BLE001 - as in walk
             exchange.trouble(error)
-    exchange.scope = None
+    exchange.leave(scope)

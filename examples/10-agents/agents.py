@@ -1,9 +1,10 @@
-"""Two agents, an agent that rewrites histories, and a filter, for trying things out: each at a path of its own.
+"""Two agents, an agent that rewrites histories, and two filters, for trying things out: each at a path of its own.
 
     python agents.py --port 8000
 
 `/flights` and `/hotels` say what they heard. `/context` answers with the messages that shall take the place of those it
-got. `/masks` gets the request as it is: it hides card numbers, and refuses passwords.
+got. `/masks` gets the request as it is: it hides card numbers, and refuses passwords. `/style` gets replies, whole or a
+few events at a time, and gives them the words of the house.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ class Agents(BaseHTTPRequestHandler):
         who = self.path.split("/")[1]
         if who == "masks":
             self._masks(body)
+            return
+        if who == "style":
+            self._answer(200, body.replace(b"luggage", b"baggage"), self.headers["content-type"])
             return
         asked: dict[str, Any] = msgspec.json.decode(body)
         messages = asked["messages"]

@@ -36,6 +36,8 @@ from archflow_plugins.translation import (
 from archflow_plugins.verdict import Channel, Screen, Side, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
+from archflow_schema.reply import Reply as WholeReply
+from archflow_schema.reply import fold
 from archflow_schema.slots import Filled, Question
 from archflow_schema.text import Text
 
@@ -345,6 +347,15 @@ class Dialect(Kind):
         """A reader for one reply with a status below 400; `stream` tells by its content type whether it is events."""
         raise NotImplementedError
 
+    def read_reply(self, content_type: str, body: bytes) -> WholeReply:
+        """A reply with a status below 400 that is there as a whole, be it streamed or not.
+
+        Raises:
+            UpstreamProtocolError: it is none of this dialect.
+        """
+        decoder = self.reply_decoder(stream=content_type.startswith(self.stream_type))
+        return fold([*decoder.feed(body), *decoder.end()])
+
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
         """A writer for one reply to a client who sent `head`: streamed if it asked for that, else whole."""
         raise NotImplementedError
@@ -601,13 +612,17 @@ class SlotFiller(Kind):
 
 
 class Filter(Kind):
-    """Changes requests on their way to a model or an agent, or refuses them. Raising, or any failure, ends the request.
+    """Changes requests on their way to a model or an agent, or replies on their way back, or refuses them.
+
+    Raising, or any failure, ends the request or the reply.
 
     Attributes:
         dialect: the dialect in which it takes requests, such as `openai_chat`; the client's own if empty.
+        sides: what it changes, `input` for requests and `output` for replies; the compiler refuses it elsewhere.
     """
 
     dialect: ClassVar[str] = ""
+    sides: ClassVar[tuple[Side, ...]] = ("input",)
 
     async def request(self, path: str, body: bytes) -> bytes:
         """The request as it goes on. Blocks while it asks others; cancelled when the client leaves.
@@ -620,6 +635,19 @@ class Filter(Kind):
             FilterRefused: it does not go on; the client gets to know why.
         """
         raise NotImplementedError
+
+    async def reply(self, path: str, body: bytes, *, stream: bool) -> bytes:
+        """The reply, or a portion of it, as it goes on. Blocks while it asks others; cancelled when the client leaves.
+
+        Args:
+            path: where the client posted its request.
+            body: in the client's dialect: the whole reply, or one or more whole events of a stream.
+            stream: whether it is a portion of a stream. Portions come one after the other.
+
+        Raises:
+            FilterRefused: it does not go on, and nothing behind it does; the client gets to know why.
+        """
+        raise NotImplementedError(f"{type(self).__name__} changes no replies")
 
 
 class Admission(Struct, frozen=True):

@@ -202,13 +202,16 @@ class Next(Struct, frozen=True, array_like=True, tag="next"):
 class Select(Struct, frozen=True, array_like=True, tag="select"):
     """Lets a router pick the agent, or a matcher several, by what a conversation is about.
 
-    Outcomes: `agent:<id>` for each, none, failed. Of several, the last one's answer goes to the client.
+    Outcomes: `agent:<id>` for each, none, failed. Of several, the last one's answer goes to the client; prompt targets
+    and models come last.
 
     Attributes:
         use: the router or matcher kind.
         agents: who may be chosen, by id.
         timeout: seconds that the router may take.
         asks: the nodes of the models that the router may ask, by index.
+        targets: those of `agents` that are prompt targets.
+        models: those of `agents` that are models.
     """
 
     name: str
@@ -218,6 +221,8 @@ class Select(Struct, frozen=True, array_like=True, tag="select"):
     edges: tuple[Edge, ...]
     asks: tuple[int, ...] = ()
     origin: Origin = Origin()
+    targets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 class Agent(Struct, frozen=True, array_like=True, tag="agent"):
@@ -228,6 +233,8 @@ class Agent(Struct, frozen=True, array_like=True, tag="agent"):
         url: where it answers; the client's path is put behind it.
         connect, first_byte, between_chunks: timeouts in seconds.
         ca: path of a CA bundle, as that of an Upstream.
+        host: the Host header when it differs from the URL's.
+        tells: names and values that it is told in the request's `metadata`.
     """
 
     name: str
@@ -239,10 +246,27 @@ class Agent(Struct, frozen=True, array_like=True, tag="agent"):
     between_chunks: float = 300.0
     ca: str = ""
     origin: Origin = Origin()
+    host: Text = ()
+    tells: tuple[tuple[str, str], ...] = ()
 
 
 class Filter(Struct, frozen=True, array_like=True, tag="filter"):
     """Lets a filter change the request, or refuse it. Outcomes: passed, refused, failed.
+
+    Attributes:
+        filter: its id.
+        use: the filter kind.
+    """
+
+    name: str
+    filter: str
+    use: Use
+    edges: tuple[Edge, ...]
+    origin: Origin = Origin()
+
+
+class Sift(Struct, frozen=True, array_like=True, tag="sift"):
+    """Has a filter change the reply, whoever gives it. Outcomes: ready (the request goes on); later refused, failed.
 
     Attributes:
         filter: its id.
@@ -337,6 +361,7 @@ class Match(Struct, frozen=True, array_like=True, tag="match"):
         targets: what it finds one of.
         timeout: seconds that it may take.
         state: where earlier calls are known from, and later turns know these.
+        asks: the nodes of the models that it may ask, by index.
     """
 
     name: str
@@ -344,6 +369,22 @@ class Match(Struct, frozen=True, array_like=True, tag="match"):
     targets: tuple[str, ...]
     edges: tuple[Edge, ...]
     timeout: float = 30.0
+    state: State = State()
+    origin: Origin = Origin()
+    asks: tuple[int, ...] = ()
+
+
+class Resume(Struct, frozen=True, array_like=True, tag="resume"):
+    """Puts back into a conversation what earlier turns called, where no Match does. Outcome: resumed.
+
+    Attributes:
+        targets: the prompt targets by which such calls are told from others.
+        state: as in Match.
+    """
+
+    name: str
+    targets: tuple[str, ...]
+    edges: tuple[Edge, ...]
     state: State = State()
     origin: Origin = Origin()
 
@@ -355,6 +396,7 @@ class Fill(Struct, frozen=True, array_like=True, tag="fill"):
         use: the slot filler kind.
         targets: whose slots it fills; it is asked for those of them that were matched.
         timeout: seconds that it may take.
+        asks: as in Match.
     """
 
     name: str
@@ -363,6 +405,7 @@ class Fill(Struct, frozen=True, array_like=True, tag="fill"):
     edges: tuple[Edge, ...]
     timeout: float = 30.0
     origin: Origin = Origin()
+    asks: tuple[int, ...] = ()
 
 
 class Place(Struct, frozen=True, array_like=True):
@@ -466,8 +509,10 @@ Node = (
     Recall
     | Guard
     | Screen
+    | Sift
     | Filter
     | Match
+    | Resume
     | Fill
     | Call
     | Frame
@@ -665,6 +710,8 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "recall": ("ready", "failed"),
     "guard": ("allow", "deny", "failed"),
     "screen": ("ready", "deny", "failed"),
+    "sift": ("ready", "refused", "failed"),
+    "resume": ("resumed",),
     "fill": ("filled", "ask", "none", "failed"),
     "call": ("answered", "verbatim", "failed"),
     "frame": ("framed",),
@@ -707,7 +754,7 @@ def outcomes(node: Node) -> tuple[str, ...]:
 def uses(graph: Graph) -> Iterator[Use]:
     """Every use of a kind in the graph, dialects excepted."""
     for node in graph.nodes:
-        if isinstance(node, Guard | Screen | Filter | Choose | Select | Match | Fill):
+        if isinstance(node, Guard | Screen | Sift | Filter | Choose | Select | Match | Fill):
             yield node.use
         if isinstance(node, Choose):
             yield from (ranked.gauge for ranked in node.ranked if ranked.gauge is not None)
@@ -715,7 +762,7 @@ def uses(graph: Graph) -> Iterator[Use]:
                 yield node.sessions.store
         if isinstance(node, Limit | Recall):
             yield node.store
-        if isinstance(node, Match) and node.state.store is not None:
+        if isinstance(node, Match | Resume) and node.state.store is not None:
             yield node.state.store
     for upstream in graph.upstreams:
         yield upstream.use
@@ -735,6 +782,7 @@ def texts(graph: Graph) -> Iterator[Text]:
             yield node.message
         elif isinstance(node, Agent):
             yield node.url
+            yield node.host
         elif isinstance(node, Frame):
             yield node.system_prompt
         elif isinstance(node, Call):
@@ -790,10 +838,13 @@ def _node_problems(graph: Graph, node: Node) -> Iterator[str]:
         failed = next((edge.target for edge in node.edges if edge.outcome == "failed"), None)
         if failed is not None and (failed == END) != (node.fail == "open"):
             yield f"node {node.name}: fails {node.fail}, and failed leads {'nowhere' if failed == END else 'on'}"
-    if isinstance(node, Select):
+    if isinstance(node, Select | Match | Fill):
         for index in node.asks:
             if not 0 <= index < len(graph.nodes):
                 yield f"node {node.name}: asks node {index}, which does not exist"
+    if isinstance(node, Select):
+        for name in {*node.targets, *node.models} - {*node.agents}:
+            yield f"node {node.name}: {name} cannot be chosen"
     if isinstance(node, Call):
         for target in node.targets:
             yield from _target_problems(graph, node, target)

@@ -18,6 +18,7 @@ from archflow_schema.graph import (
     Screen,
     Select,
     Service,
+    Sift,
     Target,
     Tell,
     Upstream,
@@ -165,3 +166,22 @@ def test_a_guard_of_replies_fails_as_it_says():
     assert found(screen(1, 2, 2, "open"), dispatch(2), REPLY) == [
         "node screen: fails open, and failed leads on"
     ]
+
+
+def sift(ready, refused, failed):
+    edges = (Edge("ready", ready), Edge("refused", refused), Edge("failed", failed))
+    return Sift("sift", "f", Use("filter.x"), edges)
+
+
+def test_no_model_is_reached_around_a_filter_of_replies():
+    assert found(sift(1, 2, 2), dispatch(2), REPLY) == []
+    around = found(guard(1, 3, 2, "closed"), sift(2, 3, 3), dispatch(3), REPLY)
+    assert any("a model or an agent is reached around sift" in one for one in around)
+    assert found(sift(1, 1, 2), dispatch(2), REPLY) == [f"l /p: sift refused {SAME}"]
+    assert found(sift(1, 2, END), dispatch(2), REPLY) == ["node sift: failed leads nowhere"]
+
+
+def test_what_stands_in_an_agents_place_can_be_chosen():
+    wired = tuple(Edge(one, 1) for one in ("agent:a", "none", "failed"))
+    select = Select("s", Use("router.r"), ("a",), 1.0, wired, targets=("a",), models=("b",))
+    assert found(select, agent(2), REPLY, upstreams=0) == ["node s: b cannot be chosen"]

@@ -27,9 +27,11 @@ from archflow_schema.graph import (
     Node,
     Recall,
     Reply,
+    Resume,
     Route,
     Screen,
     Select,
+    Sift,
     Tell,
     node_type,
 )
@@ -109,7 +111,9 @@ def _lines(graph: Graph, node: Node) -> tuple[str, ...]:
             return (node.name, *(facts.quota(quota) for quota in node.quotas[:3]))
         case Recall():
             return (node.name, node.store.kind)
-        case Guard() | Screen() | Filter():
+        case Resume():
+            return (node.name, "what was called before")
+        case Guard() | Screen() | Sift() | Filter():
             return (node.name, node.use.kind)
         case Route():
             return (node.name, f"default {node.default}" if node.default else "no default")
@@ -143,12 +147,14 @@ LOOKS = {
     "recall": Look(("[(", ")]"), "cylinder", "#ede9fe"),
     "guard": Look(("{{", "}}"), "octagon", "#fee2e2"),
     "screen": Look(("{{", "}}"), "octagon", "#fee2e2"),
+    "sift": Look(("{{", "}}"), "hexagon", "#fae8ff"),
     "filter": Look(("{{", "}}"), "hexagon", "#fae8ff"),
     "route": Look(("{", "}"), "diamond", "#fef9c3"),
     "choose": Look(("{", "}"), "diamond", "#fde68a"),
     "next": Look(("{", "}"), "diamond", "#fde68a"),
     "select": Look(("{", "}"), "diamond", "#fde68a"),
     "match": Look(("{", "}"), "diamond", "#fde68a"),
+    "resume": Look(("[(", ")]"), "cylinder", "#ede9fe"),
     "fill": Look(("[/", "\\]"), "trapezium", "#ede9fe"),
     "call": Look(("[[", "]]"), "component", "#ccfbf1"),
     "frame": Look(("[", "]"), "box", "#f3f4f6"),

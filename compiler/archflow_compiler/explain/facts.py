@@ -31,10 +31,12 @@ from archflow_schema.graph import (
     Ranked,
     Recall,
     Reply,
+    Resume,
     Route,
     Screen,
     Select,
     Sessions,
+    Sift,
     Tell,
     Upstream,
 )
@@ -62,7 +64,7 @@ def facts(graph: Graph) -> Facts:
                 f"{quota.key} {quota.value or 'any'}": f"{quota.tokens} tokens per {_period(quota)}"
                 for quota in node.quotas
             }
-        elif isinstance(node, Guard | Filter):
+        elif isinstance(node, Guard | Sift | Filter):
             found[node.name] = {"kind": node.use.kind, **stored.settings(node.use)}
         elif isinstance(node, Screen):
             found[node.name] = {
@@ -104,8 +106,10 @@ def facts(graph: Graph) -> Facts:
                 "timeout of the first byte": stored.seconds(node.first_byte),
                 "timeout between chunks": stored.seconds(node.between_chunks),
                 "authorities": node.ca or "the system's",
+                "host": show(node.host) or "as the address",
+                **{f"is told {name}": value for name, value in node.tells},
             }
-        elif isinstance(node, Match | Fill | Call | Frame | Tell):
+        elif isinstance(node, Match | Resume | Fill | Call | Frame | Tell):
             found.update(prompts.of(graph, node))
         elif isinstance(node, Route) and not node.routed:
             found.update(_route(node))
@@ -154,7 +158,7 @@ def guards(graph: Graph, listener: Listener, kind: type[Guard | Screen] = Guard)
         node = graph.nodes[index]
         if isinstance(node, kind):
             yield node.name
-        elif not isinstance(node, Recall | Guard | Screen):
+        elif not isinstance(node, Recall | Guard | Screen | Sift):
             return
         index = next((edge.target for edge in node.edges if edge.outcome in {"allow", "ready"}), -1)
 

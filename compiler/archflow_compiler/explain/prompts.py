@@ -12,6 +12,7 @@ from archflow_schema.graph import (
     Graph,
     Match,
     Place,
+    Resume,
     Service,
     State,
     Target,
@@ -21,7 +22,9 @@ from archflow_schema.slots import Slot
 from archflow_schema.text import show
 
 
-def of(graph: Graph, node: Match | Fill | Call | Frame | Tell) -> Iterator[tuple[str, dict[str, str]]]:
+def of(
+    graph: Graph, node: Match | Resume | Fill | Call | Frame | Tell
+) -> Iterator[tuple[str, dict[str, str]]]:
     """The facts of a node."""
     match node:
         case Match():
@@ -35,6 +38,8 @@ def of(graph: Graph, node: Match | Fill | Call | Frame | Tell) -> Iterator[tuple
                     **stored.settings(node.use),
                 },
             )
+        case Resume():
+            yield node.name, {"knows": ", ".join(node.targets), "state": state(node.state)}
         case Fill():
             yield (
                 f"slot filler of {node.name.removeprefix('fill ')}",

@@ -31,9 +31,11 @@ from archflow_schema.graph import (
     Node,
     Recall,
     Reply,
+    Resume,
     Route,
     Screen,
     Select,
+    Sift,
     Tell,
     Upstream,
     Use,
@@ -116,14 +118,15 @@ def _place(found: tuple[int, Node]) -> tuple[int, int]:
 
 
 _IN_ORDER: tuple[type[Node], ...] = (
-    Recall, Guard, Screen, Filter, Match, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit, Dispatch, Agent,
+    Recall, Guard, Screen, Sift, Filter, Match, Resume, Fill, Call, Tell, Frame, Route, Choose, Next, Select, Limit,
+    Dispatch, Agent,
     Reply,
 )  # fmt: skip
 _ORDER = {kind: number for number, kind in enumerate(_IN_ORDER)}
 
 
 def _head(graph: Graph, node: Node) -> Iterator[str]:
-    if isinstance(node, Guard | Screen | Filter):
+    if isinstance(node, Guard | Screen | Sift | Filter):
         judged = "judges replies, " if isinstance(node, Screen) else ""
         yield f"{node.name}: {judged}{_use(node.use)}"
     elif isinstance(node, Recall):
@@ -143,8 +146,9 @@ def _head(graph: Graph, node: Node) -> Iterator[str]:
     elif isinstance(node, Select):
         yield f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most"
     elif isinstance(node, Agent):
-        yield f"{node.name}: asks {show(node.url)}"
-    elif isinstance(node, Match | Fill | Call | Frame | Tell):
+        told = "".join(f", tells {name} {value}" for name, value in node.tells)
+        yield f"{node.name}: asks {show(node.url)}{told}"
+    elif isinstance(node, Match | Resume | Fill | Call | Frame | Tell):
         yield from _of_prompts(graph, node)
     elif isinstance(node, Route):
         rest = facts.unknown(node)
@@ -164,13 +168,15 @@ def _use(use: Use) -> str:
     return use.kind + (f", {words}" if words else "")
 
 
-def _of_prompts(graph: Graph, node: Match | Fill | Call | Frame | Tell) -> Iterator[str]:
+def _of_prompts(graph: Graph, node: Match | Resume | Fill | Call | Frame | Tell) -> Iterator[str]:
     match node:
         case Match():
             yield (
                 f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most; what was called before "
                 f"{prompts.state(node.state)}"
             )
+        case Resume():
+            yield f"{node.name}: what was called before {prompts.state(node.state)}"
         case Fill():
             yield f"{node.name}: {node.use.kind}, {stored.seconds(node.timeout)} at most"
         case Call():

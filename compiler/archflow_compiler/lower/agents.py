@@ -6,67 +6,192 @@
                            | none, failed          |            | refused, timeout, failed
                            +--> the default one    +------------+--> reply 500
 
-Where there is one agent only, nothing is chosen.
+Where there is one agent only, nothing is chosen. A prompt target, or a model, may stand in an agent's place::
+
+    select -agent:<target>-> its filters -> resume -> fill -> call -> route -> ...
+             | agent:<model>-> its filters -> [resume -> frame ->] route of that model -> ...
 
 Rule: an agent gets the request as its client sent it, in whichever dialect; so a listener serves all that hold
-conversations.
-A matcher in the router's place (`router: matcher.composite`) may choose several, who answer one after the other.
+conversations. Beside prompt targets it gets it without what only they know.
+Rule: whatever the router does not know, or does not know in time, goes to the default agent, else to the first that is
+no prompt target, else to a model.
 
-Rule: whatever the router does not know, or does not know in time, goes to the default agent, else to the first.
+A matcher in the router's place (`router: matcher.composite`) may choose several, who answer one after the other.
 """
 
 from __future__ import annotations
 
-from archflow_compiler.lower import chosen, filters, routing
-from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.lower import chosen, filters, handing, routing, state
+from archflow_compiler.lower.draft import Draft, Once
+from archflow_compiler.lower.prompts import Prompts
 from archflow_compiler.lower.providers import Providers
+from archflow_compiler.passes.models import Model
+from archflow_compiler.passes.prompts import targets_of
 from archflow_compiler.tree import Path
 from archflow_plugins.contexts import Option
 from archflow_schema.config import Listener, ListenerAgent
-from archflow_schema.graph import END, Agent, Edge, Endpoint, Reply, Select, Use
-from archflow_schema.text import compile_text
+from archflow_schema.graph import Edge, Endpoint, Reply, Route, Select, Use
 
-FAILED = ("agent failed", 500, "agent_failed")
 OF_ARCH = frozenset({"arch_agent_router", "arch_agent_v2", "plano_orchestrator_v1"})
 """How Arch and its successor call their own routers of agents, which `router.composite` takes the place of."""
 Indexed = tuple[int, ListenerAgent]
 
 
-def entry(draft: Draft, providers: Providers, at: Path, listener: Listener) -> int:
-    """The node where the requests of an agent listener go once its guards have judged."""
-    known = {agent.id for agent in draft.config.agents}
-    served = [(number, one) for number, one in enumerate(listener.agents) if one.id in known]
-    if not served:
-        return _nobody(draft, at, listener)
-    nodes = {
-        one.id: filters.before(
-            draft,
-            _agent(draft, one.id),
-            one.input_filters,
-            (*at, "agents", number, "input_filters"),
-            f"{listener.name}, {one.id}",
+class Agents:
+    """The listeners of type agent of one configuration.
+
+    Args:
+        draft: the graph so far.
+        providers: who makes the nodes that ask models.
+        prompts: who makes those of prompt targets.
+    """
+
+    def __init__(self, draft: Draft, providers: Providers, prompts: Prompts) -> None:
+        self._draft = draft
+        self._providers = providers
+        self._prompts = prompts
+
+    def entry(self, at: Path, listener: Listener, route: Once) -> int:
+        """The node where the requests of a listener go once its guards have judged.
+
+        Args:
+            at: where it stands.
+            listener: it.
+            route: makes the node where a conversation goes that some model answers.
+        """
+        agents, targets, models = self._named(listener)
+        known = {*agents, *targets, *models}
+        served = [(number, one) for number, one in enumerate(listener.agents) if one.id in known]
+        if not served:
+            return _nobody(self._draft, at, listener)
+        nodes, otherwise = self._nodes(at, listener, served, targets, models, route)
+        if len(served) == 1 and not targets:
+            return otherwise
+        return self._select(at, listener, served, nodes, otherwise, targets, models)
+
+    def endpoints(self, listener: Listener, first: int) -> tuple[Endpoint, ...]:
+        """A path for every dialect that holds conversations and whose paths are fixed."""
+        draft = self._draft
+        _, targets, models = self._named(listener)
+        found = []
+        for name, kind in draft.registry.dialects().items():
+            if kind.translates and "{" not in kind.path:
+                draft.kinds.add(kind.kind)
+                begin = (
+                    state.recall(draft, first, listener.name) if kind.keeps and (targets or models) else first
+                )
+                found.append(Endpoint(kind.path, name, begin))
+        return tuple(sorted(found, key=lambda endpoint: endpoint.path))
+
+    def _named(self, listener: Listener) -> tuple[frozenset[str], frozenset[str], dict[str, Model]]:
+        """The agents, prompt targets and models that a listener names; the first of these that has a name has it."""
+        config = self._draft.config
+        agents, targets = frozenset(agent.id for agent in config.agents), targets_of(config, listener)
+        others = [one.id for one in listener.agents if one.id not in agents | targets]
+        models = {name: model for name in others if (model := self._draft.names.called(name)) is not None}
+        return agents, targets, models
+
+    def _nodes(
+        self,
+        at: Path,
+        listener: Listener,
+        served: list[Indexed],
+        targets: frozenset[str],
+        models: dict[str, Model],
+        route: Once,
+    ) -> tuple[dict[str, int], int]:
+        """Name -> where it begins, for all that are served; and where those go that fit none of them."""
+        draft, prompts, name = self._draft, self._prompts, listener.name
+        plain = Once(lambda: prompts.plain(name, route))
+        begins = prompts.selected(name, targets, route, plain)
+        for one in (one for _, one in served if one.id not in targets):
+            node = self._model(name, models[one.id]) if one.id in models else handing.agent(draft, one.id)
+            begins[one.id] = prompts.beside(f"{one.id} {name}", targets, node) if targets else node
+        nodes = {
+            one.id: filters.before(
+                draft,
+                begins[one.id],
+                one.input_filters,
+                (*at, "agents", number, "input_filters"),
+                f"{name}, {one.id}",
+            )
+            for number, one in served
+        }
+        others = sorted((one for _, one in served if one.id not in targets), key=_comes_last)
+        return nodes, nodes[others[0].id] if others else prompts.resumed(targets, plain())
+
+    def _model(self, listener: str, model: Model) -> int:
+        """The node of a model, which is asked whatever the request says."""
+        draft = self._draft
+        entry = self._providers.entry(model)
+        return draft.add(
+            Route(
+                name=f"route {listener}, {model.name}",
+                names=(),
+                wildcards=(),
+                default=model.name,
+                unknown="default",
+                edges=(
+                    *(() if entry is None else (Edge(f"model:{model.name}", entry),)),
+                    Edge("unknown", draft.reply("unknown model", 404, "model_not_found")),
+                ),
+                origin=draft.origin("model_providers", model.index),
+            )
         )
-        for number, one in served
-    }
-    if len(nodes) == 1:
-        return next(iter(nodes.values()))
-    return _select(draft, providers, at, listener, served, nodes)
+
+    def _select(
+        self,
+        at: Path,
+        listener: Listener,
+        served: list[Indexed],
+        nodes: dict[str, int],
+        otherwise: int,
+        targets: frozenset[str],
+        models: dict[str, Model],
+    ) -> int:
+        draft = self._draft
+        options = {one.id: self._option(at, indexed, targets) for indexed in served for one in indexed[1:]}
+        use = _router(draft, at, listener, tuple(options.values()))
+        asks = self._providers.asked(draft.asked)
+        if use is None:
+            return otherwise  # reported
+        return draft.add(
+            Select(
+                name=f"select {listener.name}",
+                use=use,
+                agents=tuple(nodes),
+                timeout=draft.config.routing.timeout,
+                edges=(
+                    *(Edge(f"agent:{name}", node) for name, node in nodes.items()),
+                    Edge("none", otherwise),
+                    Edge("failed", otherwise),
+                ),
+                asks=asks,
+                origin=draft.origin(*at, "agents"),
+                targets=tuple(name for name in nodes if name in targets),
+                models=tuple(name for name in nodes if name in models),
+            )
+        )
+
+    def _option(self, at: Path, indexed: Indexed, targets: frozenset[str]) -> Option:
+        """What is chosen among: an agent as the listener describes it, a prompt target as it describes itself too."""
+        one = indexed[1]
+        if one.id not in targets:
+            return Option(name=one.id, description=_described(self._draft, at, indexed))
+        target = next(found for found in self._draft.config.prompt_targets if found.name == one.id)
+        return Option(
+            name=one.id, description=one.description or target.description, examples=target.examples
+        )
 
 
-def endpoints(draft: Draft, first: int) -> tuple[Endpoint, ...]:
-    """A path for every dialect that holds conversations and whose paths are fixed."""
-    found = []
-    for name, kind in draft.registry.dialects().items():
-        if kind.translates and "{" not in kind.path:
-            draft.kinds.add(kind.kind)
-            found.append(Endpoint(kind.path, name, first))
-    return tuple(sorted(found, key=lambda endpoint: endpoint.path))
+def _comes_last(agent: ListenerAgent) -> bool:
+    return not agent.default
 
 
 def _nobody(draft: Draft, at: Path, listener: Listener) -> int:
     """What a listener answers none of whose agents exists: `references` warned of it."""
     name = listener.agents[0].id
-    status, code = FAILED[1:]
+    status, code = handing.FAILED[1:]
     return draft.add(
         Reply(
             name=f"no agent {name} ({listener.name})",
@@ -75,68 +200,6 @@ def _nobody(draft: Draft, at: Path, listener: Listener) -> int:
             message=(f"Agent '{name}' not found in agent map",),
             form="chain",
             origin=draft.origin(*at, "agents", 0),
-        )
-    )
-
-
-def _agent(draft: Draft, name: str) -> int:
-    """The node that asks an agent; made once, for all listeners that have it."""
-    if name in draft.agents:
-        return draft.agents[name]
-    index = next(number for number, agent in enumerate(draft.config.agents) if agent.id == name)
-    url = compile_text(draft.config.agents[index].url)
-    draft.texts.append(url)
-    failed = draft.reply(*FAILED, form="chain")
-    overrides = draft.config.overrides
-    draft.agents[name] = draft.add(
-        Agent(
-            name=f"agent {name}",
-            agent=name,
-            url=url,
-            edges=edges(streaming=END, refused=failed, timeout=failed, failed=failed),
-            connect=overrides.upstream_connect_timeout,
-            ca=overrides.upstream_tls_ca_path or "",
-            origin=draft.origin("agents", index),
-        )
-    )
-    return draft.agents[name]
-
-
-def _select(
-    draft: Draft,
-    providers: Providers,
-    at: Path,
-    listener: Listener,
-    served: list[Indexed],
-    nodes: dict[str, int],
-) -> int:
-    options = {
-        one.id: Option(name=one.id, description=_described(draft, at, indexed))
-        for indexed in served
-        for one in indexed[1:]
-    }
-    before = set(draft.asked)
-    draft.asked.clear()
-    use = _router(draft, at, listener, tuple(options.values()))
-    models = [model for name in sorted(draft.asked) if (model := draft.names.find(name)) is not None]
-    draft.asked |= before
-    asks = [providers.entry(model) for model in models]
-    otherwise = nodes[next((one.id for _, one in served if one.default), served[0][1].id)]
-    if use is None:
-        return otherwise  # reported
-    return draft.add(
-        Select(
-            name=f"select {listener.name}",
-            use=use,
-            agents=tuple(nodes),
-            timeout=draft.config.routing.timeout,
-            edges=(
-                *(Edge(f"agent:{name}", node) for name, node in nodes.items()),
-                Edge("none", otherwise),
-                Edge("failed", otherwise),
-            ),
-            asks=tuple(node for node in asks if node is not None),
-            origin=draft.origin(*at, "agents"),
         )
     )
 

@@ -5,6 +5,7 @@ Rule: the only place that calls `Kind.compile`; what it names and keeps is colle
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -53,9 +54,8 @@ class Draft:
         blobs: what kinds compiled, by digest.
         local_models: the models that kinds open in the gateway's own process.
         dialects: what is spoken besides the dialects of endpoints.
-        asked: the configured models that kinds ask.
+        asked: the configured models that the kind asks that was compiled last.
         agents: the nodes that ask agents, by id.
-        dialects: names of those that are spoken besides those of listeners.
 
     `watch` hears how far kinds are that take a while.
     """
@@ -145,6 +145,7 @@ class Draft:
             What the graph stores, as bytes and as a value; None if the kind failed, which is reported.
         """
         unit = self.unit
+        self.asked = set()
 
         def locate(*path: str | int) -> Range | None:
             return unit.places.value(*at, *path)
@@ -153,8 +154,7 @@ class Draft:
             return self.vault.text(raw, entry_name(entry, *path), (*at, *path))
 
         def model(asked: str) -> str:
-            alias = next((one.model for one in self.names.aliases if one.alias == asked), None)
-            found = alias or self.names.find(asked)
+            found = self.names.called(asked)
             if found is not None:
                 self.asked.add(found.name)
             return found.name if found is not None else ""
@@ -187,6 +187,25 @@ class Draft:
     def secrets(self) -> tuple[str, ...]:
         """The side-file entries that the graph refers to."""
         return tuple(sorted(secret_keys(self.texts)))
+
+
+class Once:
+    """A node that is made when something first leads to it."""
+
+    def __init__(self, make: Callable[[], int]) -> None:
+        self._make = make
+        self._made: int | None = None
+
+    def __call__(self) -> int:
+        """The node."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    @property
+    def made(self) -> bool:
+        """Whether something leads to it."""
+        return self._made is not None
 
 
 def edges(**targets: int) -> tuple[Edge, ...]:

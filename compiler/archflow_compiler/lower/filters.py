@@ -1,10 +1,15 @@
-"""Filters -> the nodes before a route, or before an agent, in the order of the configuration.
+"""Filters -> the nodes before a route, or before an agent, in the order of the configuration; and those of replies.
 
 ::
 
     guards -> filter -passed-> filter -passed-> route, select or agent
                 | refused        | failed
                 +----------------+--> reply 400, 500
+
+Filters of replies stand before all of them, and put themselves into the reply's way::
+
+    guards -> sift -ready-> sift -ready-> filter ...
+                | refused, failed, when the reply comes: reply 400, 500, or the end of a stream
 
 Whoever stands under `filters` speaks HTTP or MCP; an agent that is named as a filter speaks Arch's message arrays.
 
@@ -16,7 +21,8 @@ from __future__ import annotations
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.tree import Path
 from archflow_plugins.kinds import Filter as FilterKind
-from archflow_schema.graph import Filter, Use
+from archflow_plugins.verdict import Side
+from archflow_schema.graph import Filter, Sift, Use
 
 
 def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where: str) -> int:
@@ -30,7 +36,7 @@ def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where
         where: what explains which of several nodes of a filter this is.
     """
     for number in reversed(range(len(names))):
-        used = _use(draft, names[number])
+        used = _use(draft, names[number], (*at, number), "input")
         if used is None:
             continue  # reported
         following = draft.add(
@@ -49,7 +55,29 @@ def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where
     return following
 
 
-def _use(draft: Draft, name: str) -> Use | None:
+def of_replies(draft: Draft, following: int, names: tuple[str, ...], at: Path, listener: str) -> int:
+    """The node where the filters `names` begin that replies pass, before `following`. The rest is as in `before`."""
+    for number in reversed(range(len(names))):
+        used = _use(draft, names[number], (*at, number), "output")
+        if used is None:
+            continue  # reported
+        following = draft.add(
+            Sift(
+                name=f"output filter {names[number]} ({listener})",
+                filter=names[number],
+                use=used,
+                edges=edges(
+                    ready=following,
+                    refused=draft.reply("filter refused", 400, "filter_refused", form="chain"),
+                    failed=draft.reply("filter failed", 500, "filter_failed", form="chain"),
+                ),
+                origin=draft.origin(*at, number),
+            )
+        )
+    return following
+
+
+def _use(draft: Draft, name: str, said_at: Path, side: Side) -> Use | None:
     """How a filter, or an agent as one, is asked; `references` knows that it is there."""
     config = draft.config
     said: dict[str, str] = {}
@@ -66,8 +94,15 @@ def _use(draft: Draft, name: str) -> Use | None:
         at = ("agents", index)
         said = {"url": config.agents[index].url}
         kind = draft.registry.kind("filter.messages")
+    if issubclass(kind, FilterKind) and side not in kind.sides:
+        draft.unit.error(
+            "wrong-side",
+            f'the agent "{name}" is no filter of replies: it answers requests with messages',
+            draft.unit.places.value(*said_at),
+            fix="name a filter of type http or mcp",
+        )
+        return None
     used = draft.use(kind, kind.config(**said), name, at, f"filters.{name}")
     if used is not None and issubclass(kind, FilterKind) and kind.dialect:
-        draft.dialects.add(kind.dialect)
-        draft.kinds.add(f"dialect.{kind.dialect}")
+        draft.dialect(kind.dialect)
     return None if used is None else used[0]

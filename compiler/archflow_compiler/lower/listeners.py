@@ -13,17 +13,20 @@ Where models are preferred, a second route stands before it that leaves unnamed 
              |        +--> route -> ...
              +--> [limit ->] dispatch
 
-A prompt listener has the nodes of `prompts` between its guards and its first route.
+A prompt listener has the nodes of `prompts` between its guards and its first route; with `use_agent_orchestrator` the
+orchestrator stands in the place of that.
 
 Rule: every path from an endpoint passes all guards of its listener before it reaches a model.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-from archflow_compiler.lower import agents, filters, routing, state
-from archflow_compiler.lower.draft import Draft
+from archflow_compiler.lower import filters, handing, routing, state
+from archflow_compiler.lower.agents import Agents
+from archflow_compiler.lower.draft import Draft, Once
 from archflow_compiler.lower.guards import Guards
 from archflow_compiler.lower.prompts import Prompts
 from archflow_compiler.lower.providers import Providers
@@ -44,19 +47,32 @@ DECIDING = "/routing"
 def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
     """Add every listener. `router` chooses among models, if anything is preferred."""
     guards = Guards(draft)
-    prompts, screens = Prompts(draft), Screens(draft)
+    prompts, screens = Prompts(draft, providers), Screens(draft)
+    agents = Agents(draft, providers, prompts)
     for index, listener in enumerate(draft.config.listeners):
         at: Path = ("listeners", index)
+        models = Once(partial(_models, draft, providers, router, at, listener))
+        orchestrator = Once(partial(handing.orchestrator, draft))
+        orchestrated = draft.config.overrides.use_agent_orchestrator
         if listener.type == "agent":
-            entry = agents.entry(draft, providers, at, listener)
+            entry = agents.entry(at, listener, models)
+        elif listener.type == "prompt":
+            entry = prompts.before_route(listener.name, orchestrator if orchestrated else models)
         else:
-            entry = _models(draft, providers, router, at, listener)
-        if listener.type == "prompt":
-            entry = prompts.before_route(listener.name, entry)
+            entry = models()
         entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
+        entry = filters.of_replies(
+            draft, entry, listener.output_filters, (*at, "output_filters"), listener.name
+        )
         entry = screens.before(listener, at, entry)
         decides = router is not None and listener.type == "model"
-        _listener(draft, providers, at, listener, guards.before(listener, at, entry), decides=decides)
+        entry = guards.before(listener, at, entry)
+        endpoints = (
+            _endpoints(draft, providers, entry, listener.name, decides=decides)
+            if models.made and listener.type != "agent"
+            else agents.endpoints(listener, entry)
+        )
+        _listener(draft, at, listener, endpoints)
 
 
 def _models(
@@ -70,9 +86,7 @@ def _models(
     return entry
 
 
-def _listener(
-    draft: Draft, providers: Providers, at: Path, listener: ListenerConfig, entry: int, *, decides: bool
-) -> None:
+def _listener(draft: Draft, at: Path, listener: ListenerConfig, endpoints: tuple[Endpoint, ...]) -> None:
     if listener.port is None:
         return  # reported by `references`
     draft.listeners.append(
@@ -82,17 +96,7 @@ def _listener(
             address=listener.address,
             port=listener.port,
             timeout=listener.timeout,
-            endpoints=(
-                agents.endpoints(draft, entry)
-                if listener.type == "agent"
-                else _endpoints(
-                    draft,
-                    providers,
-                    entry,
-                    listener.name,
-                    decides=decides,
-                )
-            ),
+            endpoints=endpoints,
             tls=None if listener.tls is None else Tls(listener.tls.certificate, listener.tls.private_key),
             limits=Limits(
                 head=listener.limits.head,

@@ -5,13 +5,15 @@ Each model has one dispatch node, shared by all listeners; a rate limit stands b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.passes.models import Model, elsewhere
 from archflow_compiler.tree import Path
 from archflow_plugins.kinds import ProviderConfig
 from archflow_plugins.providers.table import find
 from archflow_schema.graph import END, Dispatch, Limit, Quota, Upstream
-from archflow_schema.text import Text, compile_text
+from archflow_schema.text import Text
 
 PERIODS: dict[str, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """Seconds of each unit of time in a rate limit."""
@@ -55,6 +57,11 @@ class Providers:
             upstream = self._upstream(model)
             self._entries[key] = None if upstream is None else self._dispatch(model, upstream, refused)
         return self._entries[key]
+
+    def asked(self, names: Iterable[str]) -> tuple[int, ...]:
+        """The nodes of the models that a kind asks, by the names that it was given for them."""
+        found = [model for name in sorted(names) if (model := self._draft.names.find(name)) is not None]
+        return tuple(node for model in found if (node := self.entry(model)) is not None)
 
     def _dispatch(self, model: Model, upstream: int, refused: int | None) -> int | None:
         draft = self._draft
@@ -155,9 +162,7 @@ class Providers:
         return len(draft.upstreams) - 1
 
     def _host(self, model: Model) -> Text:
-        host = compile_text(model.provider.http_host)
-        self._draft.texts.append(host)
-        return host
+        return self._draft.text(model.provider.http_host)
 
 
 def _name(model: Model) -> str:

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_schema.graph import END, Service, Tell
-from archflow_schema.text import compile_text
 
 OF_A_PATH = "/%:@!$&'()*+,;=~-._"
 """What stands in a path as it is, RFC 3986 section 3.3, and `%`, which begins what is encoded already."""
@@ -19,19 +18,24 @@ HISTORY = "openai_chat"
 
 
 def service(draft: Draft, name: str) -> int:
-    """The index of the service that an endpoint's name stands for; a name that nobody knows was reported before."""
+    """The index of the service that a name stands for, of an endpoint or, as in Arch, of an agent.
+
+    A name that nobody knows was reported before.
+    """
     for index, known in enumerate(draft.services):
         if known.name == name:
             return index
-    endpoint = next(one for one in draft.config.endpoints if one.name == name)
-    host = compile_text(endpoint.http_host)
-    addresses = tuple(compile_text(f"{endpoint.protocol}://{address}") for address in endpoint.endpoint)
-    draft.texts += [host, *addresses]
+    endpoint = next((one for one in draft.config.endpoints if one.name == name), None)
+    if endpoint is None:
+        number = next(number for number, agent in enumerate(draft.config.agents) if agent.id == name)
+        url = draft.text(draft.config.agents[number].url)
+        draft.services.append(Service(name=name, addresses=(url,), origin=draft.origin("agents", number)))
+        return len(draft.services) - 1
     draft.services.append(
         Service(
             name=name,
-            addresses=addresses,
-            host=host,
+            addresses=tuple(draft.text(f"{endpoint.protocol}://{address}") for address in endpoint.endpoint),
+            host=draft.text(endpoint.http_host),
             connect=endpoint.connect_timeout,
             affinity=endpoint.prefix_affinity,
             origin=draft.origin("endpoints", name),

@@ -9,6 +9,7 @@ Invariant: nothing that a user wrote is ignored silently.
 
 from __future__ import annotations
 
+from archflow_compiler.passes.prompts import targets_of
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 from archflow_schema.config import Config
@@ -54,17 +55,10 @@ def _refuse(unit: Unit, path: Path, what: str) -> None:
 
 def _refused(unit: Unit) -> None:
     config = unit.config
-    at: Path
-    if config.overrides.use_agent_orchestrator:
-        _refuse(unit, ("overrides", "use_agent_orchestrator"), "the agent orchestrator is")
     if config.state_storage is not None and config.state_storage.type == "postgres":
         _refuse(unit, ("state_storage", "type"), "state in PostgreSQL is")
     if config.routing.session_cache.type == "redis":
         _refuse(unit, ("routing", "session_cache", "type"), "sessions in redis are")
-    for index, listener in enumerate(config.listeners):
-        at = ("listeners", index)
-        if listener.output_filters:
-            _refuse(unit, (*at, "output_filters"), "filters of replies are")
 
 
 _ROUTING = ("session_ttl_seconds", "session_max_entries", "session_cache", "routing_budget")
@@ -91,23 +85,39 @@ def _unused(unit: Unit) -> None:
     config = unit.config
     _unrouted(unit)
     listeners = config.listeners
-    if config.endpoints and not config.prompt_targets and config.error_target is None:
+    orchestrated = config.overrides.use_agent_orchestrator
+    if config.endpoints and not config.prompt_targets and config.error_target is None and not orchestrated:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
-    if config.system_prompt and not any(listener.type == "prompt" for listener in listeners):
-        _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
     prompted = any(listener.type == "prompt" for listener in listeners)
+    targeted = prompted or any(targets_of(config, listener) for listener in listeners)
+    if config.system_prompt and not targeted:
+        _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
+    if orchestrated and not targeted:
+        unit.warning(
+            "no-effect",
+            '"use_agent_orchestrator" has no effect: only prompt targets are handed over, and no listener has them',
+            unit.places.key("overrides", "use_agent_orchestrator"),
+            fix="add a listener with `type: prompt`",
+        )
     if config.prompt_guards is not None and not prompted:
         _warn_unused(unit, "prompt_guards", "only listeners of type prompt have them, and there is none")
-    if config.prompt_targets and not prompted:
-        _warn_unused(unit, "prompt_targets", "only listeners of type prompt have them, and there is none")
+    if config.prompt_targets and not targeted:
+        _warn_unused(
+            unit,
+            "prompt_targets",
+            "only listeners of type prompt have them, and those of type agent that name them, and there is none",
+        )
     if config.error_target is not None and not _tells(config):
         _warn_unused(
             unit, "error_target", "only prompt targets and prompt_guards at a listener of type prompt tell it"
         )
-    filtering = {name for one in listeners for name in one.input_filters}
+    used = {name for one in listeners for name in one.input_filters}
+    used |= {target.endpoint.name for target in config.prompt_targets if target.endpoint is not None}
     served = any(listener.type == "agent" for listener in listeners)
-    if config.agents and not served and not any(agent.id in filtering for agent in config.agents):
-        _warn_unused(unit, "agents", "no listener of type agent chooses them, and no filter is one")
+    if config.agents and not served and not any(agent.id in used for agent in config.agents):
+        _warn_unused(
+            unit, "agents", "no listener of type agent chooses them, and no filter or prompt target is one"
+        )
     if not served:
         for key in ("agent_orchestration_model", "orchestrator_model_context_length"):
             if unit.places.said("overrides", key):
@@ -142,7 +152,8 @@ def _unused(unit: Unit) -> None:
                 "agents-at-model",
                 f"a listener of type {listener.type} has no agents",
                 unit.places.key("listeners", index, "agents"),
-                fix="write `type: agent`",
+                fix="write `type: agent`"
+                + (", or a prompt target whose endpoint is the agent" if listener.type == "prompt" else ""),
             )
 
 
@@ -151,7 +162,10 @@ def _tells(config: Config) -> bool:
     guards = config.prompt_guards
     judged = guards.input_guards if guards is not None else None
     forwards = judged is not None and judged.jailbreak.on_exception.forward_to_error_target
-    return any(one.type == "prompt" for one in config.listeners) and bool(config.prompt_targets or forwards)
+    prompted = any(one.type == "prompt" for one in config.listeners)
+    return (prompted and bool(config.prompt_targets or forwards)) or any(
+        targets_of(config, one) for one in config.listeners
+    )
 
 
 def _warn_unused(unit: Unit, key: str, why: str) -> None:

@@ -103,6 +103,11 @@ class Names:
                 return made
         return None
 
+    def called(self, name: str) -> Model | None:
+        """The model of a name or an alias."""
+        alias = next((one.model for one in self.aliases if one.alias == name), None)
+        return alias or self.find(name)
+
     def known(self) -> tuple[str, ...]:
         """Every name that a target could have meant."""
         return tuple(self._found)

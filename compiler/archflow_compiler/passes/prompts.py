@@ -6,11 +6,19 @@ Rule: as every pass, it reports all that it finds and goes on.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit, duplicates
-from archflow_schema.config import PARAMETER_TYPES, Parameter, PromptTarget, ServiceEndpoint
+from archflow_schema.config import (
+    PARAMETER_TYPES,
+    Config,
+    Listener,
+    Parameter,
+    PromptTarget,
+    ServiceEndpoint,
+)
 
 _OF_THE_GATEWAY = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
@@ -18,6 +26,36 @@ _OF_THE_GATEWAY = frozenset({
 })  # fmt: skip
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def agent_of(config: Config, target: PromptTarget) -> str:
+    """The agent that a prompt target hands the conversation to; empty if it calls a service, or nothing.
+
+    An agent that is named with a path is called there, as any other endpoint, for Arch does so.
+    """
+    endpoint = target.endpoint
+    if endpoint is None or endpoint.path or any(one.name == endpoint.name for one in config.endpoints):
+        return ""
+    return next((one.id for one in config.agents if one.id == endpoint.name), "")
+
+
+def handed_over(config: Config, target: PromptTarget) -> bool:
+    """Whether a target is an agent behind the orchestrator; the default one may call its endpoint, as in Arch."""
+    return config.overrides.use_agent_orchestrator and not (target.default and target.endpoint is not None)
+
+
+def is_called(config: Config, target: PromptTarget) -> bool:
+    """Whether a prompt target calls a service."""
+    return target.endpoint is not None and not (handed_over(config, target) or agent_of(config, target))
+
+
+def targets_of(config: Config, listener: Listener) -> frozenset[str]:
+    """The prompt targets that a listener of type agent names; an agent of the same name stands before them."""
+    if listener.type != "agent":
+        return frozenset()
+    agents = {agent.id for agent in config.agents}
+    targets = {target.name for target in config.prompt_targets}
+    return frozenset(one.id for one in listener.agents if one.id not in agents and one.id in targets)
 
 
 def check(unit: Unit) -> None:
@@ -96,8 +134,11 @@ def _prompt_target(
         )
     for number, parameter in enumerate(target.parameters):
         _parameter(unit, (*at, "parameters", number), parameter)
+    if handed_over(unit.config, target) or agent_of(unit.config, target):
+        _handed(unit, at, target)
+        return
     if target.endpoint is None:
-        if not unit.config.overrides.use_agent_orchestrator and not target.system_prompt:
+        if not target.system_prompt:
             unit.warning(
                 "no-endpoint",
                 f'the prompt target "{target.name}" has neither an endpoint nor a system prompt, so it changes nothing',
@@ -105,8 +146,16 @@ def _prompt_target(
                 fix="add `endpoint:` with a name and a path, or a `system_prompt`",
             )
         return
-    if target.endpoint.name not in endpoints:
-        _unknown_endpoint(unit, target.endpoint.name, endpoints, (*at, "endpoint", "name"))
+    known = [*endpoints, *(agent.id for agent in unit.config.agents)]
+    if target.endpoint.name not in known:
+        _unknown_endpoint(unit, target.endpoint.name, known, (*at, "endpoint", "name"))
+    elif not target.endpoint.path:
+        unit.error(
+            "missing-key",
+            'the key "path" is missing: an endpoint that is no agent is called at a path',
+            unit.places.value(*at, "endpoint"),
+            fix="add `path: /`",
+        )
     for name, _ in target.endpoint.http_headers:
         if name.lower() in _OF_THE_GATEWAY or not _TOKEN.fullmatch(name):
             unit.error(
@@ -130,7 +179,24 @@ def _prompt_target(
             )
 
 
-def _unknown_endpoint(unit: Unit, name: str, endpoints: dict[str, ServiceEndpoint], path: Path) -> None:
+def _handed(unit: Unit, at: Path, target: PromptTarget) -> None:
+    """What an agent has no use for, for it gets the conversation and takes what it needs from that."""
+    keys: list[Path] = [("parameters",), ("auto_llm_dispatch_on_response",)]
+    if handed_over(unit.config, target):
+        keys.append(("endpoint",))
+    else:
+        keys += [("endpoint", key) for key in ("http_method", "http_headers")]
+    for key in keys:
+        if unit.places.said(*at, *key):
+            unit.warning(
+                "no-effect",
+                f'"{key[-1]}" has no effect: the conversation of {target.name} is handed to an agent',
+                unit.places.key(*at, *key),
+                fix="leave it out",
+            )
+
+
+def _unknown_endpoint(unit: Unit, name: str, endpoints: Iterable[str], path: Path) -> None:
     unit.error(
         "unknown-endpoint",
         f'no endpoint has the name "{name}"',
@@ -186,4 +252,11 @@ def _orchestrator(unit: Unit) -> None:
             place,
             fix="leave one endpoint",
             arch="Please provide single agent orchestrator in the endpoints section in your arch_config.yaml file",
+        )
+    elif len(unit.config.endpoints[0].endpoint) > 1:
+        unit.warning(
+            "no-effect",
+            "an orchestrator has one address, so only the first one is asked",
+            unit.places.value("endpoints", unit.config.endpoints[0].name, "endpoint", 1),
+            fix="leave one address, such as that of what balances them",
         )

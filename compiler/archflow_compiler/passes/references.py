@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from archflow_compiler.passes.models import Names
+from archflow_compiler.passes.prompts import agent_of, handed_over, targets_of
 from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path, texts
 from archflow_compiler.unit import Unit, duplicates
@@ -24,12 +26,13 @@ _UNCLOSED = re.compile(r"\$\$|(\$\{)(?![A-Za-z_][A-Za-z0-9_]*\})")
 _EVERYWHERE = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared, not bound
 
 
-def check(unit: Unit) -> None:
-    """Check every reference outside models and prompts."""
+def check(unit: Unit, names: Names) -> None:
+    """Check every reference outside models and prompts. `names` are those of models."""
     _version(unit)
     _listeners(unit)
     _providers_exist(unit)
     _agents_and_filters(unit)
+    _agent_listeners(unit, names)
     _stores(unit)
     _headers(unit)
     _unclosed(unit)
@@ -102,7 +105,7 @@ def _same_port(unit: Unit, index: int, listener: Listener) -> None:
 
 def _providers_exist(unit: Unit) -> None:
     said = unit.places.node("model_providers")
-    needing = [one for one in unit.config.listeners if one.type in {"model", "prompt"}]
+    needing = [one for one in unit.config.listeners if _needs_models(unit.config, one)]
     if (
         not unit.config.model_providers
         and needing
@@ -120,6 +123,21 @@ def _providers_exist(unit: Unit) -> None:
             fix="add `model_providers:` with at least one `- model: <provider>/<model_id>`",
             arch="There must be at least one LLM Provider",
         )
+
+
+def _needs_models(config: Config, listener: Listener) -> bool:
+    """Whether a listener asks models of its own."""
+    if listener.type == "agent":
+        targets = targets_of(config, listener)
+        answered = {
+            one.name
+            for one in config.prompt_targets
+            if not (handed_over(config, one) or agent_of(config, one))
+        }
+        return bool(targets & answered) or (
+            bool(targets) and all(one.id in targets for one in listener.agents)
+        )
+    return listener.type == "model" or not config.overrides.use_agent_orchestrator
 
 
 def _agents_and_filters(unit: Unit) -> None:
@@ -150,7 +168,6 @@ def _agents_and_filters(unit: Unit) -> None:
                 arch=f"Listener '{listener}' references {key} id '{name}' which is not defined in agents or filters. "
                 f"Available ids: {available}",
             )
-    _agent_listeners(unit)
 
 
 def _filter_references(config: Config) -> Iterator[tuple[Path, str, str, str]]:
@@ -168,8 +185,9 @@ def _filter_references(config: Config) -> Iterator[tuple[Path, str, str, str]]:
                 yield (*at, "agents", number, "input_filters", position), listener.name, "input_filters", name
 
 
-def _agent_listeners(unit: Unit) -> None:
+def _agent_listeners(unit: Unit, names: Names) -> None:
     agents = [agent.id for agent in unit.config.agents]
+    known = [*agents, *(target.name for target in unit.config.prompt_targets)]
     for index, listener in enumerate(unit.config.listeners):
         at: Path = ("listeners", index)
         if listener.type == "agent" and not listener.agents:
@@ -181,14 +199,22 @@ def _agent_listeners(unit: Unit) -> None:
                 arch=f"No agents configured for listener: {listener.name}",
             )
         for number, agent in enumerate(listener.agents):
-            if agent.id not in agents:
+            if agent.id not in known and names.called(agent.id) is None:
                 # Arch finds this out at the first request; its own reference configuration has such an agent
                 unit.warning(
                     "unknown-agent",
                     f'no agent has the id "{agent.id}", so it cannot be chosen',
                     unit.places.value(*at, "agents", number, "id"),
-                    fix=unit.suggest(agent.id, agents) or "add it under `agents`",
+                    fix=unit.suggest(agent.id, known) or "add it under `agents`",
                     arch=f"Agent '{agent.id}' not found in agent map",
+                )
+            if agent.default and agent.id in targets_of(unit.config, listener):
+                unit.error(
+                    "default-target",
+                    f'the prompt target "{agent.id}" cannot take what fits no description',
+                    unit.places.key(*at, "agents", number, "default"),
+                    detail="it is called with values that such a request does not hold",
+                    fix="write `default: true` at an agent or a model; without any, a model answers",
                 )
 
 

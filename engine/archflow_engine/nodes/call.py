@@ -286,4 +286,4 @@ def _relay(exchange: Exchange, found: Sequence[Fetched]) -> None:
             body = _encode([msgspec.json.decode(one.body, type=Raw) for one in found])
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             content_type, body = b"text/plain; charset=utf-8", "\n".join(map(wording.text_of, found)).encode()
-    exchange.answer(200, content_type, body, exchange.reply_headers)
+    exchange.tell(200, content_type, body, exchange.reply_headers)

@@ -15,16 +15,14 @@ from urllib.parse import unquote
 
 import msgspec
 
-from archflow_engine import trace
 from archflow_engine.ask import attempting, note
 from archflow_engine.translate import Asked, Translation, respoken
-from archflow_engine.upstream.call import Call, CallHead, Headers
+from archflow_engine.upstream.call import CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Head, Provider, UpstreamRequest
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError
-from archflow_schema.reply import fold
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -188,16 +186,7 @@ class DispatchNode(Runner):
         else:
             head = request.call = self._head(exchange, dialect, prepared, same=same)
             request.call_for = prepared
-        span_id = trace.new_span_id()
-        flag = "01" if record.sampled else "00"
-        call = Call(
-            head,
-            record.request_id,
-            f"00-{record.trace_id}-{span_id}-{flag}",
-            body,
-            exchange.translation or exchange,
-        )
-        exchange.dispatch(self, call, span_id)
+        exchange.dispatch(self, head, body)
         return None
 
     async def ask(self, conversation: Conversation, suffix: str, timeout: float) -> Reply:  # noqa: ASYNC109
@@ -233,8 +222,7 @@ class DispatchNode(Runner):
             if found.status >= 400:
                 problem = target.decode_error(found.status, found.body)
                 raise UpstreamError(f"{self.upstream} answered with status {found.status}: {problem.message}")
-            decoder = target.reply_decoder(stream=found.content_type.startswith(target.stream_type))
-            reply = fold([*decoder.feed(found.body), *decoder.end()])
+            reply = target.read_reply(found.content_type, found.body)
             if reply.failed:
                 raise UpstreamError(f"{self.upstream} gave up: {reply.failed}")
         return reply
@@ -301,6 +289,8 @@ def forwarded(exchange: Exchange, skip: frozenset[bytes], *, same: bool = True) 
             if header != b"accept"
             and (same or (header.decode("latin-1") not in own and not header.startswith(_LIBRARY)))
         ]
+        headers.append((b"accept-encoding", b"identity"))
+    elif exchange.sifts is not None:
         headers.append((b"accept-encoding", b"identity"))
     elif b"accept-encoding" in fields:
         asked = fields[b"accept-encoding"]

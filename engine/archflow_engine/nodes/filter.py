@@ -50,34 +50,40 @@ class FilterNode(Runner):
             body = await self._filter.request(exchange.request.path, body)
             new = _read(dialect, head, body) if other is None else _back(exchange, other, body)
         except FilterRefused as refused:
-            return self._refused(exchange, refused)
+            told_refusal(exchange, self._who, refused)
+            return self.edges["refused"]
         except trio.Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - a filter that fails lets nothing pass
-            exchange.error = f"the filter '{self._who}' failed: {error}"
-            if not isinstance(error, ArchflowError):
-                exchange.error = f"the filter '{self._who}' failed"
-                exchange.plan.hub.trouble(error)
+            told_failure(exchange, self._who, error)
             return self.edges["failed"]
         exchange.becomes(new)
         return self.edges["passed"]
 
-    def _refused(self, exchange: Exchange, refused: FilterRefused) -> Runner | None:
-        """Tell who answered with what: a client's mistake with the filter's own status, all else with ours."""
-        mistaken = 400 <= refused.status < 500
-        exchange.error = f"the filter '{self._who}' answered with status {refused.status}"
-        exchange.fault = (
-            refused.status if mistaken else 500,
-            _encode(
-                {
-                    "error": "ClientError" if mistaken else "FilterChainError",
-                    "agent": self._who,
-                    "status": refused.status,
-                    "agent_response": refused.said,
-                }
-            ),
-        )
-        return self.edges["refused"]
+
+def told_refusal(exchange: Exchange, who: str, refused: FilterRefused) -> None:
+    """Tell who answered with what: a client's mistake with the filter's own status, all else with ours."""
+    mistaken = 400 <= refused.status < 500
+    exchange.error = f"the filter '{who}' answered with status {refused.status}"
+    exchange.fault = (
+        refused.status if mistaken else 500,
+        _encode(
+            {
+                "error": "ClientError" if mistaken else "FilterChainError",
+                "agent": who,
+                "status": refused.status,
+                "agent_response": refused.said,
+            }
+        ),
+    )
+
+
+def told_failure(exchange: Exchange, who: str, error: Exception) -> None:
+    """Tell which filter failed; what was not meant for people is in the log alone."""
+    exchange.error = f"the filter '{who}' failed: {error}"
+    if not isinstance(error, ArchflowError):
+        exchange.error = f"the filter '{who}' failed"
+        exchange.plan.hub.trouble(error)
 
 
 def _read(dialect: Dialect, head: Head, body: bytes) -> Head:

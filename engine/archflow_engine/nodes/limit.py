@@ -26,8 +26,9 @@ class LimitNode(Runner):
         self._store = store
 
     def run(self, exchange: Exchange) -> Runner | None:
-        for quota, key in self._applying(exchange):
-            cost = self._estimate(exchange)
+        applying = self._applying(exchange)
+        cost = self._estimate(exchange) if applying else 0
+        for quota, key in applying:
             admission = self._store.charge_nowait(key, cost, quota.tokens, quota.period)
             following = self._decide(exchange, quota, key, cost, admission)
             if following is not None:
@@ -66,14 +67,8 @@ class LimitNode(Runner):
         )
         if math.isfinite(admission.retry_after):
             exchange.reply_headers.append((b"retry-after", b"%d" % max(1, math.ceil(admission.retry_after))))
-        self.refund(exchange)
+        exchange.refund()
         return self.edges["exceeded"]
-
-    def refund(self, exchange: Exchange) -> None:
-        """Give back what was charged to a request that is not served."""
-        for node, quota, key, cost in exchange.charges:
-            node.settle(exchange, quota, key, -cost)
-        exchange.charges.clear()
 
     def settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
         """Correct a charge."""
@@ -86,8 +81,9 @@ class WaitingLimitNode(LimitNode):
     waits = True
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        for quota, key in self._applying(exchange):
-            cost = self._estimate(exchange)
+        applying = self._applying(exchange)
+        cost = self._estimate(exchange) if applying else 0
+        for quota, key in applying:
             admission = await self._store.charge(key, cost, quota.tokens, quota.period)
             following = self._decide(exchange, quota, key, cost, admission)
             if following is not None:

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
-from archflow_engine import trace
-from archflow_engine.hub import monotonic
-from archflow_engine.prompts import history, state
-from archflow_engine.prompts.prompt import Prompt, cleaned, of, readable
+from archflow_engine.nodes.decide import decided
+from archflow_engine.prompts import history
+from archflow_engine.prompts.prompt import readable
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Choice, Matcher
-from archflow_plugins.record import Decision
-from archflow_schema.errors import ClientProtocolError
+from archflow_plugins.kinds import Matcher
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
-    from archflow_engine.prompts.memory import Memory
+    from archflow_engine.prompts.resuming import Resuming
 
 EMPTY = "No content in the last user prompt"
-_TARGET = b"x-arch-prompt-target"
+TARGET = b"x-arch-prompt-target"
+"""The reply header that names what was matched."""
 
 
 class MatchNode(Runner):
@@ -31,44 +27,25 @@ class MatchNode(Runner):
 
     waits = True
 
-    def __init__(
-        self,
-        name: str,
-        matcher: Matcher,
-        targets: tuple[str, ...],
-        timeout: float,
-        *,
-        tells: bool,
-        memory: Memory | None,
-    ) -> None:
+    def __init__(self, name: str, matcher: Matcher, resuming: Resuming, timeout: float) -> None:
         super().__init__(name)
         self._matcher = matcher
-        self._names = frozenset(targets)
+        self._resuming = resuming
         self._timeout = timeout
-        self._tells = tells
-        self._memory = memory
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
         if not readable(exchange):
             return self.edges["pass"]
-        prompt = of(exchange)
-        prompt.names, prompt.tells, prompt.memory = self._names, self._tells, self._memory
-        await self._recall(exchange, prompt)
+        prompt = await self._resuming.prompt(exchange)
         conversation = exchange.conversation
         if not history.newest_is_users(conversation):
             return self.edges["pass"]
         if not conversation.last_user_text.strip():
             prompt.status, exchange.error = 500, EMPTY
             return self.edges["empty"]
-        decision = Decision(id=trace.new_span_id(), node=self.name)
-        exchange.record.decisions.append(decision)
-        began = monotonic()
-        choice = await self._asked(exchange, decision)
-        decision.seconds = monotonic() - began
+        decision, choice = await decided(exchange, self.name, self._matcher.match, self._timeout)
         if choice is None:
             return self.edges["failed"]
-        decision.reason = choice.reason or "none"
-        decision.confidence = choice.confidence
         decision.runner_up = next((name for name, _ in choice.scores if name != choice.option), "")
         if not choice.option:
             return self.edges["miss"]
@@ -80,28 +57,5 @@ class MatchNode(Runner):
             return self.edges["failed"]
         decision.option = choice.option
         prompt.targets = tuple(dict.fromkeys((choice.option, *choice.also)))
-        exchange.reply_headers.append((_TARGET, choice.option.encode("ascii", "backslashreplace")))
+        exchange.reply_headers.append((TARGET, choice.option.encode("ascii", "backslashreplace")))
         return following
-
-    async def _recall(self, exchange: Exchange, prompt: Prompt) -> None:
-        """Put back into the conversation what earlier turns called, from the client's metadata or from the store."""
-        conversation = exchange.conversation
-        turns = state.of_client(conversation)
-        if self._memory is not None:
-            prompt.key = self._memory.key(exchange)
-            turns |= state.of_turns(await self._memory.turns(prompt.key))
-        exchange.rewrite(cleaned(history.restored(conversation, turns, self._names)))
-
-    async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
-        """The matcher's answer; None if there is none in time."""
-        try:
-            with trio.move_on_after(self._timeout):
-                return await self._matcher.match(exchange.conversation)
-        except (ClientProtocolError, trio.Cancelled):
-            raise
-        except Exception as error:  # noqa: BLE001 - a matcher that fails has matched nothing
-            decision.reason = "failed"
-            exchange.plan.hub.trouble(error)
-            return None
-        decision.reason = "timeout"
-        return None

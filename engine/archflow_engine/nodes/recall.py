@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from archflow_engine.nodes.sift import behind
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Kept, Recollection, Store
 from archflow_plugins.translation import ReplyEncoder
@@ -88,24 +89,28 @@ class RecallNode(Runner):
         except Exception as error:  # noqa: BLE001 - as in run
             _unavailable(exchange, error)
             return
-        _tell(exchange, dialect, method, rest, data)
+        self._tell(exchange, dialect, method, rest, data)
+
+    def _tell(self, exchange: Exchange, dialect: Dialect, method: str, rest: str, data: bytes | None) -> None:
+        """Tell what is kept, which is what the model said: it passes the filters that the reply passed."""
+        status, body = dialect.tell(method, rest, exchange.request.query.decode("latin-1"), data)
+        if status >= 400:
+            exchange.record.error = "not_found" if status == 404 else "invalid_request"
+        else:
+            exchange.sifts = behind(self)
+        exchange.tell(status, _JSON, body)
 
 
 class WaitingRecallNode(RecallNode):
     """The same, in a store that waits. A request that refers to nothing does not."""
 
-    def __init__(self, name: str, store: Store, seconds: float) -> None:
-        super().__init__(name, store, seconds)
-        self._looking = _Looking(self)
-
     def run(self, exchange: Exchange) -> Runner | None:
         exchange.keeper = self
-        return self.edges["ready"] if _recollect(exchange) is None else self._looking
-
-    async def look(self, exchange: Exchange) -> Runner | None:
-        """Look up what the request refers to. Blocks while the store answers."""
         memory = _recollect(exchange)
-        assert memory is not None  # noqa: S101 - or `run` had not come here
+        return self.edges["ready"] if memory is None else _Looking(self, memory)
+
+    async def look(self, exchange: Exchange, memory: Recollection) -> Runner | None:
+        """Look up what the request refers to. Blocks while the store answers."""
         try:
             while wanted := memory.wants():
                 memory.give(await self._store.get(_key(exchange.record.dialect, wanted)))
@@ -147,20 +152,21 @@ class WaitingRecallNode(RecallNode):
         except Exception as error:  # noqa: BLE001 - as in run
             _unavailable(exchange, error)
             return
-        _tell(exchange, dialect, method, rest, data)
+        self._tell(exchange, dialect, method, rest, data)
 
 
 class _Looking(Runner):
-    """The part of a WaitingRecallNode that waits."""
+    """The part of a WaitingRecallNode that waits: one for one request."""
 
     waits = True
 
-    def __init__(self, node: WaitingRecallNode) -> None:
+    def __init__(self, node: WaitingRecallNode, memory: Recollection) -> None:
         super().__init__(node.name)
         self._node = node
+        self._memory = memory
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        return await self._node.look(exchange)
+        return await self._node.look(exchange, self._memory)
 
 
 def _key(dialect: str, wanted: str) -> str:
@@ -181,13 +187,6 @@ def _to_keep(exchange: Exchange, encoder: ReplyEncoder) -> Kept | None:
     head = exchange.said or exchange.head
     assert exchange.dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
     return exchange.dialect.keep(head, encoder) if exchange.dialect.keeps else None
-
-
-def _tell(exchange: Exchange, dialect: Dialect, method: str, rest: str, data: bytes | None) -> None:
-    status, body = dialect.tell(method, rest, exchange.request.query.decode("latin-1"), data)
-    if status >= 400:
-        exchange.record.error = "not_found" if status == 404 else "invalid_request"
-    exchange.answer(status, _JSON, body)
 
 
 def _unavailable(exchange: Exchange, error: Exception) -> None:

@@ -1,7 +1,8 @@
 """Lets a router choose the agent by what the conversation is about; or a matcher, which may choose several.
 
 Several answer one after the other: what one says becomes a turn of the assistant before the newest turn of the user,
-so that the next one knows it, and only the last one's answer goes to the client. Each passes its own filters.
+so that the next one knows it, and only the last one's answer goes to the client. Each passes its own filters. A prompt
+target or a model may stand in the place of an agent; these come last, several prompt targets as calls of one prompt.
 
 Rule: a router that fails, or takes too long, has chosen nobody; the record, the reply and the metrics say so.
 """
@@ -12,19 +13,21 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import trio
 from msgspec import structs
 
-from archflow_engine import trace
-from archflow_engine.hub import monotonic
 from archflow_engine.nodes.agent import AgentNode
+from archflow_engine.nodes.decide import decided
+from archflow_engine.nodes.filter import FilterNode
+from archflow_engine.nodes.frame import FrameNode
+from archflow_engine.nodes.match import TARGET
+from archflow_engine.nodes.resume import ResumeNode
 from archflow_engine.nodes.rewrite import rewritten
+from archflow_engine.prompts.prompt import of
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Choice
-from archflow_plugins.record import Decision
-from archflow_plugins.translation import CannotExpress
 from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.errors import ClientProtocolError, UpstreamError
+from archflow_schema.graph import Select
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
@@ -39,31 +42,21 @@ class SelectNode(Runner):
 
     waits = True
 
-    def __init__(
-        self,
-        name: str,
-        choose: Callable[[Conversation], Awaitable[Choice]],
-        agents: tuple[str, ...],
-        timeout: float,
-    ) -> None:
-        super().__init__(name)
+    def __init__(self, node: Select, choose: Callable[[Conversation], Awaitable[Choice]]) -> None:
+        super().__init__(node.name)
         self._choose = choose
-        self._agents = frozenset(agents)
-        self._timeout = timeout
+        self._known = frozenset(node.agents)
+        self._targets = frozenset(node.targets)
+        self._agents = self._known - self._targets - frozenset(node.models)
+        self._timeout = node.timeout or math.inf
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
-        decision = Decision(id=trace.new_span_id(), node=self.name)
-        exchange.record.decisions.append(decision)
-        began = monotonic()
-        choice = await self._asked(exchange, decision)
-        decision.seconds = monotonic() - began
+        decision, choice = await decided(exchange, self.name, self._choose, self._timeout)
         wanted = dict.fromkeys((choice.option, *choice.also)) if choice is not None else ()
-        several = [agent for agent in wanted if agent in self._agents][:MOST]
+        several = [name for name in wanted if name in self._known][:MOST]
         chosen = several[0] if several else ""
         if choice is not None:
             decision.option = chosen
-            decision.reason = choice.reason or "none"
-            decision.confidence = choice.confidence
             decision.runner_up = next((name for name, _ in choice.scores if name != chosen), "")
         exchange.reply_headers += [
             (b"x-arch-decision-id", decision.id.encode("ascii")),
@@ -71,43 +64,33 @@ class SelectNode(Runner):
         ]
         if choice is None:
             return self.edges["failed"]
-        for agent in several[:-1]:
-            over = await self._hear(exchange, agent)
-            if over is not None:
-                return over
-        return self.edges[f"agent:{several[-1]}" if several else "none"]
+        last = next((name for name in several if name not in self._agents), several[-1] if several else "")
+        for agent in several:
+            if agent in self._agents and agent != last:
+                over = await self._hear(exchange, agent)
+                if over is not None:
+                    return over
+        if last in self._targets:
+            of(exchange).targets = tuple(name for name in several if name in self._targets)
+            exchange.reply_headers.append((TARGET, last.encode("ascii", "backslashreplace")))
+        return self.edges[f"agent:{last}" if last else "none"]
 
     async def _hear(self, exchange: Exchange, agent: str) -> Runner | None:
         """Let an agent answer whose answer others go on from; the next runner if it ends here, else None."""
         head = exchange.head
         assert head is not None  # noqa: S101 - set by begin()
         runner = self.edges[f"agent:{agent}"]
-        while runner is not None and runner.waits:  # its filters
+        while isinstance(runner, FilterNode | ResumeNode | FrameNode):
             runner = await runner.run_waiting(exchange)
         if not isinstance(runner, AgentNode):
             return runner  # a filter refused
         try:
             said = await runner.ask(exchange)
-            exchange.becomes(head)
+            exchange.back(head)
             exchange.becomes(rewritten(exchange, _told(exchange.conversation, agent, said)))
-        except (UpstreamError, ClientProtocolError, CannotExpress) as error:
+        except (UpstreamError, ClientProtocolError) as error:
             exchange.error = str(error)
             return runner.edges["failed"]
-        return None
-
-    async def _asked(self, exchange: Exchange, decision: Decision) -> Choice | None:
-        """The router's answer; None if there is none in time."""
-        conversation = exchange.conversation
-        try:
-            with trio.move_on_after(self._timeout or math.inf):
-                return await self._choose(conversation)
-        except (ClientProtocolError, trio.Cancelled):
-            raise
-        except Exception as error:  # noqa: BLE001 - a router that fails has chosen nobody
-            decision.reason = "failed"
-            exchange.plan.hub.trouble(error)
-            return None
-        decision.reason = "timeout"
         return None
 
 

@@ -15,8 +15,10 @@ from archflow_engine.nodes.call import Callee, CallNode
 from archflow_engine.nodes.fill import FillNode
 from archflow_engine.nodes.frame import FrameNode
 from archflow_engine.nodes.match import MatchNode
+from archflow_engine.nodes.resume import ResumeNode
 from archflow_engine.nodes.tell import TellNode
 from archflow_engine.prompts.memory import Memory
+from archflow_engine.prompts.resuming import Resuming
 from archflow_engine.prompts.targets import TargetCall
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_engine.upstream.pooled import PooledService
@@ -78,11 +80,11 @@ class PromptBinder:
             addresses.append((self._pool(origin._replace(connect=service.connect)), authority))
         return PooledService(service.name, addresses, host=host, affinity=service.affinity)
 
-    async def _memory(self, state: ir.State, name: str) -> Memory | None:
-        if state.store is None:
-            return None
-        store = await self._open(state.store, Store, name)
-        return Memory(store, state.seconds, self._hub)
+    async def _resuming(self, node: ir.Match | ir.Resume) -> Resuming:
+        state, memory = node.state, None
+        if state.store is not None:
+            memory = Memory(await self._open(state.store, Store, node.name), state.seconds, self._hub)
+        return Resuming(node.targets, tells=state.mode == "client", memory=memory)
 
     def _callee(self, target: ir.Target, dialects: dict[str, Dialect]) -> Callee:
         lookup = self._lookup
@@ -101,7 +103,9 @@ class PromptBinder:
         )
 
     async def runner(
-        self, node: ir.Match | ir.Fill | ir.Call | ir.Frame | ir.Tell, dialects: dict[str, Dialect]
+        self,
+        node: ir.Match | ir.Resume | ir.Fill | ir.Call | ir.Frame | ir.Tell,
+        dialects: dict[str, Dialect],
     ) -> Runner:
         """The runner of a node. Blocks while its kind opens.
 
@@ -110,9 +114,9 @@ class PromptBinder:
         """
         if isinstance(node, ir.Match):
             matcher = await self._open(node.use, Matcher, node.name)
-            memory = await self._memory(node.state, node.name)
-            tells = node.state.mode == "client"
-            return MatchNode(node.name, matcher, node.targets, node.timeout, tells=tells, memory=memory)
+            return MatchNode(node.name, matcher, await self._resuming(node), node.timeout)
+        if isinstance(node, ir.Resume):
+            return ResumeNode(node.name, await self._resuming(node))
         if isinstance(node, ir.Fill):
             filler = await self._open(node.use, SlotFiller, node.name)
             return FillNode(node.name, filler, node.targets, node.timeout)

@@ -55,7 +55,7 @@ class Memory:
         if not key:
             return ()
         try:
-            found = await self._store.get(key) if self._store.waits else self._store.get_nowait(key)
+            found = await self._store.get(key)
         except trio.Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - state that is lost costs context, never a request
@@ -71,10 +71,7 @@ class Memory:
         number = len(history.users(exchange.conversation.messages))
         try:
             value = state.for_store(await self.turns(key), number, prompt.made)
-            if self._store.waits:
-                await self._store.put(key, value, self._seconds)
-            else:
-                self._store.put_nowait(key, value, self._seconds)
+            await self._store.put(key, value, self._seconds)
         except trio.Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - as above

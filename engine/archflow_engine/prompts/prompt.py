@@ -136,7 +136,7 @@ def say(exchange: Exchange, text: str, *, model: str = "") -> None:
     body = encoder.feed(events)
 
     def answer() -> None:
-        exchange.answer(200, encoder.content_type.encode("ascii"), body, exchange.reply_headers)
+        exchange.tell(200, encoder.content_type.encode("ascii"), body, exchange.reply_headers)
 
     keeper, exchange.keeper = exchange.keeper, None
     if keeper is None or not keeper.keep(exchange, encoder, answer):

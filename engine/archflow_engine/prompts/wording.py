@@ -12,7 +12,7 @@ from archflow_engine.upstream.fetch import Fetched
 from archflow_plugins.kinds import Dialect
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError, ClientProtocolError
-from archflow_schema.reply import Reply, fold
+from archflow_schema.reply import Reply
 
 QUOTED = 2000
 """Characters of a service's error that a client is told."""
@@ -46,8 +46,7 @@ def messages(dialect: Dialect, conversation: Conversation) -> bytes:
 def reply_of(found: Fetched, dialect: Dialect) -> Reply | None:
     """A service's answer as a reply of a dialect; None if it is none."""
     try:
-        decoder = dialect.reply_decoder(stream=found.content_type.startswith(dialect.stream_type))
-        reply = fold([*decoder.feed(found.body), *decoder.end()])
+        reply = dialect.read_reply(found.content_type, found.body)
     except ArchflowError:
         return None
     return reply if not reply.failed else None

@@ -159,7 +159,6 @@ class Call(Struct, eq=False):
     retried: bool = False
     answered: bool = False
     cancelled: bool = False
-    method: bytes = b"POST"
 
     def cancel(self) -> None:
         """Nobody wants the reply any more."""

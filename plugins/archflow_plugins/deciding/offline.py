@@ -309,6 +309,8 @@ class _Walker:
                 return _said(node, "admitted", "nothing is charged here")
             case ir.Screen():
                 return _said(node, "ready", "judges the reply, which nobody gives here")
+            case ir.Sift():
+                return _said(node, "ready", "changes the reply, which nobody gives here")
             case ir.Recall():
                 return _said(node, "ready", "nothing that was kept is looked up here")
             case ir.Dispatch():

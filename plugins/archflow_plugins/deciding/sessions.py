@@ -68,8 +68,7 @@ class Sessions:
 
     async def recall(self, session: str, tenant: str) -> Pin | None:
         """What is kept of a session. Blocks while the store looks."""
-        key = _key(session, tenant)
-        kept = await self._store.get(key) if self._store.waits else self._store.get_nowait(key)
+        kept = await self._store.get(_key(session, tenant))
         try:
             return None if kept is None else _decode(kept)
         except msgspec.MsgspecError:
@@ -77,11 +76,7 @@ class Sessions:
 
     async def keep(self, session: str, tenant: str, pin: Pin) -> None:
         """Keep it from now on. Blocks while the store writes."""
-        key, value = _key(session, tenant), _encode(pin)
-        if self._store.waits:
-            await self._store.put(key, value, self._seconds)
-        else:
-            self._store.put_nowait(key, value, self._seconds)
+        await self._store.put(_key(session, tenant), _encode(pin), self._seconds)
 
     def judge(
         self, pin: Pin, model: str, option: str, confidence: float, tokens: int, percent: float | None

@@ -20,7 +20,8 @@ PAUSE = 0.1
 """Seconds before that, twice as long each time."""
 SAID_AT_MOST = 64 * 1024
 """Bytes of a filter's error that are passed on."""
-JSON = (("content-type", "application/json"),)
+JSON = "application/json"
+EVENTS = "text/event-stream"
 
 
 class ServiceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,8 +57,10 @@ class ServiceFilter(Filter):
         super().__init__(compiled, ctx)
         self.url = ctx.text(compiled.url)
 
-    async def post(self, url: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Answered:
-        """Post a body, and again if nobody listened. Blocks until the answer is whole.
+    async def post(
+        self, url: str, body: bytes, headers: tuple[tuple[str, str], ...] = (), *, of: str = JSON
+    ) -> Answered:
+        """Post a body, and again if nobody listened; `of` is its content type. Blocks until the answer is whole.
 
         Raises:
             UpstreamError: there is no answer.
@@ -67,27 +70,29 @@ class ServiceFilter(Filter):
         pause = PAUSE
         for _ in range(RETRIES):
             try:
-                return await self._posted(url, body, headers)
+                return await self._posted(url, body, (("content-type", of), *headers))
             except UpstreamRefused:
                 await trio.sleep(pause)
                 pause *= 2
-        return await self._posted(url, body, headers)
+        return await self._posted(url, body, (("content-type", of), *headers))
 
-    async def asked(self, url: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Answered:
+    async def asked(
+        self, url: str, body: bytes, headers: tuple[tuple[str, str], ...] = (), *, of: str = JSON
+    ) -> Answered:
         """As `post`, for an answer that must be no error.
 
         Raises:
             FilterRefused: it is one.
             UpstreamError: there is no answer.
         """
-        answered = await self.post(url, body, headers)
+        answered = await self.post(url, body, headers, of=of)
         if not 200 <= answered.status < 300:
             raise FilterRefused(answered.status, answered.body[:SAID_AT_MOST].decode("utf-8", "replace"))
         return answered
 
     async def _posted(self, url: str, body: bytes, headers: tuple[tuple[str, str], ...]) -> Answered:
         timeout = self.settings.timeout
-        return await self.ctx.fetch("POST", url, headers=JSON + headers, body=body, timeout=timeout)
+        return await self.ctx.fetch("POST", url, headers=headers, body=body, timeout=timeout)
 
 
 def behind(url: str, path: str) -> str:

@@ -2,6 +2,7 @@
 
 A session is opened with the first call and kept for all others, until the server no longer knows it. The tool gets
 `body` and `path`; what it answers goes on in the body's place: `result` of its structured content, or else its text.
+The body is a JSON value, or, of a streamed reply, the text of its events.
 
 Source: Model Context Protocol 2024-11-05, and 2025-03-26 for streamable HTTP.
 
@@ -74,6 +75,7 @@ class _Answer(Struct):
 
 _answer = msgspec.json.Decoder(_Answer).decode
 _result = msgspec.json.Decoder(_Result).decode
+_any = msgspec.json.Decoder().decode
 _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -82,6 +84,7 @@ class McpFilter(ServiceFilter):
     """Calls a tool of an MCP server."""
 
     kind = "filter.mcp"
+    sides = ("input", "output")
     config = McpConfig
     compiled = Mcp
 
@@ -96,7 +99,13 @@ class McpFilter(ServiceFilter):
         self._ids = itertools.count(1)
 
     async def request(self, path: str, body: bytes) -> bytes:
-        arguments = {"body": Raw(body), "path": path}
+        return await self._through(path, Raw(body))
+
+    async def reply(self, path: str, body: bytes, *, stream: bool) -> bytes:
+        return await self._through(path, body.decode("utf-8", "replace") if stream else _value(body))
+
+    async def _through(self, path: str, body: object) -> bytes:
+        arguments = {"body": body, "path": path}
         params = {"name": self.settings.tool, "arguments": arguments}
         known = self._session
         result = await self._call(params)
@@ -170,6 +179,15 @@ class McpFilter(ServiceFilter):
         if not result.content:
             raise UpstreamProtocolError(f"No content in response from agent '{self.ctx.name}'")
         return result.content[0].text.encode()
+
+
+def _value(body: bytes) -> object:
+    """A whole reply as the tool gets it: a JSON value as it is, anything else as text."""
+    try:
+        _any(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return body.decode("utf-8", "replace")
+    return Raw(body)
 
 
 def _values(answered: Answered) -> list[bytes]:

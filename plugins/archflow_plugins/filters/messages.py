@@ -15,7 +15,6 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.filters.asking import ServiceFilter, behind
 from archflow_plugins.kinds import Empty
 from archflow_schema.errors import UpstreamProtocolError
-from archflow_schema.reply import fold
 
 PATH = "/v1/chat/completions"
 
@@ -39,8 +38,7 @@ class MessagesFilter(ServiceFilter):
         whole = {**fields, "stream": Raw(b"false")}
         whole.pop("stream_options", None)
         answered = await self.asked(behind(self.url, PATH), _encode(whole))
-        decoder = self._chat.reply_decoder(stream=answered.content_type.startswith(self._chat.stream_type))
-        content = fold([*decoder.feed(answered.body), *decoder.end()]).text
+        content = self._chat.read_reply(answered.content_type, answered.body).text
         if not content:
             raise UpstreamProtocolError(f"No content in response from agent '{self.ctx.name}'")
         return _encode({**fields, "messages": self._read(content)})

@@ -63,12 +63,12 @@ class GuardUse(Struct, frozen=True):
 
 
 class ListenerAgent(Struct, frozen=True, kw_only=True):
-    """An agent that a listener of type `agent` may choose.
+    """An agent that a listener of type `agent` may choose, or a prompt target or a model in its place.
 
     Attributes:
-        id: the id of an entry of `agents`.
-        description: what it is good for; the choice is made by it.
-        default: chosen when no description fits.
+        id: the id of an entry of `agents`, the name of a prompt target, or of a model or an alias.
+        description: what it is good for; the choice is made by it. A prompt target has one of its own.
+        default: an agent or a model that is chosen when no description fits.
         input_filters: ids of filters or agents that the request passes before, in order.
     """
 
@@ -99,7 +99,8 @@ class Listener(Struct, frozen=True, kw_only=True):
         agents: for `agent`: who may be chosen.
         max_retries: how often a failed request is tried again with the same model.
         input_filters: ids of filters that requests pass before they reach a model.
-        output_filters: ids of filters that replies pass before they reach the client.
+        output_filters: ids of filters that replies pass before they reach the client, in order: whole, or the events of
+            a stream as they come.
     """
 
     name: Name

@@ -15,7 +15,8 @@ class Overrides(Struct, frozen=True, kw_only=True):
     Attributes:
         prompt_target_intent_matching_threshold: how sure a match with a prompt target must be.
         optimize_context_window: leave the answers of endpoints out of what a model is asked.
-        use_agent_orchestrator: the prompt targets are agents behind the only endpoint.
+        use_agent_orchestrator: the prompt targets are agents behind the only endpoint, which answers at listeners of
+            type `prompt` in the place of models, and reads in `metadata` which of them is asked (`agent-name`).
         disable_signals: do not judge how conversations go.
         upstream_connect_timeout: until a connection to a provider is made.
         upstream_tls_ca_path: a PEM file of the authorities that providers' certificates are checked against;

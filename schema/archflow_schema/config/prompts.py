@@ -67,20 +67,21 @@ class TargetEndpoint(Struct, frozen=True, kw_only=True):
     """The call that a prompt target makes.
 
     Attributes:
-        name: a key of `endpoints`.
-        path: the path; `{name}` stands for a parameter, and a query may follow.
+        name: a key of `endpoints`, or the id of an agent.
+        path: the path; `{name}` stands for a parameter, and a query may follow. An agent without one gets the
+            conversation instead of a call.
         http_method: GET and DELETE put the parameters into the query, the others into a JSON body.
         http_headers: extra headers.
     """
 
     name: Name
-    path: str
+    path: str = ""
     http_method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     http_headers: Pairs = ()
 
 
 class PromptTarget(Struct, frozen=True, kw_only=True):
-    """An intent of users and the endpoint that serves it.
+    """An intent of users and the endpoint or the agent that serves it.
 
     Attributes:
         name: unique among the targets.

@@ -242,3 +242,16 @@ def test_a_change_of_a_target_is_a_change_for_traffic() -> None:
     (change,) = changes(graph(WEATHER), graph(other))
     assert change.thing == "prompt target weather"
     assert change.properties == (("answer", "is put into words by a model", "is the reply"),)
+
+
+def test_a_model_that_only_understands_prompts_can_be_asked():
+    """Where an orchestrator stands in the place of models, nothing else leads to one."""
+    made = graph(
+        JOKE,
+        overrides={"use_agent_orchestrator": True},
+        endpoints={"desk": {"endpoint": "desk:80"}},
+        prompting={"matcher": {"kind": "language_model", "model": "openai/m"}},
+    )
+    match = node(made, "match chat")
+    assert [made.nodes[index].name for index in match.asks] == ["dispatch openai/m"]
+    assert [one.name for one in made.upstreams] == ["openai/m"]
