@@ -64,6 +64,7 @@ HIGH_WATER = 256 * 1024
 PULSE = 15.0
 """Seconds of silence after which a client in mid-stream is told that its stream lives."""
 _JSON = b"application/json"
+_FOREVER = float("inf")
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -87,14 +88,11 @@ class Client(Protocol):
             raw: headers that come first, as HTTP/1.1 lines.
         """
 
-    def write(self, data: bytes, end: bool) -> None:
-        """Send more of the body."""
+    def write(self, data: bytes, end: bool) -> int:
+        """Send more of the body. Returns how many bytes the client has not taken yet."""
 
     def abort(self) -> None:
         """Cut the reply so that the client can tell it is not whole."""
-
-    def waiting(self) -> int:
-        """Bytes that the client has not taken yet."""
 
     def over(self) -> None:
         """The exchange is finished; the next may begin."""
@@ -112,11 +110,12 @@ class Exchange:
         "_call",
         "_conversation",
         "_dispatch",
+        "_heard",
         "_held",
         "_last",
         "_over",
+        "_patience",
         "_scopes",
-        "_silent",
         "_started",
         "_stream",
         "_watch",
@@ -183,7 +182,8 @@ class Exchange:
         self._last = b""
         self._over = self._started = self._stream = self._held = False
         self._scopes: tuple[trio.CancelScope, ...] = ()
-        self._silent = 0.0
+        self._heard = 0.0  # when the upstream last said something, or was asked
+        self._patience = 0.0  # for how long it may say nothing
         self._began = began = monotonic()
         self._whole = self.deadline = began + listener.timeout
         request_id, trace_id, span_id = trace.new_ids()
@@ -398,8 +398,10 @@ class Exchange:
         now = monotonic()
         self.attempt = attempt = Attempt(node.provider, node.upstream, "", span_id, now - self._began)
         record.attempts.append(attempt)
-        self._silent = now + node.first_byte
-        self.deadline = self._silent if self._silent < self._whole else self._whole  # noqa: FURB136 - see `heard`
+        self._heard = now
+        self._patience = node.first_byte
+        silent = now + node.first_byte
+        self.deadline = silent if silent < self._whole else self._whole  # noqa: FURB136 - it costs a tenth of min()
         node.pool.send(call)
 
     # The upstream's side.
@@ -414,36 +416,37 @@ class Exchange:
         """What one read of the upstream brought: relayed in one write."""
         if self._over:
             return
-        client = self.client
         record = self.record
         record.bytes_sent += len(data)
+        waiting = 0
         if head is not None:
             self._begin_relay(head, data, end)
         else:
             watch = self._watch
-            if watch is not None and data:
+            if watch is not None:
                 watch.feed(data)
-            client.write(data, end)
             self._last = data
+            waiting = self.client.write(data, end)
         if end:
             if self._watch is not None:
                 self._watch.end(record)
             self._call = None  # or the two would keep each other alive until the next garbage collection
             self.finish()
-        elif not self._over:
-            self.heard()
-            if client.waiting() > HIGH_WATER and self._call is not None:
-                self._held = True
-                self.hold()  # the upstream is silent because it is not heard
+            return
+        self._heard = monotonic()  # the deadline follows when it passes: `expired`
+        if waiting > HIGH_WATER and self._call is not None and not self._over:
+            self._held = True
+            self.hold()  # the upstream is silent because it is not heard
 
     def heard(self) -> None:
         """The upstream lives: it may be silent again for as long as it may."""
-        now = monotonic()
-        self._silent = soonest = now + self._dispatch.between_chunks
-        # For every chunk of every stream; min() costs a thousand instructions where these take fifty.
-        if self._whole < soonest:  # noqa: PLR1730
-            soonest = self._whole
-        self.deadline = soonest if soonest < now + PULSE else now + PULSE  # noqa: FURB136
+        self._heard = now = monotonic()
+        self._patience = self._dispatch.between_chunks
+        self._wait(now + PULSE)
+
+    def _wait(self, pulse: float) -> None:
+        """Until the upstream has said nothing for too long, or the client was told nothing until `pulse`."""
+        self.deadline = min(self._whole, self._heard + self._patience, pulse)
 
     def give_up(self, error: UpstreamError) -> None:
         """What the upstream says is of no use: hear no more of it."""
@@ -478,7 +481,8 @@ class Exchange:
         if self.attempt is not None:
             self.attempt.status, self.attempt.outcome = status, "streaming"
             self.attempt.ended = now - self._began
-        self._silent = self.deadline = self._whole
+        self._patience = _FOREVER
+        self.deadline = self._whole
         walk(self, runner)
 
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
@@ -489,6 +493,8 @@ class Exchange:
         record.status = attempt.status = head.status
         attempt.outcome = "streaming"
         self._started = True
+        if not end:
+            self.heard()
         stream = head.content_type.startswith(self.dialect.stream_type.encode())
         self._stream = stream and head.length is None
         self._last = data
@@ -589,8 +595,12 @@ class Exchange:
         if self._over:
             self.plan.hub.timed.discard(self)
             return
-        if now < self._whole and now < self._silent:
-            self._pulse(now)
+        if now < self._whole and now < self._heard + self._patience:
+            if now < self._heard + PULSE:
+                self._wait(self._heard + PULSE)
+            else:
+                self._wait(now + PULSE)
+                self._pulse()
             return
         self._stop()
         timeout = self.listener.timeout
@@ -605,9 +615,8 @@ class Exchange:
         else:
             self.failed(error)
 
-    def _pulse(self, now: float) -> None:
+    def _pulse(self) -> None:
         """The upstream says nothing for a while: tell a client in mid-stream that its stream lives."""
-        self.deadline = min(self._whole, self._silent, now + PULSE)
         dialect, watch = self.dialect, self._watch
         between = (
             self.translation is not None

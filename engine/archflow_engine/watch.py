@@ -1,6 +1,7 @@
 """What a reply tells as it goes by: tokens, finish reason, the model that really answered.
 
 Rule: it looks at copies and never holds a byte back; a reply that it does not understand tells nothing.
+Rule: nobody asks before the end what a stream told, so it is looked at in batches: a look costs most at its beginning.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LARGEST = 4 << 20
 """Bytes of a whole reply beyond which it is relayed unread."""
+BATCH = 4096
+"""Bytes of a stream that are looked at together."""
 _GZIP_OR_ZLIB = 47
 
 
@@ -33,12 +36,13 @@ class Watch:
         self._dialect = dialect
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB) if readable and not self.plain else None
         self._tap: StreamTap | None = dialect.tap() if stream and readable else None
-        self._kept: list[bytes] | None = [] if readable and not stream else None
+        self._kept: list[bytes] | None = [] if readable else None
         self._size = 0
 
     @property
     def between(self) -> bool | None:
         """Whether the body so far ends between two events; None if only its last bytes tell."""
+        self._look()
         return self._tap.between if self._tap is not None else None
 
     def feed(self, data: bytes) -> None:
@@ -49,18 +53,32 @@ class Watch:
             except zlib.error:
                 self._tap = self._kept = self._inflate = None
                 return
+        kept = self._kept
+        if kept is not None:
+            kept.append(data)
+            self._size = size = self._size + len(data)
+            if size > BATCH:
+                self._fill(size)
+
+    def _fill(self, size: int) -> None:
+        """Enough of a stream for a look; a whole reply is kept until its end, if it is not too large."""
         if self._tap is not None:
-            self._tap.feed(data)
-        elif self._kept is not None:
-            self._kept.append(data)
-            self._size += len(data)
-            if self._size > LARGEST:
-                self._kept = None
+            self._look()
+        elif size > LARGEST:
+            self._kept = None
+
+    def _look(self) -> None:
+        """Let the tap have what went by since the last look."""
+        if self._tap is not None and self._kept:
+            self._tap.feed(self._kept[0] if len(self._kept) == 1 else b"".join(self._kept))
+            self._kept.clear()
+            self._size = 0
 
     def end(self, record: Record) -> None:
         """The reply is whole: write what it told into the record."""
+        self._look()
         told: StreamTap | Summary | None = self._tap
-        if self._kept:
+        if told is None and self._kept:
             told = self._dialect.summarise(self._kept[0] if len(self._kept) == 1 else b"".join(self._kept))
         if told is not None:
             take(told, record)

@@ -63,12 +63,12 @@ def test_what_is_not_understood_tells_nothing(data: bytes, stream: bool, coding:
 
 
 def test_a_reply_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LARGEST", 50)
+    monkeypatch.setattr(watch, "LARGEST", 2 * watch.BATCH)
     watching = Watch(DIALECT, stream=False, encoding=b"")
     for _ in range(100):
-        watching.feed(b"x" * 10)
+        watching.feed(b"x" * 100)
     assert watching._kept is None
-    assert told(WHOLE, stream=False, coding=b"", piece=1 << 20) == Record()
+    assert told(WHOLE + b" " * 2 * watch.BATCH, stream=False, coding=b"", piece=1 << 20) == Record()
 
 
 def test_a_bomb_inflates_to_no_more_than_is_looked_at() -> None:
@@ -83,3 +83,15 @@ def test_a_bomb_inflates_to_no_more_than_is_looked_at() -> None:
 )
 def test_only_a_plain_stream_may_get_an_error_event(coding: bytes, plain: bool) -> None:
     assert Watch(DIALECT, stream=True, encoding=coding).plain is plain
+
+
+@pytest.mark.parametrize("coding", [b"", b"gzip"])
+def test_little_of_a_stream_is_kept_until_it_is_looked_at(coding: bytes) -> None:
+    watching = Watch(DIALECT, stream=True, encoding=coding)
+    event = b'data: {"choices":[]}' + b" " * 100 + b"\n\n"
+    stream = CODINGS[coding](event * 1000)
+    for at in range(0, len(stream), 7):
+        watching.feed(stream[at : at + 7])
+        assert sum(map(len, watching._kept or ())) <= 2 * watch.BATCH
+    assert watching.between is None
+    assert not watching._kept

@@ -38,6 +38,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FOREVER = float("inf")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _DIGITS = 20
+_SIZES: dict[int, bytes] = {}
+_SIZES_AT_MOST = 1024
 
 
 class _Request(Struct, eq=False):
@@ -253,19 +255,25 @@ class Http1:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         if data and not self._head_only:
-            lines.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            if self._chunked:
+                lines += (_size_line(len(data)), data, b"\r\n")
+            else:
+                lines.append(data)
         self._channel.write(b"".join(lines))
 
-    def write(self, data: bytes, end: bool) -> None:
+    def write(self, data: bytes, end: bool) -> int:
+        channel = self._channel
         if self._head_only:
-            return
+            return channel.unsent
         if self._chunked:
-            if data:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
+            size = len(data)
+            if size:
+                data = b"".join((_SIZES.get(size) or _size_line(size), data, b"\r\n"))
             if end:
                 data += b"0\r\n\r\n"
         if data:
-            self._channel.write(data)
+            channel.write(data)
+        return channel.unsent
 
     def abort(self) -> None:
         self._leave()
@@ -274,9 +282,6 @@ class Http1:
             self._channel.close()
         else:
             self._channel.reset()  # a kind end would be the end of the body
-
-    def waiting(self) -> int:
-        return self._channel.unsent
 
     def over(self) -> None:
         self._exchange = None
@@ -471,6 +476,14 @@ class Http1:
         if reading.target[:1] != b"/":
             reading.target = _origin_form(reading.target)
         self._queue.append(reading)
+
+
+def _size_line(size: int) -> bytes:
+    """What stands before a chunk of so many bytes. To format it costs more than to frame the chunk."""
+    line = b"%x\r\n" % size
+    if len(_SIZES) < _SIZES_AT_MOST:
+        _SIZES[size] = line
+    return line
 
 
 def _is_encoded(headers: Headers) -> bool:

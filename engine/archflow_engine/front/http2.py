@@ -398,12 +398,13 @@ class Http2Stream:
         else:
             self._connection.flush()
 
-    def write(self, data: bytes, end: bool) -> None:
+    def write(self, data: bytes, end: bool) -> int:
         self._end = end
         if data:
             self._unsent = memoryview(bytes(self._unsent) + data) if self._unsent else memoryview(data)
         self._send()
         self._connection.flush()
+        return len(self._unsent) + self._connection.unsent
 
     def _send(self) -> None:
         if self._unsent:
@@ -425,9 +426,6 @@ class Http2Stream:
         self._exchange = None
         self._unsent = memoryview(b"")
         self._connection.done(self._number)
-
-    def waiting(self) -> int:
-        return len(self._unsent) + self._connection.unsent
 
     def over(self) -> None:
         self._exchange = None

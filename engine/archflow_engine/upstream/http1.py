@@ -38,13 +38,18 @@ class Http1Upstream:
         self._reset()
 
     def _reset(self) -> None:
+        self._chunks: list[bytes] = []
+        self.on_body = (
+            self._chunks.append
+        )  # as the parser tells it; a method of ours would cost as much again
         self._parser = httptools.HttpResponseParser(self)
+        self._feed = self._parser.feed_data
         self._head: ReplyHead | None = None
         self._told: ReplyHead | None = None
         self._framed = False
         self._keep = False
-        self._chunks: list[bytes] = []
         self._complete = False
+        self._whole = 0
         self._extra = False
         self._head_size = 0
 
@@ -77,8 +82,11 @@ class Http1Upstream:
             self.channel.close()
             self._pool.gone(self)
             return
-        call.answered = True
-        fresh = not self._head_size and self._head is None and self._told is None
+        head = self._told
+        fresh = False
+        if head is None:
+            call.answered = True
+            fresh = not self._head_size and self._head is None
         if fresh:
             for shape in self._pool.shapes:
                 whole = shape.read(data)
@@ -87,28 +95,32 @@ class Http1Upstream:
                     self._finish_call(call, *whole)
                     return
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except httptools.HttpParserUpgrade:
             self._fail("it switched protocols, which nobody asked for")
             return
         except httptools.HttpParserError as error:
             self._fail(f"it does not speak HTTP/1.1: {error}")
             return
-        head = self._told
-        if head is None:
+        if head is None and self._told is None:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 self._fail(f"its reply's headers exceed {MAX_HEAD} bytes")
             return
         chunks = self._chunks
+        if self._extra:
+            del chunks[self._whole :]
         body = b"" if not chunks else chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if chunks:
-            self._chunks = []
-        new, self._head = self._head, None
+        chunks.clear()
+        new = self._head
         if not self._complete:
-            if new is not None or body:
+            if new is not None:
+                self._head = None
                 call.sink.reply(new, body, False)
+            elif body:
+                call.sink.reply(None, body, False)
             return
+        self._head = None
         if fresh and new is not None and self._keep and not self._extra and len(self._pool.shapes) < SHAPES:
             learnt = Shape.learn(data)
             if learnt is not None:
@@ -187,10 +199,6 @@ class Http1Upstream:
         self._framed = head.chunked or head.length is not None or head.status in _NO_BODY
         self._told = head
 
-    def on_body(self, data: bytes) -> None:
-        if not self._extra:
-            self._chunks.append(data)
-
     def on_message_complete(self) -> None:
         if self._extra:
             return
@@ -199,4 +207,5 @@ class Http1Upstream:
             self._framed = False
             return
         self._complete = True
+        self._whole = len(self._chunks)
         self._keep = self._parser.should_keep_alive()
