@@ -15,7 +15,6 @@ Rule: after the first byte to the client nothing fails over; a reply cut short i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.recall import RecallNode
     from archflow_engine.plan import ListenerPlan
     from archflow_engine.prompts.prompt import Prompt
-    from archflow_engine.stages import Stage
+    from archflow_engine.stages import Maker
     from archflow_engine.translate import Translation
     from archflow_engine.walk import Runner
     from archflow_schema.graph import Quota
@@ -166,9 +165,7 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
-        self.stages: list[Callable[[], Stage]] | None = (
-            None  # what the reply passes, made anew for each attempt
-        )
+        self.stages: list[tuple[bool, Maker]] | None = None  # what the reply passes
         self.prompt: Prompt | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None
