@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from archflow_engine.screening import Screening
 from archflow_engine.stages import Ended
 from archflow_plugins.guards.identifiers import NAMES, Found, find
+from archflow_plugins.guards.length import UNITS, Count, LengthConfig, LengthGuard
 from archflow_plugins.guards.masks import Masks, Restoring
 from archflow_plugins.guards.pii import PiiConfig, PiiGuard
 from archflow_plugins.guards.regex import RegexConfig, RegexGuard
@@ -147,6 +148,22 @@ def test_words(entries: list[str], text: str, sizes: list[int], together: int) -
 def test_what_must_be_found(entries: list[str], text: str, sizes: list[int], together: int) -> None:
     guard = RegexGuard(msgspec.convert({"allow_words": entries}, RegexConfig), run_context())
     check(guard, text, sizes, together, lambda text: None if guard.allow.finds(text) else 0)
+
+
+@settings(max_examples=200)
+@given(TEXTS, SIZES, st.integers(1, 4), st.integers(0, 12), st.integers(0, 12), st.sampled_from(UNITS))
+def test_lengths(text: str, sizes: list[int], together: int, least: int, most: int, unit: str) -> None:
+    guard = LengthGuard(LengthConfig(**{f"min_{unit}": least, f"max_{unit}": most}), run_context())
+    whole = Count().and_then(text)
+    outcome, left = judged(guard, text, sizes, together=together)
+    long = guard.too_long(whole, "answer") is not None
+    assert (outcome == "deny") == (long or guard.too_short(whole, "answer") is not None)
+    if outcome == "allow":
+        assert said(left) == text
+    else:
+        assert text.startswith(said(left))
+        assert guard.too_long(Count().and_then(said(left)), "answer") is None
+        assert long or not said(left)
 
 
 DATA = [

@@ -165,7 +165,7 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
-        self.stages: list[tuple[bool, Maker]] | None = None  # what the reply passes
+        self.stages: list[Maker] | None = None  # what the reply passes
         self.prompt: Prompt | None = None
         self._conversation: Conversation | None = None
         self._call: Call | None = None

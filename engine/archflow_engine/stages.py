@@ -62,6 +62,16 @@ class Ended(Exception):
 Maker = Callable[[], Stage]
 
 
+class _Last:
+    """Makes a stage that stands behind all others."""
+
+    def __init__(self, make: Maker) -> None:
+        self._make = make
+
+    def __call__(self) -> Stage:
+        return self._make()
+
+
 def put(exchange: Exchange, make: Maker, *, last: bool = False) -> None:
     """Let the replies of an exchange pass one more stage, behind those that are there.
 
@@ -70,14 +80,13 @@ def put(exchange: Exchange, make: Maker, *, last: bool = False) -> None:
         make: makes the stage, for each reply anew.
         last: stand behind all that come later, too: next to the client.
     """
-    if exchange.stages is None:
-        exchange.stages = []
-    exchange.stages.append((last, make))
-
-
-def made(makers: Sequence[tuple[bool, Maker]]) -> list[Stage]:
-    """The stages of one reply, in the order in which it passes them."""
-    return [make() for _, make in sorted(makers, key=lambda one: one[0])]
+    makers = exchange.stages = [] if exchange.stages is None else exchange.stages
+    if last:
+        makers.append(_Last(make))
+    else:
+        makers.insert(
+            next((at for at, one in enumerate(makers) if isinstance(one, _Last)), len(makers)), make
+        )
 
 
 class Passage:

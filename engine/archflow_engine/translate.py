@@ -24,7 +24,7 @@ from msgspec import Raw
 
 from archflow_engine.inflate import Inflater
 from archflow_engine.prompts.prompt import answering
-from archflow_engine.stages import Ended, Passage, made
+from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
@@ -167,7 +167,7 @@ class Translation:
         """Whether the upstream has said all, though not all of it may have passed."""
         self._status = 0
         if exchange.stages:
-            self._passage = Passage(exchange, made(exchange.stages), self._out, self._stopped)
+            self._passage = Passage(exchange, [make() for make in exchange.stages], self._out, self._stopped)
 
     # The upstream's side.
 
