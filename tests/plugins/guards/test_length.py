@@ -87,7 +87,6 @@ def test_nothing_leaves_of_what_is_too_short():
 )
 def test_what_compiling_says(config, side, codes):
     report = Report()
-    context = compile_context(report=report)
-    context.side = side
+    context = compile_context(report=report, side=side)
     LengthGuard.compile(msgspec.convert(config, LengthConfig), context)
     assert [one.code for one in report] == codes

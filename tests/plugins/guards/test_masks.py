@@ -97,7 +97,6 @@ def test_a_long_request_is_masked_in_a_thread():
 )
 def test_what_compiling_says(config, side, codes):
     report = Report()
-    context = compile_context(report=report)
-    context.side = side
+    context = compile_context(report=report, side=side)
     PiiGuard.compile(msgspec.convert(config, PiiConfig), context)
     assert [one.code for one in report] == codes

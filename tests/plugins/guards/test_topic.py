@@ -79,8 +79,7 @@ def test_what_compiling_refuses(config, code):
 
 def test_answers_are_judged_whole_and_in_windows():
     async def told(texts, **config):
-        context = compile_context()
-        context.side = "output"
+        context = compile_context(side="output")
         compiled = TopicGuard.compile(msgspec.convert(config, TopicConfig), context)
         guard = await TopicGuard.open(compiled, run_context(blobs=context.blobs))
         try:
