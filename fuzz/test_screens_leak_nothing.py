@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 
 from archflow_engine.screening import Screening
 from archflow_engine.stages import Ended
+from archflow_plugins.guards.identifiers import NAMES, Found, find
+from archflow_plugins.guards.length import UNITS, Count, LengthConfig, LengthGuard
+from archflow_plugins.guards.masks import Masks, Restoring
+from archflow_plugins.guards.pii import PiiConfig, PiiGuard
 from archflow_plugins.guards.regex import RegexConfig, RegexGuard
 from archflow_plugins.kinds import Guard
 from archflow_plugins.testing import run_context
@@ -64,7 +68,7 @@ def portions(text: str, sizes: list[int]) -> list[str]:
 def judged(guard: Guard, text: str, sizes: list[int], *, together: int = 1) -> tuple[str, list[Event]]:
     """How a reply ends that says a text in portions, and the events that leave."""
     judge = Judge()
-    stage = Screening(lambda channel: guard.screen(channel, Conversation), judge)
+    stage = Screening(guard.screens(Conversation), judge)
     events: list[Event] = [Started(id="1"), *(TextDelta(part) for part in portions(text, sizes))]
     events += [Stopped("stop"), Finished()]
     left: list[Event] = []
@@ -144,3 +148,84 @@ def test_words(entries: list[str], text: str, sizes: list[int], together: int) -
 def test_what_must_be_found(entries: list[str], text: str, sizes: list[int], together: int) -> None:
     guard = RegexGuard(msgspec.convert({"allow_words": entries}, RegexConfig), run_context())
     check(guard, text, sizes, together, lambda text: None if guard.allow.finds(text) else 0)
+
+
+@settings(max_examples=200)
+@given(TEXTS, SIZES, st.integers(1, 4), st.integers(0, 12), st.integers(0, 12), st.sampled_from(UNITS))
+def test_lengths(text: str, sizes: list[int], together: int, least: int, most: int, unit: str) -> None:
+    guard = LengthGuard(LengthConfig(**{f"min_{unit}": least, f"max_{unit}": most}), run_context())
+    whole = Count().and_then(text)
+    outcome, left = judged(guard, text, sizes, together=together)
+    long = guard.too_long(whole, "answer") is not None
+    assert (outcome == "deny") == (long or guard.too_short(whole, "answer") is not None)
+    if outcome == "allow":
+        assert said(left) == text
+    else:
+        assert text.startswith(said(left))
+        assert guard.too_long(Count().and_then(said(left)), "answer") is None
+        assert long or not said(left)
+
+
+DATA = [
+    "4111 1111 1111 1111", "4111111111111111", "me@example.com", "jo.doe+x@mail.example.co.uk", "+44 20 7946 0958",
+    "(415) 555-2671", "GB82 WEST 1234 5698 7654 32", "DE89370400440532013000", "192.168.0.1", "2001:db8::1",
+    "078-05-1120", "AB 12 34 56 C", "12345678Z", "1 85 05 78 006 084 91", "RSSMRA85T10A562S", "86095742719",
+    "111222333", " ", " and ", ",", "x", "12", "4", "@", "-", ".", "\n", "ab", "5500 0000 0000 0004 12/27", "(",
+]  # fmt: skip
+PERSONAL = st.lists(st.sampled_from(DATA), max_size=8).map("".join)
+WANTED = st.lists(st.sampled_from(NAMES), min_size=1, max_size=12, unique=True).map(tuple)
+
+
+def seen(text: str, names: tuple[str, ...]) -> list[Found]:
+    """What a look at the whole finds: of several that overlap the first, of those that begin together the longest."""
+    found: list[Found] = []
+    for one in sorted(find(text, names), key=lambda one: (one.start, -one.end)):
+        if not found or one.start >= found[-1].end:
+            found.append(one)
+    return found
+
+
+@settings(max_examples=400)
+@given(WANTED, PERSONAL, SIZES, st.integers(1, 4))
+def test_personal_data(names: tuple[str, ...], text: str, sizes: list[int], together: int) -> None:
+    guard = PiiGuard(PiiConfig(find=names), run_context())  # type: ignore[arg-type]
+    check(guard, text, sizes, together, lambda text: next((one.start for one in seen(text, names)), None))
+
+
+@settings(max_examples=400)
+@given(WANTED, PERSONAL, SIZES, st.integers(1, 4))
+def test_masks(names: tuple[str, ...], text: str, sizes: list[int], together: int) -> None:
+    guard = PiiGuard(PiiConfig(find=names, action="mask"), run_context())  # type: ignore[arg-type]
+    outcome, left = judged(guard, text, sizes, together=together)
+    masks = Masks()
+    assert (outcome, said(left)) == ("allow", masks.masked(text, names))
+    assert restored(said(left), masks.values, sizes) == text
+
+
+def restored(text: str, values: dict[str, str], sizes: list[int]) -> str:
+    """A text that comes in portions, with values in the place of placeholders."""
+    screen = Restoring(values)
+    found, held = "", ""
+    parts = portions(text, sizes)
+    for number, part in enumerate([*parts, ""]):
+        held += part
+        for one in screen.feed_nowait(part, end=number == len(parts)):
+            found += held[: one.length] if one.text is None else one.text
+            held = held[one.length :]
+    assert not held
+    return found
+
+
+PLACEHOLDERS = st.lists(
+    st.sampled_from(
+        ["<", ">", "EMAIL_", "1", "2", "<EMAIL_1>", "\\u003c", "\\u003E", "EMAIL_12", "\\", "u0", " ", "a"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=400)
+@given(PLACEHOLDERS, SIZES)
+def test_values_are_put_back(text: str, sizes: list[int]) -> None:
+    values = {"<EMAIL_1>": "me@example.com", "<EMAIL_12>": "you@example.com"}
+    assert restored(text, values, sizes) == restored(text, values, [len(text) or 1])

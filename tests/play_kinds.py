@@ -117,8 +117,8 @@ class PlayScreens(_Counted, Guard):
     kind = "guard.play_screens"
     sides = ("output",)
 
-    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
-        return scene.screen(channel)
+    def screens(self, asked: Callable[[], Conversation]) -> Callable[[Channel], Screen | None]:
+        return scene.screen
 
 
 class WaitingGuard(_Counted, Guard):

@@ -15,7 +15,6 @@ Rule: after the first byte to the client nothing fails over; a reply cut short i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,10 +52,9 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.sift import SiftNode
     from archflow_engine.plan import ListenerPlan
     from archflow_engine.prompts.prompt import Prompt
-    from archflow_engine.stages import Stage
+    from archflow_engine.stages import Maker
     from archflow_engine.translate import Translation
     from archflow_engine.walk import Runner
-    from archflow_schema.events import Event
     from archflow_schema.graph import Quota
 
 HIGH_WATER = 256 * 1024
@@ -169,9 +167,7 @@ class Exchange:
         self.decides = False
         self.decision: Decision | None = None  # the router's, if one was asked
         self.translation: Translation | None = None
-        self.stages: list[Callable[[], Stage[Event]]] | None = (
-            None  # what the reply passes, made anew for each attempt
-        )
+        self.stages: list[Maker] | None = None  # what the reply passes
         self.sifts: list[SiftNode] | None = None  # the filters that the reply passes
         self.sieve: Sieve | None = None
         self.prompt: Prompt | None = None

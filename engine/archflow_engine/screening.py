@@ -8,14 +8,14 @@ Invariant: where the upstream's portions end makes no difference to what is deni
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 from msgspec import structs
 
 from archflow_engine.stages import Ended
-from archflow_plugins.verdict import Channel, Passed, Screen, Verdict
+from archflow_plugins.verdict import Channel, Passed, Screen, Screens, Verdict
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
     Event,
@@ -89,9 +89,9 @@ class _Held:
 class Screening:
     """One reply before one guard; a `Stage`."""
 
-    def __init__(self, screen: Callable[[Channel], Screen | None], judge: Judge) -> None:
-        """Make it for one reply; `screen` makes what judges a channel."""
-        self._screen = screen
+    def __init__(self, screens: Screens, judge: Judge) -> None:
+        """Make it for one reply; `screens` makes what judges a channel."""
+        self._screens = screens
         self._judge = judge
         self._queue: deque[_Held] = deque()
         self._channels: dict[_Key, _Through | None] = {}
@@ -176,7 +176,7 @@ class Screening:
     def _through(self, choice: int, channel: Channel, index: int) -> _Through | None:
         key = (choice, channel, index)
         if key not in self._channels:
-            screen = self._screen(channel)
+            screen = self._screens(channel)
             self._channels[key] = None if screen is None else _Through(screen)
         return self._channels[key]
 

@@ -4,8 +4,8 @@
 
     upstream -> decoder -> stage -> stage -> encoder -> client
 
-A node that stands before dispatch puts a maker of stages into `Exchange.stages`; each reply gets stages of its own, in
-the order of their nodes. An exchange without stages knows nothing of all this, and is relayed.
+A node that stands before dispatch puts in a maker of stages; each reply gets stages of its own, in the order of their
+nodes, and those behind all others that say so. An exchange without stages knows nothing of all this, and is relayed.
 
 Rule: a stage that must wait says so by None, and is then awaited with the same events; the upstream pauses meanwhile.
 Rule: a stage that ends a reply raises Ended: nothing that it holds ever leaves, and the upstream is cancelled.
@@ -63,6 +63,36 @@ class Ended(Exception):
         super().__init__("a stage ended the reply")
         self.runner = runner
         self.events = events
+
+
+Maker = Callable[[], Stage[Event]]
+
+
+class _Last:
+    """Makes a stage that stands behind all others."""
+
+    def __init__(self, make: Maker) -> None:
+        self._make = make
+
+    def __call__(self) -> Stage[Event]:
+        return self._make()
+
+
+def put(exchange: Exchange, make: Maker, *, last: bool = False) -> None:
+    """Let the replies of an exchange pass one more stage, behind those that are there.
+
+    Args:
+        exchange: before it is dispatched.
+        make: makes the stage, for each reply anew.
+        last: stand behind all that come later, too: next to the client.
+    """
+    makers = exchange.stages = [] if exchange.stages is None else exchange.stages
+    if last:
+        makers.append(_Last(make))
+    else:
+        makers.insert(
+            next((at for at, one in enumerate(makers) if isinstance(one, _Last)), len(makers)), make
+        )
 
 
 class Passage(Generic[T]):

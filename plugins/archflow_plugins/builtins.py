@@ -34,6 +34,9 @@ def archflow_register_guards() -> list[Later]:
     return [
         _later("guard.http", "guards.external:HttpGuard"),
         _later("guard.jailbreak", "guards.jailbreak:JailbreakGuard"),
+        _later("guard.json_schema", "guards.json_schema:JsonSchemaGuard"),
+        _later("guard.length", "guards.length:LengthGuard"),
+        _later("guard.mcp", "guards.mcp:McpGuard"),
         _later("guard.pii", "guards.pii:PiiGuard"),
         _later("guard.regex", "guards.regex:RegexGuard"),
         _later("guard.topic", "guards.topic:TopicGuard"),

@@ -33,7 +33,7 @@ from archflow_plugins.translation import (
     ReplyDecoder,
     ReplyEncoder,
 )
-from archflow_plugins.verdict import Channel, Screen, Side, Verdict
+from archflow_plugins.verdict import Screens, Side, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Usage
 from archflow_schema.reply import Reply as WholeReply
@@ -125,7 +125,7 @@ class Guard(Kind):
     """Judges a conversation before a model sees it, or the reply. Raising, or any failure, counts as deny (failed).
 
     Of requests: implement `check_nowait` if the judgement is quick and pure, so that the request needs no task; else
-    set `waits = True` and implement `check`. Of replies: implement `screen`.
+    set `waits = True` and implement `check`. Of replies: implement `screens`.
 
     Attributes:
         sides: what it judges, `input` for requests and `output` for replies; the compiler refuses it elsewhere.
@@ -142,16 +142,14 @@ class Guard(Kind):
         """Judge. Blocks while it asks others; cancelled when the client leaves."""
         return self.check_nowait(conversation)
 
-    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
-        """A judge for one channel of one reply; None if nothing said there is of interest. Pure and quick.
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        """What gives a judge for each channel of one reply, None where nothing is of interest. Pure and quick.
+
+        Each choice, and each call of a tool, has channels of its own. A choice in which nothing is said and nothing
+        called has an empty `text`.
 
         Args:
-            channel: what the model says there; each choice, and each call of a tool, has channels of its own. A choice
-                in which nothing is said and nothing called has an empty `text`.
-            asked: gives the request that is answered.
-
-        Raises:
-            ClientProtocolError: by `asked`: it is no request of its dialect.
+            asked: gives the request that is answered; raises ClientProtocolError if it is none of its dialect.
         """
         raise NotImplementedError(f"{type(self).__name__} judges no replies")
 

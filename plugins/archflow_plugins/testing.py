@@ -45,7 +45,7 @@ from archflow_plugins.kinds import (
     family_of,
 )
 from archflow_plugins.record import Attempt, Record
-from archflow_plugins.verdict import Verdict
+from archflow_plugins.verdict import Channel, Screen, Side, Verdict
 from archflow_schema.conversation import Conversation, Message, Role, TextPart
 from archflow_schema.diagnostic import Range, Report
 from archflow_schema.errors import ArchflowError, ClientProtocolError, FilterRefused
@@ -84,6 +84,7 @@ def compile_context(
     *,
     options: Iterable[Option] = (),
     intents: Iterable[Intent] = (),
+    side: Side = "input",
 ) -> CompileContext:
     """A context to compile with; what the kind reports is in `report`, at ranges that name the path as the file."""
 
@@ -91,7 +92,12 @@ def compile_context(
         return Range(file=".".join(map(str, path)) or name, line=1, column=1, end_line=1, end_column=1)
 
     return CompileContext(
-        name, Report() if report is None else report, locate, options=tuple(options), intents=tuple(intents)
+        name,
+        Report() if report is None else report,
+        locate,
+        options=tuple(options),
+        intents=tuple(intents),
+        side=side,
     )
 
 
@@ -368,7 +374,10 @@ def _exercise(
         match instance:
             case Guard():
                 for one in asked:
-                    await _judge(instance, one)
+                    if "input" in instance.sides:
+                        await _judge(instance, one)
+                    if "output" in instance.sides:
+                        await _screen(instance, one)
             case Matcher():
                 for one in asked:
                     _choice(kind, "match", await instance.match(one))
@@ -404,6 +413,41 @@ async def _judge(guard: Guard, asked: Conversation) -> None:
     _expect(type(guard), "check", verdict, Verdict)
     if not guard.waits and guard.check_nowait(asked) != verdict:
         raise Broken(f"{_name(type(guard))}: check and check_nowait disagree: implement only one of them")
+    _sound(guard, verdict)
+
+
+async def _screen(guard: Guard, asked: Conversation) -> None:
+    """A reply of each channel, in portions."""
+    name = _name(type(guard))
+    screens = guard.screens(lambda: asked)
+    channels: tuple[Channel, ...] = ("text", "reasoning", "arguments")
+    for channel in channels:
+        screen = screens(channel)
+        if screen is None:
+            continue
+        _expect(type(guard), "screens", screen, Screen)
+        held = 0
+        for number, portion in enumerate(_SAID, 1):
+            end = number == len(_SAID)
+            told = screen.feed_nowait(portion, end=end)
+            if told is None:
+                told = await screen.feed(portion, end=end)
+            if isinstance(told, Verdict):
+                _sound(guard, told)
+                if told.allow:
+                    raise Broken(f"{name}: a screen says by `Passed` what may leave, and not by a Verdict")
+                break
+            held += len(portion) - sum(one.length for one in told)
+            if held < 0:
+                raise Broken(f"{name} lets more leave of `{channel}` than was said")
+            if end and held:
+                raise Broken(f"{name} neither passes nor denies the last {held} characters of `{channel}`")
+
+
+_SAID = ("Hello, I am ", "me@exam", "", "ple.com, +44 20 79", "46 0958")
+
+
+def _sound(guard: Guard, verdict: Verdict) -> None:
     if not 0 <= verdict.score <= 1:
         raise Broken(f"{_name(type(guard))} gives the score {verdict.score}: a score lies between 0 and 1")
     if not verdict.allow and not verdict.message:

@@ -52,6 +52,10 @@ class Screen:
         raise NotImplementedError(f"{type(self).__name__} implements neither feed_nowait nor feed")
 
 
+Screens = Callable[[Channel], Screen | None]
+"""Gives a Screen for a channel of one reply; None if nothing there is of interest."""
+
+
 class Verdict(Struct, frozen=True):
     """What a guard says.
 
@@ -60,14 +64,14 @@ class Verdict(Struct, frozen=True):
         message: for the client when it does not.
         score: 0..1, how sure the guard is.
         becomes: the conversation that goes on instead.
-        screen: makes what the reply to it passes, as `Guard.screen` does, such as what puts masked values back.
+        screens: what the reply to it passes, as from `Guard.screens`, such as what puts masked values back.
     """
 
     allow: bool
     message: str = ""
     score: float = 0.0
     becomes: Conversation | None = None
-    screen: Callable[[Channel], Screen | None] | None = None
+    screens: Screens | None = None
 
 
 ALLOW = Verdict(allow=True)

@@ -51,6 +51,14 @@ async def refuse(method, url, headers, body, timeout):
     return Answered(422, "application/json", (), b'{"detail": "no"}')
 
 
+async def tool(method, url, headers, body, timeout):
+    """What a tool of an MCP server answers."""
+    await trio.lowlevel.checkpoint()
+    result = b'{"content":[{"text":"{\\"allow\\": false, \\"message\\": \\"no\\"}"}]}'
+    call = msgspec.json.decode(body).get("id", 0)
+    return Answered(200, "application/json", (), b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (call, result))
+
+
 async def prices(method, url, headers, body, timeout):
     """What a catalogue answers."""
     await trio.lowlevel.checkpoint()
@@ -89,6 +97,11 @@ CASES: dict[str, list[dict[str, object]]] = {
     "gauge.prometheus": [
         {"config": {"models": MEASURED, "url": "http://p", "query": "up"}, "fetch": nobody},
     ],
+    "guard.json_schema": [{}, {"config": {"schema": {"type": "object"}, "message": "no"}}],
+    "guard.length": [{"config": {"max_characters": 30}}, {"config": {"min_words": 2, "all_turns": True}}],
+    "guard.mcp": [
+        {"config": {"url": "http://$HOST", "tool": "judge"}, "environment": {"HOST": "h"}, "fetch": tool}
+    ],
     "guard.jailbreak": [{}, {"config": {"threshold": 0.5, "windows": 2}}],
     "guard.http": [
         {
@@ -97,7 +110,11 @@ CASES: dict[str, list[dict[str, object]]] = {
             "fetch": refuse,
         }
     ],
-    "guard.pii": [{}, {"config": {"find": ["email", "card"], "roles": ["user", "tool"], "message": "no"}}],
+    "guard.pii": [
+        {},
+        {"config": {"action": "mask", "restore": True}},
+        {"config": {"find": ["email", "card"], "roles": ["user", "tool"], "message": "no"}},
+    ],
     "guard.regex": [
         {"config": {"deny": [r"\bhel+o\b"], "message": "no"}},
         {"config": {"allow_words": ["hello", "good morning"], "roles": ["user", "tool"]}},

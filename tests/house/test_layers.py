@@ -29,6 +29,7 @@ PLACES = {
     "hypercorn": ("engine/archflow_engine/",),
     "hyperframe": ("engine/archflow_engine/",),
     "hpack": ("engine/archflow_engine/",),
+    "jsonschema_rs": ("plugins/archflow_plugins/guards/json_schema.py",),
     "huggingface_hub": ("plugins/archflow_plugins/local_models/sources.py",),
     "numpy": ("plugins/archflow_plugins/local_models/",),
     "opentelemetry": ("plugins/archflow_plugins/tracers/",),

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import RunContext
 from archflow_plugins.kinds import (
-    ALLOW,
     Admission,
     Choice,
     Empty,
@@ -21,10 +20,10 @@ from archflow_plugins.kinds import (
     SlotFiller,
     Store,
     Tracer,
-    Verdict,
 )
 from archflow_plugins.stores.memory import Memory, MemoryConfig
 from archflow_plugins.testing import Broken, check_kind, compile_kind, conversation, record, run_context
+from archflow_plugins.verdict import ALLOW, Passed, Screen, Verdict
 from archflow_schema.text import Env, compile_text
 
 
@@ -357,3 +356,40 @@ async def test_run_context():
 
 def test_memory_store_is_what_the_kit_asks_for():
     check_kind(Memory, MemoryConfig(max_keys=10))
+
+
+class Listener(Screen):
+    """Lets go what it is told to, for each portion and at the end."""
+
+    def __init__(self, portion, end):
+        self.portion, self.end = portion, end
+
+    def feed_nowait(self, text, *, end):
+        told = self.end if end else self.portion
+        return told(len(text)) if callable(told) else told
+
+
+def judges(portion, end):
+    """A guard of replies with such screens."""
+
+    class Judging(Guard):
+        kind = "guard.judging"
+        sides = ("output",)
+
+        def screens(self, asked):
+            return lambda channel: Listener(portion, end) if channel == "text" else None
+
+    return Judging
+
+
+def all_of(length):
+    return [Passed(length)] if length else []
+
+
+def test_guards_of_replies():
+    check_kind(judges(all_of, all_of))
+    check_kind(judges((), Verdict(allow=False, message="no")))
+    broken(judges((), ()), "neither passes nor denies the last")
+    broken(judges(lambda length: [Passed(length + 1)], all_of), "more leave of `text` than was said")
+    broken(judges(all_of, ALLOW), "and not by a Verdict")
+    broken(judges(all_of, Verdict(allow=False)), "denies without a message")

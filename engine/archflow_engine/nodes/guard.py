@@ -1,7 +1,7 @@
 """Asks a guard kind about the conversation. A guard that fails denies, unless the graph wired it to fail open.
 
 Rule: a guard that failed is recorded as failed, wherever its edge leads.
-Rule: a client that was denied is told by whom, in a header of its own.
+Rule: what a guard puts in the conversation's place is all that goes on, to whomever; the reply is the client's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from archflow_engine.nodes.judged import OfReply, denied
+from archflow_engine.nodes.rewrite import rewritten
+from archflow_engine.screening import Screening
+from archflow_engine.stages import put
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Guard
 from archflow_plugins.verdict import Verdict
@@ -17,6 +21,7 @@ from archflow_schema.errors import ClientProtocolError
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_schema.conversation import Conversation
 
 
 class GuardNode(Runner):
@@ -36,15 +41,37 @@ class GuardNode(Runner):
         return self._judged(exchange, verdict)
 
     def _judged(self, exchange: Exchange, verdict: Verdict) -> Runner | None:
-        outcome = "allow" if verdict.allow else "deny"
-        exchange.record.guards.append((self.name, outcome))
         if not verdict.allow:
-            record = exchange.record
-            record.denied_by = self._label
-            record.denied_score = verdict.score or -1.0
-            exchange.reply_headers.append((b"x-arch-guard", told(self._label, verdict.score)))
-            exchange.error = verdict.message
-        return self.edges[outcome]
+            denied(exchange, self.name, self._label, verdict)
+            return self.edges["deny"]
+        if verdict.becomes is not None and not self._change(exchange, verdict.becomes):
+            return None
+        if verdict.screens is not None:
+            screens = verdict.screens
+            open_here = self.edges["failed"] is self.edges["allow"]
+
+            def stage() -> Screening:
+                judge = OfReply(exchange, self, self._label, fail_open=open_here, judges=False)
+                return Screening(screens, judge)
+
+            put(exchange, stage, last=True)
+        exchange.record.guards.append((self.name, "allow" if verdict.becomes is None else "changed"))
+        return self.edges["allow"]
+
+    def _change(self, exchange: Exchange, after: Conversation) -> bool:
+        """Let another conversation go on; False if that cannot be, and was answered."""
+        assert exchange.dialect is not None  # noqa: S101 - set by begin()
+        if not exchange.dialect.translates:
+            exchange.refuse(
+                400,
+                "unsupported_dialect",
+                f"the guard {self._label} cannot change requests in {exchange.record.dialect}: use another API",
+            )
+            return False
+        head = rewritten(exchange, after)
+        exchange.said = exchange.said or exchange.head
+        exchange.becomes(head)
+        return True
 
     def _failed(self, exchange: Exchange, error: Exception) -> Runner | None:
         exchange.record.guards.append((self.name, "failed"))
@@ -52,15 +79,6 @@ class GuardNode(Runner):
             exchange.error = f"the guard {self.name} could not judge the request"
         exchange.plan.hub.trouble(error)
         return self.edges["failed"]
-
-
-def told(label: str, score: float) -> bytes:
-    """A guard and its score for a header: a string and a parameter of RFC 8941, so that any name can stand there."""
-    ascii_only = label.encode("ascii", "replace").decode("ascii")
-    named = "".join(one if one.isprintable() else "?" for one in ascii_only)
-    quoted = named.replace("\\", "\\\\").replace('"', '\\"')
-    scored = f";score={score:.3f}" if score else ""
-    return f'"{quoted}"{scored}'.encode("ascii")
 
 
 class WaitingGuardNode(GuardNode):

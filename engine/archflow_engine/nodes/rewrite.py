@@ -1,17 +1,14 @@
-"""A client's request with another conversation in it, in the client's own dialect.
-
-Rule: what the conversation did not change keeps its bytes, and so does what the dialect-free form does not hold.
-"""
+"""The request of an exchange with another conversation in it, in the client's own dialect."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archflow_engine.translate import respoken
-from archflow_plugins.kinds import Head
+from archflow_plugins import rewriting
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_plugins.kinds import Head
     from archflow_schema.conversation import Conversation
 
 
@@ -23,5 +20,4 @@ def rewritten(exchange: Exchange, after: Conversation) -> Head:
     """
     dialect, head = exchange.dialect, exchange.head
     assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
-    body = respoken(dialect, head, exchange.original or exchange.conversation, after, head.model)
-    return Head(head.model, after.stream, dialect.decode_head(body).fields, body)
+    return rewriting.rewritten(dialect, head, exchange.original or exchange.conversation, after)

@@ -26,6 +26,7 @@ from archflow_plugins.deciding.ranking import Ranking, ranked
 from archflow_plugins.kinds import Choice, Dialect, Gauge, Guard, Kind, Router, compiled_type
 from archflow_plugins.record import Decision
 from archflow_plugins.registry import Registry
+from archflow_plugins.rewriting import rewritten
 from archflow_schema import graph as ir
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError, UpstreamError
@@ -331,10 +332,15 @@ class _Walker:
         except Exception as error:  # noqa: BLE001 - as in the engine, it has not allowed
             return _said(node, "failed", f"{node.use.kind} failed: {error}"[:FAILURES_AT_MOST])
         outcome = "allow" if verdict.allow else "deny"
+        if verdict.becomes is not None:
+            before = self._dialect.decode(self._head)
+            self._head = rewritten(self._dialect, self._head, before, verdict.becomes)
         scores = (("score", verdict.score),) if verdict.score else ()
         words = (
-            f"{node.use.kind} says: {verdict.message}" if verdict.message else f"{node.use.kind} allows it"
-        )
+            f"{node.use.kind} says: {verdict.message}" if verdict.message
+            else f"{node.use.kind} allows it" if verdict.becomes is None
+            else f"{node.use.kind} changes what goes on"
+        )  # fmt: skip
         return Step(node=node.name, type="guard", outcome=outcome, why=words, scores=scores)
 
     def _route(self, node: ir.Route) -> Step:

@@ -1,8 +1,8 @@
 """The guard that asks a service: what it refuses is denied, with its own words.
 
 The conversation is posted as JSON in the form of chat completions, whatever the client's dialect: `model`, `stream`,
-and `messages` with the words of each turn. A status of 2xx allows, one of 4xx denies; anything else, and no answer in
-time, is a guard that could not judge.
+and `messages` with the words of each turn; to judge an answer, with that as the last of them. A status of 2xx allows,
+one of 4xx denies; anything else, and no answer in time, is a guard that could not judge.
 
 Source: the HTTP filters of Arch's successor, which get a request by POST and refuse it by their status.
 
@@ -12,6 +12,7 @@ Rule: what the service says is told to the client, cut short, and to nobody else
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -19,17 +20,13 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import Answered, CompileContext, RunContext
-from archflow_plugins.guards.turns import said
+from archflow_plugins.guards.asked import OF_ANSWERS, OF_REQUESTS, answered, body, short
+from archflow_plugins.guards.whole import Whole
 from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Verdict
+from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.text import Text, references
-
-MESSAGE = "This request was denied."
-LONGEST = 500
-"""Characters of the service's words that a client is told."""
-_encode = msgspec.json.Encoder().encode
 
 
 class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +61,7 @@ class HttpGuard(Guard):
     config = HttpConfig
     compiled: ClassVar[type[Struct] | None] = Compiled
     waits = True
+    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: HttpConfig, ctx: CompileContext) -> Compiled:
@@ -96,14 +94,24 @@ class HttpGuard(Guard):
         )
 
     async def check(self, conversation: Conversation) -> Verdict:
-        answered = await self.ctx.fetch(
-            "POST", self._url, headers=self._headers, body=_asked(conversation), timeout=self.settings.timeout
+        return await self._ask(conversation, OF_REQUESTS)
+
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        async def judge(text: str) -> Verdict:
+            return await self._ask(answered(asked(), text), OF_ANSWERS)
+
+        return lambda _: Whole(judge)
+
+    async def _ask(self, conversation: Conversation, otherwise: str) -> Verdict:
+        told = await self.ctx.fetch(
+            "POST", self._url, headers=self._headers, body=body(conversation), timeout=self.settings.timeout
         )
-        if 200 <= answered.status < 300:
+        if 200 <= told.status < 300:
             return ALLOW
-        if 400 <= answered.status < 500:
-            return Verdict(allow=False, message=self.settings.message or _words(answered), score=1.0)
-        raise UpstreamProtocolError(f"the service of {self.ctx.name} answered with status {answered.status}")
+        if 400 <= told.status < 500:
+            message = self.settings.message or short(_words(told), otherwise)
+            return Verdict(allow=False, message=message, score=1.0)
+        raise UpstreamProtocolError(f"the service of {self.ctx.name} answered with status {told.status}")
 
 
 class _Failure(Struct):
@@ -122,33 +130,11 @@ def _usable(url: str) -> bool:
         return False
 
 
-def _asked(conversation: Conversation) -> bytes:
-    return _encode(
-        {
-            "model": conversation.model,
-            "stream": conversation.stream,
-            "messages": [
-                {"role": message.role, "content": said(message)} for message in conversation.messages
-            ],
-        }
-    )
-
-
-def _words(answered: Answered) -> str:
+def _words(told: Answered) -> str:
     """What the service says: `error.message`, `error`, `message` or `detail` of JSON, or its text."""
     try:
-        failure = msgspec.json.decode(answered.body, type=_Failure)
+        failure = msgspec.json.decode(told.body, type=_Failure)
     except msgspec.MsgspecError:
-        text = (
-            answered.body.decode("utf-8", "replace") if answered.content_type.startswith("text/plain") else ""
-        )
-        return _short(text)
+        return told.body.decode("utf-8", "replace") if told.content_type.startswith("text/plain") else ""
     error = failure.error.get("message") if isinstance(failure.error, dict) else failure.error
-    return next(
-        (_short(one) for one in (error, failure.message, failure.detail) if isinstance(one, str)), MESSAGE
-    )
-
-
-def _short(text: str) -> str:
-    text = text.strip()
-    return (text if len(text) <= LONGEST else f"{text[:LONGEST]}...") or MESSAGE
+    return next((one for one in (error, failure.message, failure.detail) if isinstance(one, str)), "")

@@ -29,17 +29,25 @@ class _Identifier(NamedTuple):
     extent: Callable[[str], int]
 
 
-def find(text: str, names: tuple[str, ...]) -> Iterator[Found]:
-    """Everything of these names in a text, in the order of the names."""
+def find(text: str, names: tuple[str, ...], start: int = 0) -> Iterator[Found]:
+    """Everything of these names in a text from `start` on, in the order of the names."""
     for name in names:
         if name == "card":
-            yield from _cards(text)
+            yield from _cards(text, start)
             continue
         pattern, extent = IDENTIFIERS[name]
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(text, start):
             length = extent(match.group())
             if length:
                 yield Found(name, match.start(), match.start() + length)
+
+
+def alike(text: str, names: tuple[str, ...], start: int = 0) -> Iterator[tuple[int, int]]:
+    """Where from `start` on anything stands that looks like one of these names, whether it is one or not."""
+    for name in names:
+        pattern = _RUN if name == "card" else IDENTIFIERS[name].pattern
+        for match in pattern.finditer(text, start):
+            yield match.span()
 
 
 # Whole or nothing.
@@ -156,8 +164,8 @@ _RUN = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,40}(?!\w)")
 _GROUP = re.compile(r"\d+")
 
 
-def _cards(text: str) -> Iterator[Found]:
-    for run in _RUN.finditer(text):
+def _cards(text: str, start: int) -> Iterator[Found]:
+    for run in _RUN.finditer(text, start):
         groups = [match.span() for match in _GROUP.finditer(run.group())]
         digits = _digits(run.group())
         sums = [_doubled(digits, parity) for parity in (0, 1)]

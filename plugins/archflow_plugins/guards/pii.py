@@ -1,4 +1,4 @@
-"""The guard of personal data: denies turns in which there is any, told from mere digits by checksums and rules.
+"""The guard of personal data, told from mere digits by checksums and rules: denies where there is any, or masks it.
 
 Rule: what was found is told by its name, and never quoted, not in the reply, nor in a log.
 Rule: a long turn is read in a thread, not on the event loop.
@@ -6,19 +6,24 @@ Rule: a long turn is read in a thread, not on the event loop.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext
 from archflow_plugins.guards.identifiers import USUAL, find
+from archflow_plugins.guards.masks import Masking, Masks, Restoring, mask
+from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import USER, Whose, words
+from archflow_plugins.guards.whole import Whole, readable
 from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Verdict
+from archflow_plugins.verdict import ALLOW, Passed, Screen, Screens, Side, Verdict
 from archflow_schema.conversation import Conversation
 
 AT_ONCE = 4096
 """Characters that are read on the event loop; more of them are read in a thread."""
+EVERYBODY: tuple[Whose, ...] = ("system", "user", "assistant", "tool")
 CALLED: dict[str, str] = {
     "card": "a card number",
     "email": "an email address",
@@ -46,40 +51,127 @@ class PiiConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         find: what is looked for: `card`, `email`, `phone`, `iban`, `ip`, `us_ssn`, `uk_nino`, `es_dni`, `fr_nir`,
             `it_codice_fiscale`, `de_tax_id`, `nl_bsn`; by default all but the last two, which are bare digits.
-        roles: whose turns are judged: `user`, `assistant`, `system`, `tool`.
+        action: `deny`, or `mask`, which puts a placeholder such as `<EMAIL_1>` in the place of each value.
+        restore: for `mask` on requests: the answer gets the values back where it says their placeholders.
+        roles: whose turns are read: `user`, `assistant`, `system`, `tool`; by default what users say is denied, and
+            what anybody says is masked.
         message: what the client is told; by default, what was found.
     """
 
     find: tuple[Name, ...] = USUAL  # type: ignore[assignment]
-    roles: tuple[Whose, ...] = USER
+    action: Literal["deny", "mask"] = "deny"
+    restore: bool = False
+    roles: tuple[Whose, ...] = ()
     message: str = ""
 
 
 class PiiGuard(Guard):
-    """Denies turns that hold personal data."""
+    """Denies or masks turns, and answers, that hold personal data."""
 
     kind = "guard.pii"
     config = PiiConfig
     waits = True
+    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: PiiConfig, ctx: CompileContext) -> Struct:
         if not config.find:
             ctx.error("nothing-to-find", "the pii guard has nothing to look for", "find", fix="leave it out")
+        if config.restore and (config.action != "mask" or ctx.side == "output"):
+            ctx.error(
+                "nothing-to-restore",
+                "only what was masked in a request can be put back into its answer",
+                "restore",
+                fix="write `action: mask` under `guards`, or leave it out",
+            )
+        if config.roles and ctx.side == "output":
+            ctx.error(
+                "no-roles", "an answer is the model's, whatever `roles` says", "roles", fix="leave it out"
+            )
         return config
 
     async def check(self, conversation: Conversation) -> Verdict:
-        names = self.settings.find
-        for text in words(conversation, self.settings.roles):
-            if len(text) <= AT_ONCE:
-                found = _names(text, names)
-            else:
-                found = await self.ctx.offload(lambda text=text: _names(text, names))  # type: ignore[misc]
+        if self.settings.action == "mask":
+            return await self._masked(conversation)
+        for text in words(conversation, self.settings.roles or USER):
+            found = await self._names(text)
             if found:
-                listed = ", ".join(CALLED[name] for name in found)
-                message = self.settings.message or f"This request was denied: it holds {listed}."
-                return Verdict(allow=False, message=message, score=1.0)
+                return self.denied("request", found)
         return ALLOW
+
+    async def _masked(self, conversation: Conversation) -> Verdict:
+        settings = self.settings
+        roles = settings.roles or EVERYBODY
+
+        def work() -> tuple[Conversation, Masks]:
+            return mask(conversation, settings.find, roles, apart=settings.restore)
+
+        long = sum(map(len, words(conversation, EVERYBODY))) > AT_ONCE
+        other, masks = await self.ctx.offload(work) if long else work()
+        if not masks.values:
+            return ALLOW
+        restoring: Screens | None = (lambda _: Restoring(masks.values)) if settings.restore else None
+        return Verdict(allow=True, becomes=other, screens=restoring)
+
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        if self.settings.action == "mask":
+            masks = Masks()
+            return lambda _: _Masking(self, masks)
+        return lambda channel: Whole(self._judge) if channel == "arguments" else _Denying(self)
+
+    async def _judge(self, arguments: str) -> Verdict:
+        found = await self._names(readable(arguments))
+        return self.denied("answer", found) if found else ALLOW
+
+    async def _names(self, text: str) -> tuple[str, ...]:
+        """The names of what a text holds, each once."""
+        names = self.settings.find
+        if len(text) <= AT_ONCE:
+            return _names(text, names)
+        return await self.ctx.offload(lambda: _names(text, names))
+
+    def denied(self, what: Literal["request", "answer"], found: tuple[str, ...]) -> Verdict:
+        """The verdict on a request or an answer in which things of these names were found."""
+        listed = ", ".join(CALLED[name] for name in found)
+        said = "denied" if what == "request" else "withheld"
+        message = self.settings.message or f"This {what} was {said}: it holds {listed}."
+        return Verdict(allow=False, message=message, score=1.0)
+
+
+class _Denying(Screen):
+    """Lets go what is part of nothing that is looked for."""
+
+    def __init__(self, guard: PiiGuard) -> None:
+        self._guard = guard
+        self._sighting = Sighting(guard.settings.find)
+        self._left = 0
+
+    def feed_nowait(self, text: str, *, end: bool) -> Verdict | Sequence[Passed] | None:
+        return None if len(text) > AT_ONCE else self._judge(text, end=end)
+
+    async def feed(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+        return await self._guard.ctx.offload(lambda: self._judge(text, end=end))
+
+    def _judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+        found = self._sighting.feed(text, end=end)
+        if found:
+            return self._guard.denied("answer", tuple(dict.fromkeys(one.name for one in found)))
+        length, self._left = self._sighting.safe - self._left, self._sighting.safe
+        return (Passed(length),) if length else ()
+
+
+class _Masking(Masking):
+    """Masks a long text in a thread."""
+
+    def __init__(self, guard: PiiGuard, masks: Masks) -> None:
+        super().__init__(guard.settings.find, masks)
+        self._guard = guard
+
+    def feed_nowait(self, text: str, *, end: bool) -> Sequence[Passed] | None:
+        return None if len(text) > AT_ONCE else self.mask(text, end=end)
+
+    async def feed(self, text: str, *, end: bool) -> Sequence[Passed]:
+        return await self._guard.ctx.offload(lambda: self.mask(text, end=end))
 
 
 def _names(text: str, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from archflow_plugins.guards.spoken import Entries, Spoken, tokens
 from archflow_plugins.guards.turns import USER, Whose, words
 from archflow_plugins.guards.whole import Whole, readable
 from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Channel, Passed, Screen, Side, Verdict
+from archflow_plugins.verdict import ALLOW, Channel, Passed, Screen, Screens, Side, Verdict
 from archflow_schema.conversation import Conversation
 
 MESSAGE = "This request was denied: it holds something that is not allowed here."
@@ -124,7 +124,10 @@ class RegexGuard(Guard):
             return True
         return self.allow.needed and not self.allow.finds(text)
 
-    def screen(self, channel: Channel, asked: Callable[[], Conversation]) -> Screen | None:
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        return self._screen
+
+    def _screen(self, channel: Channel) -> Screen | None:
         denied = Verdict(allow=False, message=self.settings.message, score=1.0)
         if channel == "text":
             return _Screen(self, denied, allow=True)

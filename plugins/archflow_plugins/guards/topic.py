@@ -4,11 +4,13 @@ Who tells what a conversation is about is the scorer of the composite router: th
 are compiled, and a follow-up is understood with the turns before it.
 
 Rule: a topic that is denied is looked for in every turn of the user that is read, one that is allowed in the newest.
+Rule: an answer is judged whole, in windows: none may be about what is denied, one must be about what is allowed.
 Rule: what a turn says is never logged, and stands in no error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from msgspec import Struct, structs
@@ -16,11 +18,15 @@ from msgspec import Struct, structs
 from archflow_plugins.choosing.chooser import Chooser
 from archflow_plugins.choosing.compiled import WINDOW, ChooserConfig, Chosen, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
+from archflow_plugins.guards.whole import Whole
+from archflow_plugins.guards.windows import windows
 from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Verdict
-from archflow_schema.conversation import Conversation
+from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
+from archflow_schema.conversation import Conversation, Message, TextPart
 
 MESSAGE = "This request was denied: it is not about what this assistant is for."
+OF_ANSWERS = "This answer was withheld: it is not about what this assistant is for."
+"""What a client is told of an answer, unless the configuration says something else."""
 ELSE = Option(name="something else", description="anything else: any other subject, question or task")
 """What conversations are about that are about no topic: the scorer compares, so a topic alone is compared with this."""
 THRESHOLD = 0.4
@@ -76,6 +82,7 @@ class TopicGuard(Guard):
     config = TopicConfig
     compiled: ClassVar[type[Struct] | None] = Compiled
     waits = True
+    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: TopicConfig, ctx: CompileContext) -> Compiled:
@@ -98,7 +105,7 @@ class TopicGuard(Guard):
             topics=compile_options(chooser, ctx),
             denied=tuple(topic.name for topic in config.deny),
             allowed=tuple(topic.name for topic in config.allow),
-            message=config.message,
+            message=OF_ANSWERS if ctx.side == "output" and config.message == MESSAGE else config.message,
         )
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
@@ -126,6 +133,19 @@ class TopicGuard(Guard):
             if number == 0 and allowed and choice.option not in allowed:
                 return self._denied(0.0)
         return ALLOW
+
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        return lambda channel: Whole(self._judge) if channel == "text" else None
+
+    async def _judge(self, text: str) -> Verdict:
+        fits = not self.settings.allowed
+        for piece in windows(text):
+            turn = Message(role="user", parts=(TextPart(piece),))
+            choice = await self._chooser.choose(Conversation(messages=(turn,)))
+            if choice.option in self.settings.denied:
+                return self._denied(choice.confidence)
+            fits = fits or choice.option in self.settings.allowed
+        return ALLOW if fits or not text.strip() else self._denied(0.0)
 
     def _denied(self, score: float) -> Verdict:
         return Verdict(allow=False, message=self.settings.message, score=score)

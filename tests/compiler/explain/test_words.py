@@ -30,7 +30,7 @@ def test_nodes_are_told_in_the_order_in_which_they_are_walked():
         for name in ("guard regex", "guard pii", "route llm", "dispatch openai/gpt-4o")
     ]
     assert places == sorted(places)
-    assert "guard pii: guard.pii, find [card, email], roles user\n" in said
+    assert "guard pii: guard.pii, find [card, email], " in said
 
 
 def test_no_name_is_both_unknown_and_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from archflow_engine.nodes.guard import told
+from archflow_engine.nodes.judged import told
 from archflow_plugins import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.graph import Use

@@ -5,9 +5,11 @@ import pytest
 import trio
 
 from archflow_plugins.contexts import Answered
-from archflow_plugins.guards.external import LONGEST, MESSAGE, HttpConfig, HttpGuard
+from archflow_plugins.guards.asked import LONGEST
+from archflow_plugins.guards.asked import OF_REQUESTS as MESSAGE
+from archflow_plugins.guards.external import HttpConfig, HttpGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
-from archflow_plugins.verdict import ALLOW
+from archflow_plugins.verdict import ALLOW, Passed
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import UpstreamProtocolError
 
@@ -82,3 +84,28 @@ def test_what_compiling_refuses(config, code):
     report = Report()
     HttpGuard.compile(HttpConfig(**config), compile_context(report=report))
     assert [one.code for one in report] == [code]
+
+
+def test_an_answer_is_asked_about_behind_its_request():
+    sent = []
+
+    async def fetch(method, url, headers, body, timeout):
+        await trio.lowlevel.checkpoint()
+        sent.append(msgspec.json.decode(body)["messages"])
+        return Answered(403 if b"no" in body else 204, "text/plain", (), b"")
+
+    async def judge():
+        guard = HttpGuard(
+            HttpGuard.compile(HttpConfig(url="http://g"), compile_context()), run_context(fetch=fetch)
+        )
+        screens = guard.screens(lambda: conversation("user: hello"))
+        return [
+            await screens(channel).feed(text, end=True)
+            for channel, text in (("text", "yes"), ("arguments", "no"))
+        ]
+
+    allowed, denied = trio.run(judge)
+    assert allowed == (Passed(3),)
+    assert (denied.allow, denied.message) == (False, "This answer was withheld.")
+    assert sent[0] == [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "yes"}]
+    assert sent[1][1] == {"role": "assistant", "content": "no"}

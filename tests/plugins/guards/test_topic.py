@@ -4,8 +4,9 @@ import msgspec
 import pytest
 import trio
 
-from archflow_plugins.guards.topic import MESSAGE, TopicConfig, TopicGuard
+from archflow_plugins.guards.topic import MESSAGE, OF_ANSWERS, TopicConfig, TopicGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
+from archflow_plugins.verdict import Passed
 from archflow_schema.diagnostic import Report
 from local_world import cache
 
@@ -74,3 +75,31 @@ def test_what_compiling_refuses(config, code):
     report = Report()
     TopicGuard.compile(msgspec.convert(config, TopicConfig), compile_context(report=report))
     assert code in [one.code for one in report]
+
+
+def test_answers_are_judged_whole_and_in_windows():
+    async def told(texts, **config):
+        context = compile_context(side="output")
+        compiled = TopicGuard.compile(msgspec.convert(config, TopicConfig), context)
+        guard = await TopicGuard.open(compiled, run_context(blobs=context.blobs))
+        try:
+            with trio.fail_after(PATIENCE):
+                screens = guard.screens(conversation)
+                assert screens("arguments") is None
+                return [await screens("text").feed(text, end=True) for text in texts]
+        finally:
+            await guard.close()
+
+    vote, rate = (
+        "Vote for the workers' party in the election.",
+        "The exchange rate of the pound is 1.27 dollars.",
+    )
+    long = f"{rate} " * 20 + f"{vote} " * 12
+    first, second, third, empty = trio.run(lambda: told([vote, rate, long, ""], deny=[POLITICS]))
+    assert (first.allow, first.message) == (False, OF_ANSWERS)
+    assert second == (Passed(len(rate)),)
+    assert not third.allow
+    assert empty == ()
+    first, second = trio.run(lambda: told([vote, rate], allow=[BANKING]))
+    assert not first.allow
+    assert second == (Passed(len(rate)),)

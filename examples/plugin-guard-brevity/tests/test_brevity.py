@@ -1,7 +1,7 @@
 """What the guard lets through, what it says, and archflow's contract for guards."""
 
 import pytest
-from archflow_guard_length import Length, archflow_graph_verified
+from archflow_guard_brevity import Brevity, archflow_graph_verified
 
 from archflow_plugins import Report
 from archflow_plugins.registry import Registry
@@ -9,14 +9,14 @@ from archflow_plugins.testing import Broken, check_kind, compile_kind, conversat
 from archflow_schema import graph as g
 
 
-def guard(**config) -> Length:
-    compiled, _ = compile_kind(Length, config)
-    return Length(compiled, run_context())
+def guard(**config) -> Brevity:
+    compiled, _ = compile_kind(Brevity, config)
+    return Brevity(compiled, run_context())
 
 
 def test_contract():
-    check_kind(Length, {"max_characters": 5}, conversations=[conversation("user: too long a question")])
-    check_kind(Length, {"max_messages": 1}, conversations=[conversation("user: a", "assistant: b")])
+    check_kind(Brevity, {"max_characters": 5}, conversations=[conversation("user: too long a question")])
+    check_kind(Brevity, {"max_messages": 1}, conversations=[conversation("user: a", "assistant: b")])
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_it_says_what_was_too_long_or_what_it_was_told_to_say():
 )
 def test_mistakes_of_a_configuration(config, code):
     with pytest.raises(Broken, match=code):
-        compile_kind(Length, config)
+        compile_kind(Brevity, config)
 
 
 def test_archflow_finds_it_by_its_entry_point():
-    registry = Registry.load(["length"])
-    assert registry.kind("guard.length") is Length
-    (lock,) = registry.requires(["guard.length"])
-    assert (lock.entry_point, lock.distribution) == ("length", "archflow-guard-length")
+    registry = Registry.load(["brevity"])
+    assert registry.kind("guard.brevity") is Brevity
+    (lock,) = registry.requires(["guard.brevity"])
+    assert (lock.entry_point, lock.distribution) == ("brevity", "archflow-guard-brevity")
 
 
 def graph(*nodes: g.Node) -> g.Graph:
@@ -79,12 +79,12 @@ REPLY = g.Reply("end", 200)
 @pytest.mark.parametrize(
     ("nodes", "codes"),
     [
-        ((REPLY,), ["no-length-guard"]),
-        ((a_guard("guard.other", 1), REPLY, REPLY), ["no-length-guard"]),
-        ((a_guard("guard.other", 1), a_guard("guard.length", 2), REPLY), []),
+        ((REPLY,), ["no-brevity-guard"]),
+        ((a_guard("guard.other", 1), REPLY, REPLY), ["no-brevity-guard"]),
+        ((a_guard("guard.other", 1), a_guard("guard.brevity", 2), REPLY), []),
     ],
 )
-def test_a_listener_without_a_length_guard_is_worth_a_warning(nodes, codes):
+def test_a_listener_without_a_brevity_guard_is_worth_a_warning(nodes, codes):
     report = Report()
     archflow_graph_verified(graph(*nodes), report)
     assert [finding.code for finding in report] == codes

@@ -1,7 +1,7 @@
 """Turns away conversations that are too long: a plugin for archflow, written as a stranger would write it.
 
-It registers the kind `guard.length`, and adds a rule of its own to every compile: once an installation loads this
-plugin, a model listener without a length guard is worth a warning.
+It registers the kind `guard.brevity`, and adds a rule of its own to every compile: once an installation loads this
+plugin, a model listener without a brevity guard is worth a warning.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from archflow_plugins import (
     hookimpl,
 )
 
-__all__ = ["Length", "LengthConfig", "archflow_graph_verified", "archflow_register_guards"]
+__all__ = ["Brevity", "BrevityConfig", "archflow_graph_verified", "archflow_register_guards"]
 
 
-class LengthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What stands beside `kind: length` in arch_config.yaml. At least one limit must be given.
+class BrevityConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands beside `kind: brevity` in arch_config.yaml. At least one limit must be given.
 
     Attributes:
         max_characters: of all texts of the conversation together, tool results included; 0 means no limit.
@@ -41,14 +41,14 @@ class LengthConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     message: str = ""
 
 
-class Length(Guard):
+class Brevity(Guard):
     """Denies conversations with too many characters or too many messages."""
 
-    kind = "guard.length"
-    config = LengthConfig
+    kind = "guard.brevity"
+    config = BrevityConfig
 
     @classmethod
-    def compile(cls, config: LengthConfig, ctx: CompileContext) -> LengthConfig:
+    def compile(cls, config: BrevityConfig, ctx: CompileContext) -> BrevityConfig:
         for name in ("max_characters", "max_messages"):
             if getattr(config, name) < 0:
                 ctx.error("invalid-length", f"{name} must not be negative", name, fix="use 0 for no limit")
@@ -82,21 +82,21 @@ class Length(Guard):
 
 @hookimpl
 def archflow_register_guards() -> list[type[Guard]]:
-    return [Length]
+    return [Brevity]
 
 
 @hookimpl
 def archflow_graph_verified(graph: Graph, report: Report) -> None:
-    """Warn about each way into a model listener that no length guard watches."""
+    """Warn about each way into a model listener that no brevity guard watches."""
     for listener in graph.listeners:
         for endpoint in listener.endpoints:
-            if listener.type == "model" and Length.kind not in _guards(graph, endpoint.entry):
+            if listener.type == "model" and Brevity.kind not in _guards(graph, endpoint.entry):
                 report.add(
                     Diagnostic(
-                        code="no-length-guard",
+                        code="no-brevity-guard",
                         severity="warning",
                         summary=f"{endpoint.path} of the listener {listener.name} takes conversations of any length",
-                        fix="add `- {kind: length, max_characters: ...}` to its guards",
+                        fix="add `- {kind: brevity, max_characters: ...}` to its guards",
                     )
                 )
 

@@ -1,0 +1,184 @@
+"""Masks for personal data: a placeholder such as <EMAIL_1> in the place of each value, and the values put back.
+
+The same value has the same placeholder everywhere in one request, and they are counted in the order of the turns: a
+conversation that goes on is masked as it was before, so that what a model said of <EMAIL_1> stays true.
+
+Rule: values live as long as one exchange, and are never logged, nor part of an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from msgspec import structs
+
+from archflow_plugins.guards.identifiers import find
+from archflow_plugins.guards.sighting import Sighting
+from archflow_plugins.guards.turns import Whose
+from archflow_plugins.verdict import Passed, Screen
+from archflow_schema.conversation import (
+    Conversation,
+    DocumentPart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+
+_PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]*_\d{1,9})>")
+_WRITTEN = re.compile(r"(?:<|\\u003[cC])([A-Z][A-Z_]*_\d{1,9})(?:>|\\u003[eE])")
+"""A placeholder as text and JSON may write it."""
+_BEGUN = re.compile(
+    r"(?:(?:<|\\u003[cC])(?:[A-Z][A-Z_]*\d{0,9}(?:\\(?:u(?:0(?:03?)?)?)?)?)?|\\(?:u(?:0(?:03?)?)?)?)\Z"
+)
+"""What may stand at the end of a portion and go on as a placeholder."""
+LONGEST = 48
+"""More than the characters of the longest placeholder."""
+
+
+class Masks:
+    """The placeholders of one request, or of one reply.
+
+    Attributes:
+        values: placeholder -> value.
+    """
+
+    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
+        """Make it empty; `taken` are placeholders that stand for nothing of ours."""
+        self.values: dict[str, str] = {}
+        self._known: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
+        self._taken = taken
+
+    def of(self, name: str, value: str) -> str:
+        """The placeholder of a value."""
+        key = (name, value)
+        known = self._known.get(key)
+        if known is None:
+            known = self._next(name)
+            while known in self._taken:
+                known = self._next(name)
+            self._known[key] = known
+            self.values[known] = value
+        return known
+
+    def _next(self, name: str) -> str:
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        return f"<{name.upper()}_{count}>"
+
+    def masked(self, text: str, names: tuple[str, ...]) -> str:
+        """A text with placeholders; itself if there is nothing to mask."""
+        parts: list[str] = []
+        at = 0
+        for one in sorted(find(text, names), key=lambda one: (one.start, -one.end)):
+            if one.start >= at:
+                parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
+                at = one.end
+        return "".join([*parts, text[at:]]) if parts else text
+
+
+def mask(
+    conversation: Conversation, names: tuple[str, ...], roles: tuple[Whose, ...], *, apart: bool
+) -> tuple[Conversation, Masks]:
+    """A conversation with placeholders in the turns of these roles, and what they stand for; itself without any.
+
+    Args:
+        conversation: the request.
+        names: what is masked.
+        roles: whose turns.
+        apart: use no placeholder that stands in the conversation already, so that it can be told which are ours.
+    """
+    taken: set[str] = set()
+
+    def note(text: str) -> str:
+        taken.update(match[0] for match in _PLACEHOLDER.finditer(text))
+        return text
+
+    if apart:
+        for message in conversation.messages:
+            _turn(message, note)
+    masks = Masks(frozenset(taken))
+    turns = []
+    for message in conversation.messages:
+        role = "system" if message.role == "developer" else message.role
+        turns.append(_turn(message, lambda text: masks.masked(text, names)) if role in roles else message)
+    return (structs.replace(conversation, messages=tuple(turns)) if masks.values else conversation), masks
+
+
+def _turn(message: Message, change: Callable[[str], str]) -> Message:
+    return structs.replace(message, parts=tuple(_part(part, change) for part in message.parts))
+
+
+def _part(part: Part, change: Callable[[str], str]) -> Part:
+    """A part with all that is text in it changed; what proves a thought stays, and so does what is no text."""
+    match part:
+        case TextPart() | RefusalPart() | ReasoningPart():
+            return structs.replace(part, text=change(part.text))
+        case DocumentPart():
+            return structs.replace(
+                part, text=change(part.text), context=change(part.context), name=change(part.name)
+            )
+        case ToolCallPart():
+            return structs.replace(part, arguments=change(part.arguments))
+        case ToolResultPart():
+            return structs.replace(part, parts=tuple(_part(one, change) for one in part.parts))
+        case _:
+            return part
+
+
+class Masking(Screen):
+    """Puts placeholders into what a model says; `mask` does it at once."""
+
+    def __init__(self, names: tuple[str, ...], masks: Masks) -> None:
+        self._sighting = Sighting(names)
+        self._masks = masks
+        self._held = ""
+        self._left = 0
+
+    def mask(self, text: str, *, end: bool) -> Sequence[Passed]:
+        """What leaves of what was said so far."""
+        self._held += text
+        passed: list[Passed] = []
+        for found in self._sighting.feed(text, end=end):
+            self._pass(passed, found.start)
+            value = self._held[: found.end - found.start]
+            self._pass(passed, found.end, self._masks.of(found.name, value))
+        self._pass(passed, self._sighting.safe)
+        return passed
+
+    def _pass(self, passed: list[Passed], until: int, instead: str | None = None) -> None:
+        length = until - self._left
+        if length:
+            passed.append(Passed(length, instead))
+            self._held = self._held[length:]
+            self._left = until
+
+
+class Restoring(Screen):
+    """Puts values back where a model says placeholders, also where these come in pieces, or as JSON may write them."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+        self._held = ""
+
+    def feed_nowait(self, text: str, *, end: bool) -> Sequence[Passed]:
+        text = self._held + text
+        passed: list[Passed] = []
+        at = 0
+        for match in _WRITTEN.finditer(text):
+            value = self._values.get(f"<{match[1]}>")
+            if value is not None:
+                if match.start() > at:
+                    passed.append(Passed(match.start() - at))
+                passed.append(Passed(match.end() - match.start(), value))
+                at = match.end()
+        begun = None if end else _BEGUN.search(text, max(at, len(text) - LONGEST))
+        free = len(text) if begun is None else begun.start()
+        if free > at:
+            passed.append(Passed(free - at))
+        self._held = text[free:]
+        return passed

@@ -1,0 +1,137 @@
+"""A client's request with another conversation in it, in the client's own dialect.
+
+Both conversations are encoded, and where they differ the request gets what the new one says: of a list with as many
+items as before only the items that differ, of an object only its fields that do. Where a client wrote something in
+another form than we would, such as a list where a text will do, its texts are changed in that form, if the dialect then
+reads the new conversation in it; else it is written anew.
+
+Rule: what the conversation did not change keeps its bytes, and so does what the dialect-free form does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw, structs
+
+from archflow_plugins.kinds import Dialect, Head
+from archflow_schema.conversation import (
+    Conversation,
+    DocumentPart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from archflow_schema.errors import ClientProtocolError
+
+DEEPEST = 24
+"""Levels below a field of the request that are looked into; what differs deeper is written anew."""
+_SOMETHING = (Message(role="user", parts=(TextPart("-"),)),)
+_WHAT = ("role", "type")
+"""Fields that say what an object is: another one shares nothing with the one before."""
+_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_list = msgspec.json.Decoder(list[Raw]).decode
+_text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
+_Texts = dict[str, str]
+
+
+def rewritten(dialect: Dialect, head: Head, before: Conversation, after: Conversation) -> Head:
+    """The request with `after` where it said `before`.
+
+    Raises:
+        CannotExpress, ClientProtocolError: the dialect has no words for it.
+    """
+    new = dialect.decode_head(dialect.encode(after, head.model).body).fields
+    try:
+        old = dialect.decode_head(dialect.encode(before, head.model).body).fields
+    except ClientProtocolError:  # it may hold messages that only a gateway knows: then all are written anew
+        before = structs.replace(before, messages=_SOMETHING)
+        old = dialect.decode_head(dialect.encode(before, head.model).body).fields
+    texts = dict(_changed(before, after))
+    if texts:
+        found = _head(head, after, _fields(head.fields, old, new, texts, DEEPEST))
+        try:
+            if dialect.decode(found).messages == after.messages:
+                return found
+        except ClientProtocolError:
+            pass
+    return _head(head, after, _fields(head.fields, old, new, {}, DEEPEST))
+
+
+def _head(head: Head, after: Conversation, fields: dict[str, Raw]) -> Head:
+    return Head(head.model, after.stream, fields, _encode(fields))
+
+
+def _changed(before: Conversation, after: Conversation) -> Iterator[tuple[str, str]]:
+    """The texts that became others, where nothing but texts did."""
+    for was, now in zip(before.messages, after.messages, strict=False):
+        for one, other in zip(was.parts, now.parts, strict=False):
+            for text, became in zip(_texts(one), _texts(other), strict=False):
+                if text != became:
+                    yield text, became
+
+
+def _texts(part: Part) -> Iterator[str]:
+    match part:
+        case TextPart() | RefusalPart() | ReasoningPart():
+            yield part.text
+        case DocumentPart():
+            yield from (part.text, part.context, part.name)
+        case ToolCallPart():
+            yield part.arguments
+        case ToolResultPart():
+            for one in part.parts:
+                yield from _texts(one)
+        case _:
+            pass
+
+
+def _fields(
+    came: dict[str, Raw], old: dict[str, Raw], new: dict[str, Raw], texts: _Texts, deep: int
+) -> dict[str, Raw]:
+    """An object as it came with what differs between two others."""
+    fields = {}
+    for name, raw in came.items():
+        if name in new:
+            fields[name] = _merged(raw, old[name], new[name], texts, deep) if name in old else new[name]
+        elif name not in old:
+            fields[name] = raw
+    others = {name: raw for name, raw in new.items() if name not in came}
+    return fields | {name: raw for name, raw in others.items() if bytes(raw) != bytes(old.get(name, b""))}
+
+
+def _merged(came: Raw, old: Raw, new: Raw, texts: _Texts, deep: int) -> Raw:
+    """A value as it came with what differs between two others."""
+    if bytes(old) == bytes(new):
+        return came
+    opening = {bytes(value)[:1] for value in (came, old, new)}
+    if deep and opening == {b"{"}:
+        was, now = _object(old), _object(new)
+        if all(bytes(was.get(name, b"")) == bytes(now.get(name, b"")) for name in _WHAT):
+            return Raw(_encode(_fields(_object(came), was, now, texts, deep - 1)))
+    elif deep and opening == {b"["}:
+        items, was_items, now_items = _list(came), _list(old), _list(new)
+        if len(items) == len(was_items) == len(now_items):
+            triples = zip(items, was_items, now_items, strict=True)
+            return Raw(_encode([_merged(*triple, texts, deep - 1) for triple in triples]))
+    return _with(came, texts, deep) if texts else new
+
+
+def _with(came: Raw, texts: _Texts, deep: int) -> Raw:
+    """A value with other texts in it."""
+    match bytes(came)[:1]:
+        case b'"':
+            text = _text(came)
+            return Raw(_encode(texts[text])) if text in texts else came
+        case b"{" if deep:
+            return Raw(_encode({name: _with(raw, texts, deep - 1) for name, raw in _object(came).items()}))
+        case b"[" if deep:
+            return Raw(_encode([_with(raw, texts, deep - 1) for raw in _list(came)]))
+        case _:
+            return came

@@ -1,0 +1,69 @@
+"""Requests with another conversation in them: what changes, and what keeps its bytes."""
+
+from msgspec import json, structs
+
+from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
+from archflow_plugins.dialects.openai_chat import OpenAIChat
+from archflow_plugins.kinds import Empty
+from archflow_plugins.rewriting import rewritten
+from archflow_plugins.testing import run_context
+from archflow_schema.conversation import Message, TextPart
+
+CHAT = OpenAIChat(Empty(), run_context())
+MESSAGES = AnthropicMessages(Empty(), run_context())
+
+
+def told(dialect, body, change):
+    """The request with changed messages."""
+    head = dialect.decode_head(body)
+    before = dialect.decode(head)
+    after = structs.replace(before, messages=change(before.messages))
+    return rewritten(dialect, head, before, after).body
+
+
+def said(old, new):
+    """Messages in which a text is another one."""
+
+    def part(one):
+        return structs.replace(one, text=new) if isinstance(one, TextPart) and one.text == old else one
+
+    return lambda messages: tuple(
+        structs.replace(message, parts=tuple(map(part, message.parts))) for message in messages
+    )
+
+
+def test_only_the_text_changes():
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"a","own":[ 1.50 ]},'
+        b'{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"x"}},{"type":"text","text":"b"}]}],'
+        b'"temperature":1.0,"more":{ }}'
+    )
+    assert told(CHAT, body, said("a", "c")) == body.replace(b'"a"', b'"c"')
+    assert told(CHAT, body, said("z", "c")) == body
+
+
+def test_another_dialect_and_its_system_prompt():
+    body = (
+        b'{"model":"m","max_tokens":9,"system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}],'
+        b'"messages":[{"role":"user","content":"b","x":1}]}'
+    )
+    assert told(MESSAGES, body, said("a", "c")) == body.replace(b'"a"', b'"c"')
+    assert told(MESSAGES, body, said("b", "c")) == body.replace(b'"b"', b'"c"')
+
+
+def test_more_or_other_messages_are_written_anew():
+    body = b'{"model":"m","messages":[{"role":"user","content":"a","own":1}]}'
+    more = told(CHAT, body, lambda messages: (*messages, Message(role="user", parts=(TextPart("b"),))))
+    assert json.decode(more)["messages"] == [
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": "b"},
+    ]
+    other = told(CHAT, body, lambda _: (Message(role="system", parts=(TextPart("a"),)),))
+    assert json.decode(other)["messages"] == [{"role": "system", "content": "a"}]
+
+
+def test_a_text_that_is_also_a_name_changes_where_it_is_said():
+    body = b'{"model":"m","messages":[{"role":"user","name":"a","content":[{"type":"text","text":"a"}]}]}'
+    assert json.decode(told(CHAT, body, said("a", "c")))["messages"] == [
+        {"role": "user", "name": "a", "content": [{"type": "text", "text": "c"}]}
+    ]
