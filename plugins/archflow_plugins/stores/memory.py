@@ -71,16 +71,16 @@ class Memory(Store):
         full_at = max(buckets.get(key, now), now)
         if cost > capacity:
             return Admission(
-                admitted=False, remaining=_remaining(full_at - now, capacity, period), retry_after=math.inf
+                admitted=False, remaining=remaining(full_at - now, capacity, period), retry_after=math.inf
             )
         charged = full_at + cost * period / capacity
         wait = charged - now - period
         if wait > 1e-9:  # a nanosecond of grace, for the rounding of floats
             return Admission(
-                admitted=False, remaining=_remaining(full_at - now, capacity, period), retry_after=wait
+                admitted=False, remaining=remaining(full_at - now, capacity, period), retry_after=wait
             )
         self._put(key, charged, now)
-        return Admission(admitted=True, remaining=_remaining(charged - now, capacity, period))
+        return Admission(admitted=True, remaining=remaining(charged - now, capacity, period))
 
     def settle_nowait(self, key: str, difference: float, capacity: float, period: float) -> None:
         now = self._clock()
@@ -138,6 +138,6 @@ def _size(key: str, value: bytes) -> int:
     return len(key) + len(value)
 
 
-def _remaining(debt: float, capacity: float, period: float) -> float:
+def remaining(debt: float, capacity: float, period: float) -> float:
     """What is left in a bucket that needs `debt` seconds to be full."""
     return max(0.0, capacity * (1 - debt / period))

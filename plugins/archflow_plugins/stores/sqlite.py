@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.kinds import Admission, Store
+from archflow_plugins.stores.memory import remaining
 from archflow_schema.errors import ArchflowError
 from archflow_schema.text import Text
 
@@ -147,7 +148,7 @@ class Sqlite(Store):
                 if wait > 1e-6:  # a microsecond of grace: floats that count since 1970 have no finer steps
                     return _refused(full_at - now, capacity, period, wait)
                 _set(file, key, charged)
-            return Admission(admitted=True, remaining=_remaining(charged - now, capacity, period))
+            return Admission(admitted=True, remaining=remaining(charged - now, capacity, period))
 
         return await self._do(work)
 
@@ -241,9 +242,4 @@ def _set(file: sqlite3.Connection, key: str, full_at: float) -> None:
 
 
 def _refused(debt: float, capacity: float, period: float, wait: float) -> Admission:
-    return Admission(admitted=False, remaining=_remaining(debt, capacity, period), retry_after=wait)
-
-
-def _remaining(debt: float, capacity: float, period: float) -> float:
-    """What is left in a bucket that needs `debt` seconds to be full."""
-    return max(0.0, capacity * (1 - debt / period))
+    return Admission(admitted=False, remaining=remaining(debt, capacity, period), retry_after=wait)
