@@ -253,7 +253,7 @@ class _Binder:
             agent=node.agent,
             pool=pool,
             authority=host or authority,
-            base=base,
+            base=base.decode("ascii"),
             tells=node.tells,
             first_byte=node.first_byte,
             between_chunks=node.between_chunks,

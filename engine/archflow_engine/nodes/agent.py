@@ -21,6 +21,7 @@ from archflow_engine.translate import Translation
 from archflow_engine.upstream.call import CallHead
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
+from archflow_plugins.urls import behind
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class AgentNode(Runner):
         agent: str,
         pool: Pool,
         authority: str,
-        base: bytes,
+        base: str,
         first_byte: float,
         between_chunks: float,
         tells: tuple[tuple[str, str], ...] = (),
@@ -140,13 +141,6 @@ class AgentNode(Runner):
 
     def _target(self, exchange: Exchange) -> bytes:
         request = exchange.request
-        target = behind(self._base, request.path.encode("latin-1"))
+        target = behind(self._base, request.path).encode("latin-1")
         query = without_keys(request.query)
         return with_query(target, query) if query else target
-
-
-def behind(base: bytes, path: bytes) -> bytes:
-    """A client's path behind that of a URL, which may hold the whole of it already."""
-    base, mark, query = base.partition(b"?")
-    base = base.rstrip(b"/")
-    return (base if base.endswith(path) else base + path) + mark + query

@@ -93,10 +93,3 @@ class ServiceFilter(Filter):
     async def _posted(self, url: str, body: bytes, headers: tuple[tuple[str, str], ...]) -> Answered:
         timeout = self.settings.timeout
         return await self.ctx.fetch("POST", url, headers=headers, body=body, timeout=timeout)
-
-
-def behind(url: str, path: str) -> str:
-    """A path behind that of a URL, which may hold the whole of it already."""
-    base, mark, query = url.partition("?")
-    base = base.rstrip("/")
-    return (base if base.endswith(path) else base + path) + mark + query

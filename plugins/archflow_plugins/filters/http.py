@@ -6,7 +6,8 @@ the events are posted as they come, with their own content type.
 
 from __future__ import annotations
 
-from archflow_plugins.filters.asking import EVENTS, JSON, ServiceFilter, behind
+from archflow_plugins.filters.asking import EVENTS, JSON, ServiceFilter
+from archflow_plugins.urls import behind
 
 
 class HttpFilter(ServiceFilter):

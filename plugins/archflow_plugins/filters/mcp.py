@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.contexts import Answered, CompileContext, RunContext
-from archflow_plugins.filters.asking import ServiceFilter, behind
+from archflow_plugins.filters.asking import ServiceFilter
 from archflow_plugins.framing.sse import Splitter
+from archflow_plugins.urls import behind
 from archflow_schema.errors import FilterRefused, UpstreamProtocolError
 from archflow_schema.text import Text
 

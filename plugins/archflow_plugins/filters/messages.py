@@ -12,8 +12,9 @@ from msgspec import Raw
 
 from archflow_plugins.contexts import RunContext
 from archflow_plugins.dialects.openai_chat import OpenAIChat
-from archflow_plugins.filters.asking import ServiceFilter, behind
+from archflow_plugins.filters.asking import ServiceFilter
 from archflow_plugins.kinds import Empty
+from archflow_plugins.urls import behind
 from archflow_schema.errors import UpstreamProtocolError
 
 PATH = "/v1/chat/completions"
