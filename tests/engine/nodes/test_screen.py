@@ -13,7 +13,7 @@ from msgspec import json
 from archflow_plugins import Channel, Passed, Screen, Verdict
 from archflow_plugins.framing import sse
 from archflow_schema.graph import Use
-from peers import Reply, chunk, reply
+from peers import Reply, Upstream, chunk, reply
 from playbook import compiled, playing
 
 pytestmark = pytest.mark.trio
@@ -473,3 +473,34 @@ RESPONSES = (
     told(type="response.output_text.delta", delta="Good day, ", **PART),
     told(type="response.output_text.delta", delta="the secret is out", **PART),
 )
+
+
+FILTERED = """
+version: v0.4.0
+filters: [{{id: f, type: http, url: "{filter}"}}]
+listeners:
+  - name: llm
+    type: model
+    output_filters: [f]
+    output_guards: [{{kind: regex, deny_words: [secret], message: not that}}]
+model_providers: [{{model: openai/m, base_url: "{url}", access_key: $UPSTREAM_KEY}}]
+"""
+
+
+async def test_filters_of_replies_get_only_what_was_judged() -> None:
+    async with playing(Upstream(), Upstream()) as play:
+        model, filtering = play.upstreams
+        await play.swap(compiled(FILTERED.format(url=model.url, filter=filtering.url)))
+        filtering.script = lambda asked: reply(asked.body)
+        client = await play.client()
+        await client.ask(STREAMED)
+        asked = await model.asked()
+        await asked.stream(piece(role="assistant", content="Good day, "))
+        answer = await client.begins()
+        await asked.more(piece(content="the secret is out"))
+        await client.rest(answer)
+        assert content(answer) == "Good day, \n\nnot that"
+        assert not any(b"secret" in one.body for one in filtering.requests)
+        model.script = lambda _: reply(json.encode(whole("a secret")))
+        assert (await client.talks(CHAT)).code == "guard_denied"
+        assert not any(b"secret" in one.body for one in filtering.requests)
