@@ -416,7 +416,8 @@ STREAMS: dict[str, tuple[str, dict[str, Any], bytes, bytes]] = {
     "openai_chat": ("/v1/chat/completions", STREAMED, b'"finish_reason":"content_filter"', DONE),
     "anthropic_messages": (MESSAGES, SAID, b'"stop_reason":"refusal"', b"message_stop"),
     "openai_responses": (
-        "/v1/responses", {"model": "m", "input": "hello", "stream": True}, b'"reason":"content_filter"', b"event: response.incomplete",
+        "/v1/responses", {"model": "m", "input": "hello", "stream": True},
+        b'"reason":"content_filter"', b"event: response.incomplete",
     ),
     "gemini": (
         "/v1beta/models/m:streamGenerateContent?alt=sse", MINIMAL, b'"finishReason":"SAFETY"', b"SAFETY",
