@@ -1,12 +1,13 @@
 """Invariant: whatever sound graph runs, every request gets exactly one reply, and one record tells of it.
 
-Graphs are random: guards that allow, deny and fail, at once or later; quotas that are used up; routes that know the
-model or do not; prompts that match, are filled and called, or not; upstreams and services that answer, refuse, break
-off or speak another dialect, with any node behind each failure.
+Graphs are random: guards of requests and of replies that allow, deny and fail, at once or later; quotas that are used
+up; routes that know the model or do not; prompts that match, are filled and called, or not; upstreams and services that
+answer, refuse, break off or speak another dialect, with any node behind each failure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archflow_plugins import ALLOW, Choice, Verdict
+from archflow_plugins import ALLOW, Choice, Passed, Screen, Verdict
 from archflow_schema import graph as g
 from archflow_schema.conversation import Conversation
 from archflow_schema.slots import Filled, FilledCall, Question, Slot
@@ -34,8 +35,12 @@ TARGETS = (
 NAMES = tuple(target.name for target in TARGETS)
 TYPES = (
     "reply", "guard", "limit", "route", "dispatch", "dispatch", "match", "fill", "call", "frame", "tell",
-    "choose", "next", "resume",
+    "choose", "next", "resume", "screen", "screen",
 )  # fmt: skip
+FINE = {
+    "id": "c", "object": "chat.completion", "created": 1, "model": "x",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
+}  # fmt: skip
 
 
 @st.composite
@@ -54,6 +59,11 @@ def nodes(draw: st.DrawFn) -> tuple[g.Node, ...]:
             case "guard":
                 wired = tuple(map(edge, ("allow", "deny", "failed")))
                 made.append(g.Guard(name, g.Use(draw(st.sampled_from(GUARDS))), wired))
+            case "screen":
+                failing: Any = draw(st.sampled_from(["closed", "open"]))
+                failed = edge("failed") if failing == "closed" else g.Edge("failed", g.END)
+                wired = (*map(edge, ("ready", "deny")), failed)
+                made.append(g.Screen(name, g.Use("guard.play_screens"), wired, fail=failing))
             case "limit":
                 quota = g.Quota("x-team", "red", draw(st.sampled_from([1, 1_000_000])), 60)
                 store = g.Use(draw(st.sampled_from(STORES)))
@@ -136,6 +146,23 @@ def verdict(word: str) -> Verdict:
     return ALLOW if word == "allow" else Verdict(allow=False, message="no")
 
 
+class Worded(Screen):
+    """Says what it is told to of what a model says, or fails, or waits before it allows."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def feed_nowait(self, text: str, *, end: bool) -> Verdict | Sequence[Passed] | None:
+        if self.word not in {"deny", "fail"} and end:
+            return None
+        verdict(self.word if self.word in {"deny", "fail"} else "allow")
+        return verdict("deny") if self.word == "deny" else [Passed(len(text))] if text else ()
+
+    async def feed(self, text: str, *, end: bool) -> Sequence[Passed]:
+        await trio.lowlevel.checkpoint()
+        return [Passed(len(text))] if text else ()
+
+
 def filled(word: str) -> Filled | Question:
     """What a slot filler says, or how it fails."""
     if word == "fail":
@@ -147,7 +174,7 @@ def filled(word: str) -> Filled | Question:
 
 async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
     fine, broken, absent = Upstream(), Upstream(), Upstream()
-    fine.script = lambda _: reply({"fine": True})
+    fine.script = lambda _: reply(FINE)
 
     def break_off(asked: Asked) -> bytes:
         asked.connection.reset()
@@ -181,6 +208,7 @@ async def one_reply_each(made: tuple[g.Node, ...], words: list[str]) -> None:
             return choice(next_word())
 
         play.scene.choose = choose
+        play.scene.screen = lambda _: Worded(next(said))
         play.scene.match_waiting, play.scene.fill = match, fill
         play.scene.judge = lambda _: verdict(next(said))
         play.scene.judge_waiting = judge_later

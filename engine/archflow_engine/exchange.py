@@ -472,7 +472,7 @@ class Exchange:
         if self._over:
             return
         self.unheard()
-        self.translation = self.sieve = None
+        self.translation = self.sieve = self.stages = None
         now = monotonic()
         if self.attempt is not None:
             self.attempt.status, self.attempt.outcome = status, "streaming"

@@ -95,6 +95,24 @@ def put(exchange: Exchange, make: Maker, *, last: bool = False) -> None:
         )
 
 
+def passed(exchange: Exchange, events: Sequence[Event], then: Callable[[Sequence[Event]], None]) -> None:
+    """Let a reply that is no upstream's, and is whole, pass the stages, and go on with what is left of it.
+
+    What one of them says instead passes none of them.
+    """
+    makers, exchange.stages = exchange.stages, None
+    if not makers:
+        then(events)
+        return
+    passage = Passage(
+        exchange,
+        [make() for make in makers],
+        lambda left, _end, _error: then(left),
+        lambda ended: exchange.withhold(0, ended.runner),
+    )
+    passage.push(events, end=True)
+
+
 class Passage(Generic[T]):
     """The stages of one reply.
 

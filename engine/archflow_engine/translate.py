@@ -19,16 +19,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Raw
-
 from archflow_engine.inflate import Inflater
 from archflow_engine.prompts.prompt import answering
 from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
 from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.rewriting import rewritten
 from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
-from archflow_schema.conversation import Conversation, Message, TextPart
+from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
 from archflow_schema.events import (
     Event,
@@ -57,9 +55,6 @@ _OF_THE_BODY = frozenset({
 """Headers that describe the bytes that are replaced."""
 _DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
 _NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
-_SOMETHING = (Message(role="user", parts=(TextPart("-"),)),)
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Asked:
@@ -118,19 +113,7 @@ def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversa
     Raises:
         ClientProtocolError: the new conversation has no form in this dialect.
     """
-    new = _decode_fields(dialect.encode(after, model).body)
-    try:
-        old = _decode_fields(dialect.encode(before, model).body)
-    except (
-        ClientProtocolError
-    ):  # it may have held messages that only we know: then all messages are written anew
-        other = msgspec.structs.replace(before, messages=_SOMETHING)
-        old = _decode_fields(dialect.encode(other, model).body)
-    kept = {name: raw for name, raw in head.fields.items() if name in new or name not in old}
-    changed = {name: raw for name, raw in new.items() if bytes(raw) != bytes(old.get(name, b""))}
-    if model != head.model and "model" in new:
-        changed["model"] = new["model"]
-    return _encode({**kept, **changed})
+    return rewritten(dialect, head, before, after, model).body
 
 
 class Translation:

@@ -41,18 +41,26 @@ _encode = msgspec.json.Encoder().encode
 _Texts = dict[str, str]
 
 
-def rewritten(dialect: Dialect, head: Head, before: Conversation, after: Conversation) -> Head:
+def rewritten(
+    dialect: Dialect, head: Head, before: Conversation, after: Conversation, model: str = ""
+) -> Head:
     """The request with `after` where it said `before`.
 
+    Args:
+        dialect: the request's.
+        head: the request.
+        before: its conversation as it came.
+        after: as it goes on.
+        model: what is asked for, if that is another one.
+
     Raises:
-        CannotExpress, ClientProtocolError: the dialect has no words for it.
+        CannotExpress, ClientProtocolError: the dialect has no words for the new conversation.
     """
-    new = dialect.decode_head(dialect.encode(after, head.model).body).fields
+    new = _object(dialect.encode(after, model or head.model).body)
     try:
-        old = dialect.decode_head(dialect.encode(before, head.model).body).fields
+        old = _object(dialect.encode(before, head.model).body)
     except ClientProtocolError:  # it may hold messages that only a gateway knows: then all are written anew
-        before = structs.replace(before, messages=_SOMETHING)
-        old = dialect.decode_head(dialect.encode(before, head.model).body).fields
+        old = _object(dialect.encode(structs.replace(before, messages=_SOMETHING), head.model).body)
     texts = dict(_changed(before, after))
     if texts:
         found = _head(head, after, _fields(head.fields, old, new, texts, DEEPEST))
@@ -120,7 +128,13 @@ def _merged(came: Raw, old: Raw, new: Raw, texts: _Texts, deep: int) -> Raw:
         if len(items) == len(was_items) == len(now_items):
             triples = zip(items, was_items, now_items, strict=True)
             return Raw(_encode([_merged(*triple, texts, deep - 1) for triple in triples]))
-    return _with(came, texts, deep) if texts else new
+    return _with(came, texts, deep) if texts and _holds(came, texts) else new
+
+
+def _holds(came: Raw, texts: _Texts) -> bool:
+    """Whether a value may hold texts that became others."""
+    opening = bytes(came)[:1]
+    return opening in {b"{", b"["} or (opening == b'"' and _text(came) in texts)
 
 
 def _with(came: Raw, texts: _Texts, deep: int) -> Raw:

@@ -67,3 +67,14 @@ def test_a_text_that_is_also_a_name_changes_where_it_is_said():
     assert json.decode(told(CHAT, body, said("a", "c")))["messages"] == [
         {"role": "user", "name": "a", "content": [{"type": "text", "text": "c"}]}
     ]
+
+
+def test_another_model_and_a_stream_are_asked_for():
+    body = b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"stream":false}'
+    head = CHAT.decode_head(body)
+    before = CHAT.decode(head)
+    after = structs.replace(before, messages=said("a", "c")(before.messages), stream=True)
+    found = rewritten(CHAT, head, before, after, "other")
+    wanted = body.replace(b'"a"', b'"c"').replace(b'"m"', b'"other"').replace(b"false", b"true")
+    assert found.body.startswith(wanted[:-1])
+    assert found.stream

@@ -18,12 +18,14 @@ from archflow_engine import trace
 from archflow_engine.prompts import history, state, wording
 from archflow_engine.prompts.prompt import Made, Prompt, cleaned, of, readable, say
 from archflow_engine.prompts.targets import TargetCall, Unfit
+from archflow_engine.stages import passed
 from archflow_engine.upstream.call import Headers
 from archflow_engine.upstream.fetch import Fetched
 from archflow_engine.upstream.pooled import PooledService
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect
 from archflow_schema.errors import UpstreamError
+from archflow_schema.events import Event, Finished, Stopped, TextDelta
 from archflow_schema.slots import Filled, FilledCall
 
 if TYPE_CHECKING:
@@ -286,4 +288,10 @@ def _relay(exchange: Exchange, found: Sequence[Fetched]) -> None:
             body = _encode([msgspec.json.decode(one.body, type=Raw) for one in found])
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             content_type, body = b"text/plain; charset=utf-8", "\n".join(map(wording.text_of, found)).encode()
-    exchange.tell(200, content_type, body, exchange.reply_headers)
+
+    def tell(left: Sequence[Event]) -> None:
+        said = "".join(event.text for event in left if isinstance(event, TextDelta))
+        exchange.tell(200, content_type, said.encode("utf-8", "surrogateescape"), exchange.reply_headers)
+
+    text = TextDelta(body.decode("utf-8", "surrogateescape"))
+    passed(exchange, (text, Stopped("stop"), Finished()), tell)

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct
 
+from archflow_engine.stages import passed
 from archflow_plugins.translation import Answering, Prelude
 from archflow_schema.conversation import Conversation
 from archflow_schema.events import Event, Finished, Started, Stopped, TextDelta, Usage, UsageReported
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archflow_engine.exchange import Exchange
     from archflow_engine.nodes.fill import FillNode
     from archflow_engine.prompts.memory import Memory
@@ -133,11 +136,15 @@ def say(exchange: Exchange, text: str, *, model: str = "") -> None:
     ]
     record.response_model = model
     record.finish_reason = "stop"
-    body = encoder.feed(events)
 
-    def answer() -> None:
-        exchange.tell(200, encoder.content_type.encode("ascii"), body, exchange.reply_headers)
+    def write(left: Sequence[Event]) -> None:
+        body = encoder.feed(left)
 
-    keeper, exchange.keeper = exchange.keeper, None
-    if keeper is None or not keeper.keep(exchange, encoder, answer):
-        answer()
+        def answer() -> None:
+            exchange.tell(200, encoder.content_type.encode("ascii"), body, exchange.reply_headers)
+
+        keeper, exchange.keeper = exchange.keeper, None
+        if keeper is None or not keeper.keep(exchange, encoder, answer):
+            answer()
+
+    passed(exchange, events, write)

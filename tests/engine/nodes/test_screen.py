@@ -13,8 +13,8 @@ from msgspec import json
 from archflow_plugins import Channel, Passed, Screen, Verdict
 from archflow_plugins.framing import sse
 from archflow_schema.graph import Use
-from peers import Reply, chunk, reply
-from playbook import playing
+from peers import Reply, Upstream, chunk, reply
+from playbook import compiled, playing
 
 pytestmark = pytest.mark.trio
 GUARD = Use("guard.play_screens")
@@ -162,15 +162,6 @@ async def test_a_denial_may_be_an_answer_in_the_assistants_place(stream: bool) -
         assert (answer.status, answer.header("x-arch-guard")) == (200, '"number 0";score=0.500')
         assert b"not that" in answer.body
         assert b"secret" not in answer.body
-
-
-ASKED: dict[str, dict[str, Any]] = {
-    "/v1/chat/completions": CHAT,
-    MESSAGES: {**CHAT, "max_tokens": 50},
-    "/v1/responses": {"model": "m", "input": "hello"},
-    "/v1beta/models/m:generateContent": {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]},
-    "/model/m/converse": {"messages": [{"role": "user", "content": [{"text": "hello"}]}]},
-}
 
 
 async def test_a_window_holds_back_what_could_become_wrong_and_no_more() -> None:
@@ -412,3 +403,105 @@ async def test_the_request_goes_upstream_as_it_came() -> None:
         assert asked.body == odd.replace(b'"m"', b'"m-upstream"')
         await asked.reply(whole("Good day"))
         assert (await client.reply()).status == 200
+
+
+CONFIG = """
+version: v0.4.0
+listeners:
+  - {{name: llm, type: model, output_guards: [{{kind: regex, deny_words: [secret], message: not that}}]}}
+model_providers: [{{model: openai/m, base_url: "{url}", access_key: $UPSTREAM_KEY}}]
+"""
+MINIMAL = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+STREAMS: dict[str, tuple[str, dict[str, Any], bytes, bytes]] = {
+    "openai_chat": ("/v1/chat/completions", STREAMED, b'"finish_reason":"content_filter"', DONE),
+    "anthropic_messages": (MESSAGES, SAID, b'"stop_reason":"refusal"', b"message_stop"),
+    "openai_responses": (
+        "/v1/responses", {"model": "m", "input": "hello", "stream": True},
+        b'"reason":"content_filter"', b"event: response.incomplete",
+    ),
+    "gemini": (
+        "/v1beta/models/m:streamGenerateContent?alt=sse", MINIMAL, b'"finishReason":"SAFETY"', b"SAFETY",
+    ),
+    "bedrock_converse": (
+        "/model/m/converse-stream", {"messages": [{"role": "user", "content": [{"text": "hello"}]}]},
+        b'"stopReason":"content_filtered"', b"metadata",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", STREAMS)
+async def test_a_stream_of_any_dialect_ends_properly(dialect: str) -> None:
+    path, body, reason, last = STREAMS[dialect]
+    async with playing() as play:
+        await play.swap(compiled(CONFIG.format(url=play.upstream.url)))
+        client = await play.client()
+        await client.ask(body, path=path)
+        asked = await play.upstream.asked()
+        if asked.target != "/v1/chat/completions":
+            await asked.stream(*RESPONSES[:-1])
+            answer = await client.begins()
+            await client.more()
+            await asked.more(RESPONSES[-1])
+        else:
+            await asked.stream(piece(role="assistant", content="Good day, "))
+            answer = await client.begins()
+            await asked.more(piece(content="the secret is out"))
+        await client.rest(answer)
+        assert not answer.cut
+        assert b"not that" in answer.body
+        assert b"secret" not in answer.body
+        assert reason in answer.body
+        assert last in answer.body
+        await asked.connection.left()
+        assert (await play.record()).denied_by == "regex"
+
+
+def told(**event: object) -> bytes:
+    """One event of a stream of the Responses API."""
+    return sse.encode(json.encode(event), str(event["type"]))
+
+
+ITEM = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+PART = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+RESPONSES = (
+    told(type="response.created", response={"id": "resp_1", "model": "gpt-x", "output": [], "created_at": 1}),
+    told(type="response.output_item.added", output_index=0, item=ITEM),
+    told(
+        type="response.content_part.added",
+        part={"type": "output_text", "text": "", "annotations": []},
+        **PART,
+    ),
+    told(type="response.output_text.delta", delta="Good day, ", **PART),
+    told(type="response.output_text.delta", delta="the secret is out", **PART),
+)
+
+
+FILTERED = """
+version: v0.4.0
+filters: [{{id: f, type: http, url: "{filter}"}}]
+listeners:
+  - name: llm
+    type: model
+    output_filters: [f]
+    output_guards: [{{kind: regex, deny_words: [secret], message: not that}}]
+model_providers: [{{model: openai/m, base_url: "{url}", access_key: $UPSTREAM_KEY}}]
+"""
+
+
+async def test_filters_of_replies_get_only_what_was_judged() -> None:
+    async with playing(Upstream(), Upstream()) as play:
+        model, filtering = play.upstreams
+        await play.swap(compiled(FILTERED.format(url=model.url, filter=filtering.url)))
+        filtering.script = lambda asked: reply(asked.body)
+        client = await play.client()
+        await client.ask(STREAMED)
+        asked = await model.asked()
+        await asked.stream(piece(role="assistant", content="Good day, "))
+        answer = await client.begins()
+        await asked.more(piece(content="the secret is out"))
+        await client.rest(answer)
+        assert content(answer) == "Good day, \n\nnot that"
+        assert not any(b"secret" in one.body for one in filtering.requests)
+        model.script = lambda _: reply(json.encode(whole("a secret")))
+        assert (await client.talks(CHAT)).code == "guard_denied"
+        assert not any(b"secret" in one.body for one in filtering.requests)
