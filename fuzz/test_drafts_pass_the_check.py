@@ -12,17 +12,20 @@ from msgspec.json import encode
 
 from archflow_compiler.decode import Decoder
 from archflow_compiler.drafting.drafts import Drafted, draft_bytes
-from archflow_compiler.passes import prompts, references
+from archflow_compiler.passes import defaults, models, prompts, references
 from archflow_compiler.render import github, json, text
 from archflow_compiler.source import Source, parse
 from archflow_compiler.tree import Places
 from archflow_compiler.unit import Unit
+from archflow_plugins.registry import Registry
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Report
 
 STEADY = settings(
     derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
 )
+
+REGISTRY = Registry.load()
 
 
 def holds(name: str, data: bytes) -> Drafted:
@@ -50,8 +53,10 @@ def check(drafted: str, report: Report) -> None:
     config = Decoder(report, places).struct(tree, Config)
     if config is not None:
         unit = Unit(config, places, report)
+        unit.config = defaults.fill(unit)
+        names = models.resolve(unit, REGISTRY)
         prompts.check(unit)
-        references.check(unit)
+        references.check(unit, names)
 
 
 @STEADY
