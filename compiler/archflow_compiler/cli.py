@@ -439,9 +439,15 @@ def schema(reference: bool, dialects: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path), default=NAMES[0])
 @click.option("--template", default="models", show_default=True, help="Which one; `--list` shows all.")
 @click.option("--list", "listing", is_flag=True, help="Show the templates.")
+@click.option(
+    "--from",
+    "api",
+    type=click.Path(path_type=Path),
+    help="Draft prompt targets from an OpenAPI document, or from a module (.py) of FastAPI or Flask, which is not run.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.pass_obj
-def init(output: Output, file: Path, template: str, listing: bool, force: bool) -> None:
+def init(output: Output, file: Path, template: str, listing: bool, api: Path | None, force: bool) -> None:
     """Write a configuration to begin with into FILE."""
     from archflow_compiler.suggest import did_you_mean
     from archflow_compiler.templates import TEMPLATES
@@ -451,6 +457,9 @@ def init(output: Output, file: Path, template: str, listing: bool, force: bool) 
         for name, (purpose, _) in TEMPLATES.items():
             click.echo(f"{name:<10}{purpose}")
         return
+    if api is not None:
+        _draft(output, file, api, force)
+        return
     if template not in TEMPLATES:
         hint = did_you_mean(template, TEMPLATES) or f"there are {', '.join(TEMPLATES)}"
         raise click.BadParameter(f'there is no template "{template}": {hint}', param_hint="--template")
@@ -459,6 +468,23 @@ def init(output: Output, file: Path, template: str, listing: bool, force: bool) 
     with _writing(str(file)):
         replace(file, TEMPLATES[template][1].encode(), READABLE)
     output.done(f"wrote {file}; next: archc compile {file}")
+
+
+def _draft(output: Output, file: Path, api: Path, force: bool) -> None:
+    """Draft a configuration from an API, and say what could not be."""
+    from archflow_compiler.drafting.drafts import draft_file
+    from archflow_compiler.write import READABLE, replace
+
+    if file.exists() and not force:
+        raise click.ClickException(f"{file} is there already: take --force to replace it")
+    found = draft_file(api)
+    output.show(found.report, found.source)
+    if not found.text:
+        raise SystemExit(1)
+    with _writing(str(file)):
+        replace(file, found.text.encode(), READABLE)
+    count = "1 prompt target" if found.calls == 1 else f"{found.calls} prompt targets"
+    output.done(f"wrote {file} with {count}; read it through, then: archc check {file}")
 
 
 @main.group()

@@ -4,6 +4,8 @@
 a node carries its range, whatever moves keeps the place where the user wrote it.
 
 Rule: nodes are values; a change makes a new node. Nothing here knows what a key means.
+Invariant: a node holds only nodes that were there before it, so none is part of a cycle (`gc=False`): collecting
+garbage among a million of them takes longer than reading them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ Path = tuple[str | int, ...]
 """Keys and indexes that lead to a node."""
 
 
-class Scalar(Struct, frozen=True):
+class Scalar(Struct, frozen=True, gc=False):
     """A single value: text, number, boolean or nothing. `raw` is its text in the file."""
 
     value: str | int | float | bool | None
@@ -26,14 +28,14 @@ class Scalar(Struct, frozen=True):
     raw: str = ""
 
 
-class Sequence(Struct, frozen=True):
+class Sequence(Struct, frozen=True, gc=False):
     """A list."""
 
     items: tuple[Node, ...]
     range: Range
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One key of a mapping, with the key's own place."""
 
     key: str
@@ -41,7 +43,7 @@ class Entry(Struct, frozen=True):
     node: Node
 
 
-class Mapping(Struct, frozen=True):
+class Mapping(Struct, frozen=True, gc=False):
     """Keys and values, in the order of the file; each key stands once."""
 
     entries: tuple[Entry, ...]

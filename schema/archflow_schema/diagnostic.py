@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 Severity = Literal["error", "warning", "note"]
 
 
-class Range(Struct, frozen=True, kw_only=True):
+class Range(Struct, frozen=True, kw_only=True, gc=False):
     """A place in a source file. Lines and columns count from 1; `end_column` is one past the last character.
 
     Attributes:

@@ -321,3 +321,28 @@ def test_compile_imports_no_run_time_library(tmp_path):
         for name in imported
         if name.split(".")[0] in {"trio", "hypercorn", "h2", "opentelemetry", "numpy", "archflow_engine"}
     }
+
+
+def test_init_from_an_api(archc):
+    Path("api.json").write_text(
+        '{"openapi": "3.1.0", "servers": [{"url": "https://h"}], "paths": {"/a": {"get": {"summary": "Tell a"}}}}'
+    )
+    ran = archc("init", "--from", "api.json")
+    assert ran.stderr == (
+        "wrote arch_config.yaml with 1 prompt target; read it through, then: archc check arch_config.yaml\n"
+    )
+    assert "# Drafted from api.json." in Path("arch_config.yaml").read_text()
+    assert archc("check").exit_code == 0
+    assert "is there already" in archc("init", "--from", "api.json").stderr
+    assert archc("init", "--from", "api.json", "--force").exit_code == 0
+
+
+def test_init_from_something_else_writes_nothing(archc):
+    Path("api.yaml").write_text("swagger: '2.0'\n")
+    ran = archc("--format", "github", "init", "--from", "api.yaml")
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("::error file=api.yaml,line=1,")
+    assert not Path("arch_config.yaml").exists()
+    ran = archc("init", "--from", "none.json")
+    assert ran.exit_code == 1
+    assert "none.json cannot be read: no such file" in ran.stderr

@@ -20,7 +20,7 @@ from archflow_schema.config import (
     ServiceEndpoint,
 )
 
-_OF_THE_GATEWAY = frozenset({
+OF_THE_GATEWAY = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
     "expect", "accept-encoding",
 })  # fmt: skip
@@ -157,7 +157,7 @@ def _prompt_target(
             fix="add `path: /`",
         )
     for name, _ in target.endpoint.http_headers:
-        if name.lower() in _OF_THE_GATEWAY or not _TOKEN.fullmatch(name):
+        if name.lower() in OF_THE_GATEWAY or not _TOKEN.fullmatch(name):
             unit.error(
                 "bad-header",
                 f'the header "{name}" cannot be set',

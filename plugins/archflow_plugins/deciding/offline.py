@@ -1,8 +1,8 @@
 """A walk through a graph without a gateway: which way a request would go, and why at each node.
 
-Guards and routers are opened as the engine opens them and asked the same; what the engine decides in its nodes is
-decided by the same calls (see the other modules here). Nobody is asked over the network, nothing is charged, and no
-session is known.
+Guards, routers, matchers and slot fillers are opened as the engine opens them and asked the same; what the engine
+decides in its nodes is decided by the same calls (see the other modules here). Nobody is asked over the network,
+nothing is charged, and no session is known.
 
 Rule: a walk ends where the first model would be asked, or at a reply.
 """
@@ -21,9 +21,20 @@ from msgspec import Struct
 from archflow_plugins.contexts import Answered, RunContext
 from archflow_plugins.deciding.choosing import Choosing, Request
 from archflow_plugins.deciding.names import Names
+from archflow_plugins.deciding.prompting import filled, matched, selected
 from archflow_plugins.deciding.proposed import brings
 from archflow_plugins.deciding.ranking import Ranking, ranked
-from archflow_plugins.kinds import Choice, Dialect, Gauge, Guard, Kind, Router, compiled_type
+from archflow_plugins.kinds import (
+    Choice,
+    Dialect,
+    Gauge,
+    Guard,
+    Kind,
+    Matcher,
+    Router,
+    SlotFiller,
+    compiled_type,
+)
 from archflow_plugins.record import Decision
 from archflow_plugins.registry import Registry
 from archflow_plugins.rewriting import rewritten
@@ -282,6 +293,7 @@ class _Walker:
         self._name = dialect
         self._chosen: tuple[str, ...] = ()
         self._models: tuple[str, ...] = ()
+        self._targets: tuple[str, ...] = ()
         self._model = ""
         self._steps: list[Step] = []
 
@@ -306,6 +318,12 @@ class _Walker:
                 return self._route(node)
             case ir.Choose():
                 return await self._choose(node)
+            case ir.Match() | ir.Select() | ir.Fill():
+                return await self._prompt(node)
+            case ir.Frame():
+                return _said(node, "framed", "goes on to a model, without what was called")
+            case ir.Call():
+                return _said(node, "", "calls nobody here; what comes then depends on what services answer")
             case ir.Limit():
                 return _said(node, "admitted", "nothing is charged here")
             case ir.Screen():
@@ -314,6 +332,8 @@ class _Walker:
                 return _said(node, "ready", "changes the reply, which nobody gives here")
             case ir.Recall():
                 return _said(node, "ready", "nothing that was kept is looked up here")
+            case ir.Resume():
+                return _said(node, "resumed", "nothing that was called before is looked up here")
             case ir.Dispatch():
                 self._model = node.model
                 upstream = self._graph.upstreams[node.upstream].name
@@ -342,6 +362,23 @@ class _Walker:
             else f"{node.use.kind} changes what goes on"
         )  # fmt: skip
         return Step(node=node.name, type="guard", outcome=outcome, why=words, scores=scores)
+
+    async def _prompt(self, node: ir.Match | ir.Select | ir.Fill) -> Step:
+        said = self._dialect.decode(self._head)
+        match node:
+            case ir.Match():
+                found = await matched(node, await self._world.open(node.use, Matcher, node.name), said)
+            case ir.Select():
+                chooser = await self._world.open(node.use, Kind, node.name)
+                assert isinstance(chooser, Router | Matcher)  # noqa: S101 - the compiler takes no other
+                found = await selected(node, chooser, said)
+            case ir.Fill():
+                filler = await self._world.open(node.use, SlotFiller, node.name)
+                found = await filled(node, filler, said, self._targets)
+        self._targets = found.chosen
+        return Step(
+            node=node.name, type=ir.node_type(node), outcome=found.outcome, why=found.why, scores=found.scores
+        )
 
     def _route(self, node: ir.Route) -> Step:
         names, asked = Names(node), self._head.model
