@@ -14,25 +14,29 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import importlib
 import importlib.util
 import os
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 import msgspec
 import trio
+from kept import lock
+from loop import loop_rows, timed
+from rows import Row, quantile, text_of
 
 from archflow_plugins.local_models import constrain
 from archflow_plugins.local_models.cache import Cache, Model
@@ -42,53 +46,15 @@ from archflow_plugins.local_models.generate import Generation, LanguageModel
 from archflow_plugins.local_models.host import Host
 from archflow_plugins.local_models.sample import Sampling
 
-WORDS = (
-    *(
-        "the",
-        "gateway",
-        "answers",
-        "a",
-        "question",
-        "about",
-        "the",
-        "weather",
-        "in",
-        "a",
-        "town",
-        "near",
-        "the",
-        "sea",
-    ),
-    *("and", "says", "how", "long", "it", "took"),
-)
 SLOTS = {
     "city": {"type": "string", "maxLength": 20},
     "days": {"type": "integer", "minimum": 1, "maximum": 14},
 }
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One figure."""
-
-    section: str
-    what: str
-    value: float
-    unit: str
-
-
 def resident() -> float:
     """Megabytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def text_of(tokens: int, number: int = 0) -> str:
-    """A text of about so many tokens, another one for each number."""
-    return " ".join(WORDS[(number * 7 + at) % len(WORDS)] for at in range(tokens - 3)) + f" {number % 100}"
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def latencies(section: str, what: str, work: Callable[[int], object], repeats: int) -> list[Row]:
@@ -280,6 +246,8 @@ async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row
     """Throughput at 1 and 32 through the host, and what the event loop feels meanwhile."""
     host = await Host.current()
     embeds, chats = await host.embedder(embedder), await host.language_model(language)
+    gc.collect()
+    gc.freeze()  # as `archrun` does when all is open
     rows: list[Row] = [Row("host", "memory counted", host.memory / 1e6, "MB")]
     fresh = iter(range(10**9))
 
@@ -323,95 +291,6 @@ async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row
     return rows
 
 
-class Late(msgspec.Struct, frozen=True):
-    """How late the event loop heard of something, in milliseconds.
-
-    Attributes:
-        told: from the moment that another process wrote a byte until a task of the loop ran.
-        queued: what of that the loop's thread spent waiting for a core, which is the machine's doing.
-    """
-
-    told: float
-    queued: float
-
-    @property
-    def ours(self) -> float:
-        return max(0.0, self.told - self.queued)
-
-
-BEAT = """
-import os, struct, sys, time
-out = int(sys.argv[1])
-while True:
-    time.sleep(0.001)
-    os.write(out, struct.pack("q", time.monotonic_ns()))
-"""
-
-
-async def beat(found: list[Late]) -> None:
-    """Hear of a byte a millisecond, as one hears of a socket: trio's own sleeps are rounded to milliseconds."""
-    inward, outward = os.pipe()
-    os.set_blocking(inward, False)
-    schedule = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
-    sender = subprocess.Popen(
-        [sys.executable, "-c", BEAT, str(outward)], pass_fds=[outward], stderr=subprocess.DEVNULL
-    )
-    os.close(outward)
-    try:
-        queued = queued_so_far(schedule)
-        while True:
-            await trio.lowlevel.wait_readable(inward)
-            now, before, queued = time.monotonic_ns(), queued, queued_so_far(schedule)
-            (sent,) = struct.unpack("q", os.read(inward, 1 << 16)[:8])
-            found.append(Late((now - sent) / 1e6, (queued - before) / 1e6))
-    finally:
-        sender.kill()
-        sender.wait()
-        os.close(inward)
-        os.close(schedule)
-
-
-def queued_so_far(schedule: int) -> int:
-    """Nanoseconds that a thread spent waiting for a core."""
-    return int(os.pread(schedule, 100, 0).split()[1])
-
-
-async def timed(work: Callable[[], Awaitable[None]], total: int, at_once: int) -> tuple[float, list[Late]]:
-    """Seconds for so many, and how late the event loop was meanwhile."""
-    lateness: list[Late] = []
-    left = iter(range(total))
-
-    async def worker() -> None:
-        for _ in left:
-            await work()
-
-    async with trio.open_nursery() as outer:
-        outer.start_soon(beat, lateness)
-        while not lateness:
-            await trio.sleep(0.01)
-        lateness.clear()
-        began = time.perf_counter()
-        async with trio.open_nursery() as inner:
-            for _ in range(at_once):
-                inner.start_soon(worker)
-        took = time.perf_counter() - began
-        outer.cancel_scope.cancel()
-    return took, lateness
-
-
-def loop_rows(what: str, lateness: Sequence[Late]) -> list[Row]:
-    return [
-        Row(
-            "event loop",
-            f"{what}, {of}, {name}",
-            quantile([getattr(one, field) for one in lateness], share),
-            "ms",
-        )
-        for field, of in (("told", "late by"), ("ours", "without the wait for a core"))
-        for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0))
-    ]
-
-
 def alone(section: str, options: argparse.Namespace) -> list[Row]:
     """One section in a process of its own, so that each begins with the same memory."""
     command = [sys.executable, str(Path(__file__).parent), "--only", section, "--format", "json"]
@@ -421,7 +300,7 @@ def alone(section: str, options: argparse.Namespace) -> list[Row]:
     return msgspec.json.decode(done.stdout, type=list[Row])
 
 
-SECTIONS = ("embedding", "chat", "host")
+SECTIONS = ("embedding", "chat", "host", "lock")
 
 
 def main() -> None:
@@ -444,6 +323,8 @@ def main() -> None:
         rows = embedding(encoder, options.repeats)
     elif chosen == ["chat"]:
         rows = chat(language, options.repeats)
+    elif chosen == ["lock"]:
+        rows = lock(encoder, language, options.repeats)
     else:
         rows = trio.run(concurrent, encoder, language, options.repeats)
     if options.format == "json":

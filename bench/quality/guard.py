@@ -59,12 +59,21 @@ def table(vectors: Vectors, *, chat: bool) -> list[str]:
     ]
     for one in tests:
         labels, found = np.array(one.labels), scores(one.texts, head, vectors)
-        cells = [_cell(found >= bar, labels) for bar in (usual, loose, 0.5)]
-        both = 0 < labels.sum() < len(labels)
-        last = f"{area(found, labels)}; {recall_at(found, labels, 0.01)}" if both else ""
         name = f"{one.name} ({one.note})" if one.note else one.name
-        lines.append(f"| {name} | {len(labels)} | {' | '.join(cells)} | {last} |")
+        doubtful = np.isin(np.arange(len(labels)), one.doubtful)
+        parts = {name: np.ones(len(labels), bool)}
+        if doubtful.any():
+            parts |= {f"{name}, what is disputed": doubtful, f"{name}, the rest": ~doubtful}
+        for part, some in parts.items():
+            lines.append(_line(part, found[some], labels[some], (usual, loose, 0.5)))
     return lines
+
+
+def _line(name: str, found: np.ndarray, labels: np.ndarray, bars: tuple[float, ...]) -> str:
+    cells = [_cell(found >= bar, labels) for bar in bars]
+    both = 0 < labels.sum() < len(labels)
+    last = f"{area(found, labels)}; {recall_at(found, labels, 0.01)}" if both else ""
+    return f"| {name} | {len(labels)} | {' | '.join(cells)} | {last} |"
 
 
 def _cell(denied: np.ndarray, labels: np.ndarray) -> str:

@@ -32,7 +32,7 @@ def table(vectors: Vectors) -> list[str]:
     installed = card()
     head = Classifier((HEAD / "weights.npz").read_bytes(), installed.sha256)
     bar = threshold_for(RATE, installed.thresholds)
-    data, _ = sets.apart(sets.load())
+    data, _ = sets.apart([*sets.load(), sets.sharegpt()])
     learned = [one for one in data if one.split != "test" and one.name.startswith(SOURCES)]
     known = vectors([text for one in learned for text in one.texts])
     known_labels = np.concatenate([one.labels for one in learned])

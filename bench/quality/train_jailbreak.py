@@ -1,10 +1,13 @@
 """Train the head of the jailbreak guard, and write it beside the guard.
 
-    python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 512] [--epochs 30]
+    python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 512] [--epochs 20]
 
 Everything in the splits `train` and `calibrate` is learned from. How the two halves mix, how windows become a
 document, and which threshold gives which rate of false positives is fitted on scores by cross-fitting: each text is
 scored by a head that saw neither it nor any text that begins with the same three words.
+
+A disputed text (`sets.py`) counts as an attack and as innocent, by the share of attacks in its set: that its kind is
+doubtful is learned, and not by heart which of its texts bears which label. Mix, pool and thresholds do without them.
 
 Rule: no text of a test split is read here, but to remove what is near it.
 Rule: the same data, versions and seed give the same weights, up to the order of additions in the linear algebra.
@@ -45,14 +48,24 @@ RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
 class Rows(msgspec.Struct):
-    """The windows of the training texts: which text each is of, its features; and of the texts label, fold, source."""
+    """The windows of the training texts: which text each is of, its features; and of the texts label, fold, source.
+
+    Attributes:
+        targets: the label to learn; of a disputed text the share of attacks in its set.
+    """
 
     text: np.ndarray
     embeddings: np.ndarray
     ngrams: sparse.csr_matrix
     labels: np.ndarray
+    targets: np.ndarray
     folds: np.ndarray
     sources: list[str]
+
+    @property
+    def sure(self) -> np.ndarray:
+        """Which texts are not disputed."""
+        return self.targets == self.labels
 
     @property
     def weights(self) -> np.ndarray:
@@ -88,8 +101,9 @@ def spaced(pieces: list[str], most: int) -> list[str]:
 def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
     """The features of every window of the training texts."""
     pieces: list[str] = []
-    text, labels, folds, sources = [], [], [], []
+    text, labels, targets, folds, sources = [], [], [], [], []
     for one in learned:
+        doubt = sum(one.labels) / len(one.labels)
         for content, label in zip(one.texts, one.labels, strict=True):
             found = spaced(windows(content), MOST)
             if not found:
@@ -97,6 +111,7 @@ def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
             text += [len(labels)] * len(found)
             pieces += found
             labels.append(label)
+            targets.append(doubt if one.disputed else label)
             folds.append(int(sets.share(" ".join(content.lower().split()[:3])) * FOLDS))
             sources.append(one.name)
     held = [buckets(piece) for piece in pieces]
@@ -105,12 +120,14 @@ def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
     ngrams = sparse.csr_matrix(
         (np.concatenate(values), np.concatenate(held), starts), shape=(len(held), BUCKETS)
     )
-    return Rows(np.array(text), vectors(pieces), ngrams, np.array(labels), np.array(folds), sources)
+    return Rows(
+        np.array(text), vectors(pieces), ngrams, np.array(labels), np.array(targets), np.array(folds), sources
+    )
 
 
 def fit(rows: Rows, where: np.ndarray, nets: int, hidden: int, epochs: int) -> Fitted:
     """Train on some of the windows."""
-    labels, weights = rows.labels[rows.text[where]], rows.weights[where]
+    where, labels, weights = _both(rows, where)
     table = LogisticRegression(C=50, max_iter=300, solver="liblinear", random_state=0)
     table.fit(rows.ngrams[where], labels, sample_weight=weights)
     trained = []
@@ -122,6 +139,17 @@ def fit(rows: Rows, where: np.ndarray, nets: int, hidden: int, epochs: int) -> F
     return Fitted(table, trained)
 
 
+def _both(rows: Rows, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows, labels and weights to learn: what is disputed is there twice, once with each label."""
+    targets, weights = rows.targets[rows.text[where]], rows.weights[where]
+    attack, innocent = targets > 0, targets < 1
+    return (
+        np.concatenate([where[attack], where[innocent]]),
+        np.repeat([1, 0], [attack.sum(), innocent.sum()]),
+        np.concatenate([(weights * targets)[attack], (weights * (1 - targets))[innocent]]),
+    )
+
+
 def _spans(text: np.ndarray) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(text)) + 1
     return list(zip([0, *edges.tolist()], [*edges.tolist(), len(text)], strict=True))
@@ -129,19 +157,19 @@ def _spans(text: np.ndarray) -> list[tuple[int, int]]:
 
 def mixed(rows: Rows, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mix of the halves, the pool of the windows, and each text's logit."""
-    spans = _spans(rows.text)
+    spans, sure, labels = _spans(rows.text), rows.sure, rows.labels
     long = np.array([end - start > 1 for start, end in spans])
     top = np.array([start + int(logits[start:end].sum(1).argmax()) for start, end in spans])
-    first = LogisticRegression(C=10).fit(logits[top], rows.labels)
+    first = LogisticRegression(C=10).fit(logits[top][sure], labels[sure])
     mix = np.array([first.intercept_[0], *first.coef_[0]])
     single = mix[0] + logits @ mix[1:]
     features = np.array([_features(single[start:end]) for start, end in spans])
-    weights = np.ones(len(spans))
+    weights = np.zeros(len(spans))
     for kind in (False, True):
         for label in (0, 1):
-            some = (long == kind) & (rows.labels == label)
+            some = sure & (long == kind) & (labels == label)
             weights[some] = (0.5 if not kind else 0.25) * len(spans) / some.sum()
-    second = LogisticRegression(C=10).fit(features, rows.labels, sample_weight=weights)
+    second = LogisticRegression(C=10).fit(features, labels, sample_weight=weights)
     pool = np.array([second.intercept_[0], *second.coef_[0]])
     return mix, pool, pool[0] + features @ pool[1:]
 
@@ -152,9 +180,12 @@ def _features(single: np.ndarray) -> tuple[float, float, float]:
 
 
 def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
-    """For each rate the score above which so many of the benign texts lie, every source counting the same."""
-    sources = np.array(rows.sources)
-    groups = [scores[(sources == name) & (rows.labels == 0)] for name in sorted(set(rows.sources))]
+    """For each rate the score above which so many of the benign texts lie, every source counting the same.
+
+    A source counts from 50 such texts on, and disputed ones do not.
+    """
+    sources, kept = np.array(rows.sources), (rows.labels == 0) & rows.sure
+    groups = [scores[(sources == name) & kept] for name in sorted(set(rows.sources))]
     groups = [np.sort(group) for group in groups if len(group) >= 50]
     found = {}
     for rate in RATES:
@@ -193,14 +224,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HEAD)
     parser.add_argument("--nets", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     began = time.monotonic()
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr)
 
-    data, lost = sets.apart(sets.load())
+    data, lost = sets.apart([*sets.load(), sets.sharegpt()])
     learned = [one for one in data if one.split != "test"]
     tell(
         f"{sum(len(one.texts) for one in learned)} texts to learn from, {sum(lost.values())} near others removed"
@@ -254,11 +285,12 @@ def _cross_fitted(rows: Rows, scores: np.ndarray) -> dict[str, float]:
     """What the cross-fitted scores say of the two largest sources, for choosing settings without the tests."""
     sources, out = np.array(rows.sources), {}
     for name in ("s-labs", "neuralchemy"):
-        some = np.char.startswith(sources, name)
-        own, labels = scores[some], rows.labels[some]
-        out[f"{name} accuracy at 0.5"] = round(float(((own >= 0.5) == labels).mean()), 4)
-        bar = np.sort(own[labels == 0])[int(np.ceil(0.99 * (labels == 0).sum())) - 1]
-        out[f"{name} recall at 1 %"] = round(float((own[labels == 1] > bar).mean()), 4)
+        of = np.char.startswith(sources, name)
+        for what, some in ((name, of), (f"{name} without what is disputed", of & rows.sure)):
+            own, labels = scores[some], rows.labels[some]
+            out[f"{what}, accuracy at 0.5"] = round(float(((own >= 0.5) == labels).mean()), 4)
+            bar = np.sort(own[labels == 0])[int(np.ceil(0.99 * (labels == 0).sum())) - 1]
+            out[f"{what}, recall at 1 %"] = round(float((own[labels == 1] > bar).mean()), 4)
     return out
 
 

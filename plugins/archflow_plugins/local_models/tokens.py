@@ -24,6 +24,8 @@ from archflow_schema.errors import ArchflowError
 
 PIECE = 16_384
 """Characters of a long text that are encoded at a time: Python's lock is held while their outcome is freed."""
+UNBROKEN = 32_768
+"""Characters of a piece at most; where so many have no space between two words, it is cut between any two of them."""
 _CUT = re.compile(r"(?<=\w) (?=\w)")
 
 
@@ -307,11 +309,21 @@ def prefix_range(ordered: list[bytes], prefix: bytes, low: int, high: int) -> tu
 
 
 def pieces(text: str) -> list[str]:
-    """A long text in pieces that have the same tokens as the whole: cut before a space between two words."""
+    """A long text in pieces that have the same tokens as the whole: cut before a space between two words.
+
+    A piece without such a space is cut all the same before it keeps Python's lock for milliseconds; the one or two
+    tokens at that seam may be others than those of the whole.
+    """
     found, start = [], 0
-    while len(text) - start > PIECE and (cut := _CUT.search(text, start + PIECE)):
-        found.append(text[start : cut.start()])
-        start = cut.start()
+    while len(text) - start > PIECE:
+        cut = _CUT.search(text, start + PIECE, start + UNBROKEN)
+        end = cut.start() if cut else start + UNBROKEN
+        if end >= len(text):
+            break
+        if not cut and "\udc00" <= text[end] <= "\udfff":
+            end -= 1  # the second half of a surrogate pair
+        found.append(text[start:end])
+        start = end
     return [*found, text[start:]]
 
 

@@ -144,6 +144,14 @@ def test_pieces_have_the_tokens_of_the_whole(text):
     assert parts == words().encode(text)
 
 
-def test_a_long_text_is_cut_and_one_long_word_is_not():
+def test_a_long_text_is_cut_and_one_long_word_only_where_it_would_keep_the_lock():
     assert max(map(len, pieces("word and " * 10_000))) < tokens.PIECE + 20
-    assert pieces("x" * 50_000) == ["x" * 50_000]
+    assert pieces("x" * tokens.UNBROKEN) == ["x" * tokens.UNBROKEN]
+    assert list(map(len, pieces("x" * 100_000))) == [32_768, 32_768, 32_768, 1_696]
+
+
+def test_a_cut_between_any_two_characters_spares_surrogate_pairs():
+    text = "\ud83d\ude42" * 30_000
+    found = pieces("x" + text)
+    assert len(found) > 1
+    assert "".join(map(tokens.clean, found)) == "x" + "\U0001f642" * 30_000
