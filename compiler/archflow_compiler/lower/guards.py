@@ -16,6 +16,7 @@ from typing import Literal
 
 from archflow_compiler.lower import chosen, services
 from archflow_compiler.lower.draft import Draft, edges
+from archflow_compiler.passes.prompts import takes_prompts
 from archflow_compiler.tree import Path
 from archflow_schema.config import Listener as ListenerConfig
 from archflow_schema.config.prompts import Jailbreak
@@ -28,14 +29,14 @@ KNOWN = ("kind", "name", "fail", "status")
 
 
 class Guards:
-    """The guards of a configuration; what prompt listeners share of them is compiled once."""
+    """The guards of a configuration; what all listeners that take prompts share of them is compiled once."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._jailbreak: tuple[Jailbreak, Use] | None = None
         config = draft.config
         judged = config.prompt_guards.input_guards if config.prompt_guards is not None else None
-        if judged is not None and any(one.type == "prompt" for one in config.listeners):
+        if judged is not None and any(takes_prompts(config, one) for one in config.listeners):
             section = judged.jailbreak
             kind = draft.registry.kind(f"guard.{PROMPT_GUARD}")
             at = (*_PROMPT_GUARD_AT, "on_exception")
@@ -54,7 +55,7 @@ class Guards:
         """The node where a listener's requests are judged first; `following` is served what all guards allow."""
         for number in reversed(range(len(listener.guards))):
             following = self._named(listener, (*at, "guards", number), number, following)
-        if self._jailbreak is not None and listener.type == "prompt":
+        if self._jailbreak is not None and takes_prompts(self._draft.config, listener):
             section, use = self._jailbreak
             status, fail = section.on_exception.status, section.fail
             following = self._add(

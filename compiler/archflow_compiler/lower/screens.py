@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from archflow_compiler.lower import chosen
 from archflow_compiler.lower.draft import Draft, edges
 from archflow_compiler.lower.guards import KNOWN
+from archflow_compiler.passes.prompts import takes_prompts
 from archflow_compiler.tree import Path
 from archflow_schema.config import GuardUse
 from archflow_schema.config import Listener as ListenerConfig
@@ -26,7 +27,7 @@ from archflow_schema.graph import END, Screen, Use
 
 
 class Screens:
-    """The guards of replies of a configuration; what prompt listeners share of them is compiled once."""
+    """The guards of replies of a configuration; what all listeners that take prompts share of them is compiled once."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -47,7 +48,7 @@ class Screens:
 
     def _of(self, listener: ListenerConfig, at: Path) -> Iterator[tuple[Path, str, GuardUse]]:
         prompted = self._draft.config.prompt_guards
-        if prompted is not None and listener.type == "prompt":
+        if prompted is not None and takes_prompts(self._draft.config, listener):
             for number, guard in enumerate(prompted.output_guards):
                 yield (
                     ("prompt_guards", "output_guards", number),

@@ -9,7 +9,7 @@ Invariant: nothing that a user wrote is ignored silently.
 
 from __future__ import annotations
 
-from archflow_compiler.passes.prompts import targets_of
+from archflow_compiler.passes.prompts import takes_prompts
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 from archflow_schema.config import Config
@@ -88,8 +88,7 @@ def _unused(unit: Unit) -> None:
     orchestrated = config.overrides.use_agent_orchestrator
     if config.endpoints and not config.prompt_targets and config.error_target is None and not orchestrated:
         _warn_unused(unit, "endpoints", "only prompt targets call endpoints, and there are none")
-    prompted = any(listener.type == "prompt" for listener in listeners)
-    targeted = prompted or any(targets_of(config, listener) for listener in listeners)
+    targeted = any(takes_prompts(config, listener) for listener in listeners)
     if config.system_prompt and not targeted:
         _warn_unused(unit, "system_prompt", "only listeners of type prompt use it, and there is none")
     if orchestrated and not targeted:
@@ -99,17 +98,13 @@ def _unused(unit: Unit) -> None:
             unit.places.key("overrides", "use_agent_orchestrator"),
             fix="add a listener with `type: prompt`",
         )
-    if config.prompt_guards is not None and not prompted:
-        _warn_unused(unit, "prompt_guards", "only listeners of type prompt have them, and there is none")
-    if config.prompt_targets and not targeted:
-        _warn_unused(
-            unit,
-            "prompt_targets",
-            "only listeners of type prompt have them, and those of type agent that name them, and there is none",
-        )
+    for key in ("prompt_guards", "prompt_targets"):
+        if getattr(config, key) and not targeted:
+            why = "only listeners of type prompt have them, and those of type agent that name prompt targets"
+            _warn_unused(unit, key, f"{why}, and there is none")
     if config.error_target is not None and not _tells(config):
         _warn_unused(
-            unit, "error_target", "only prompt targets and prompt_guards at a listener of type prompt tell it"
+            unit, "error_target", "only prompt targets and prompt_guards tell it, and no listener has them"
         )
     used = {name for one in listeners for name in one.input_filters}
     used |= {target.endpoint.name for target in config.prompt_targets if target.endpoint is not None}
@@ -162,9 +157,8 @@ def _tells(config: Config) -> bool:
     guards = config.prompt_guards
     judged = guards.input_guards if guards is not None else None
     forwards = judged is not None and judged.jailbreak.on_exception.forward_to_error_target
-    prompted = any(one.type == "prompt" for one in config.listeners)
-    return (prompted and bool(config.prompt_targets or forwards)) or any(
-        targets_of(config, one) for one in config.listeners
+    return any(takes_prompts(config, one) for one in config.listeners) and bool(
+        config.prompt_targets or forwards
     )
 
 

@@ -58,6 +58,11 @@ def targets_of(config: Config, listener: Listener) -> frozenset[str]:
     return frozenset(one.id for one in listener.agents if one.id not in agents and one.id in targets)
 
 
+def takes_prompts(config: Config, listener: Listener) -> bool:
+    """Whether requests of a listener may become calls: what `prompt_guards` stand before."""
+    return listener.type == "prompt" or bool(targets_of(config, listener))
+
+
 def check(unit: Unit) -> None:
     """Check endpoints, prompt targets and what belongs to them."""
     _endpoints(unit)

@@ -43,7 +43,7 @@ class Config(Struct, frozen=True, kw_only=True):
         endpoints: the services that prompt targets call.
         prompting: how prompts are understood.
         system_prompt: goes before every conversation of a listener of type `prompt`.
-        prompt_guards: the guards of listeners of type `prompt`.
+        prompt_guards: the guards of listeners of type `prompt`, and of those of type `agent` that name prompt targets.
         error_target: where errors are told.
         agents: programs that answer conversations.
         filters: programs that requests and replies pass.

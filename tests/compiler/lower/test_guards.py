@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from archflow_plugins.guards.jailbreak import Jailbreak
-from archflow_schema.graph import Guard, Recall, Reply, Route
+from archflow_schema.graph import Guard, Recall, Reply, Route, Screen
 from compiling import MODEL, codes, compiled, graph
 from local_world import cache
 
@@ -86,6 +86,30 @@ def test_guards_of_a_listener_say_how_they_deny():
 @pytest.mark.parametrize("wrong", ["status: 201", "status: no", "sttus: 400"])
 def test_mistakes_are_found(wrong):
     assert compiled(PROMPTS + MODEL + jailbreak(f"message: no, {wrong}")).graph is None
+
+
+def test_agents_that_stand_beside_prompt_targets_are_guarded_like_prompts():
+    desk = """version: v0.4.0
+agents: [{id: flights, url: 'http://localhost:10510'}]
+endpoints: {app: {endpoint: localhost:8080}}
+prompt_targets: [{name: weather, description: tells the weather, endpoint: {name: app, path: /weather}}]
+listeners:
+  - name: desk
+    type: agent
+    port: 8001
+    agents: [{id: weather}, {id: flights, description: flies, default: true}]
+prompt_guards:
+  input_guards: {jailbreak: {on_exception: {message: Not that.}}}
+  output_guards: [{kind: regex, deny_words: [falcon]}]
+"""
+    desk += MODEL
+    found = graph(desk)
+    guard = first(found, "desk")
+    assert isinstance(guard, Guard)
+    assert guard.label == "jailbreak"
+    assert isinstance(led(found, guard, "allow"), Screen)
+    alone = graph(desk.replace("{id: weather}, ", ""))
+    assert not isinstance(first(alone, "desk"), Guard)
 
 
 def test_without_prompts_it_guards_nothing():
