@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the gateway; before anything imports numpy
 sys.path.insert(0, str(Path(__file__).parent))
 
 import choosing

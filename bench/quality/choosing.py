@@ -1,9 +1,10 @@
 """What a conversation is about: the scorer that ships, beside plainer ways, on conversations that it has not seen.
 
 Proves: how often the right one of many described options comes first, for options and sources that nothing was learned
-from (Home Assistant: the whole source; BFCL: other functions and other conversations), with and without examples; how
-much of what is nobody's business is left alone at the default threshold; whether the confidence is what it says; that a
-conversation that turns to something else is followed; and how often two wishes in one turn are both seen.
+from (Home Assistant and `assistants`: whole sources; BFCL: other functions and other conversations), with and without
+examples; how often one option alone, or one of two, is chosen where it should be and nowhere else; how much of what is
+nobody's business is left alone at the default threshold; whether the confidence is what it says; that a conversation
+that turns to something else is followed; and how often two wishes in one turn are both seen.
 Does not prove: anything about other languages than English, or about options that a user of this gateway describes; the
 descriptions of Home Assistant's intents are this project's words, its sentences are made from the package's templates,
 and turns without a call of BFCL's conversations are left out.
@@ -27,20 +28,24 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from assistants import assistants
 from figures import area, share
+from own_requests import fewer
 from packages import folder
 from routes import Case, Task, tasks
 from train_chooser import Seen, Tables
 from vectors import Vectors
 
 from archflow_plugins.choosing.chooser import ALSO
-from archflow_plugins.choosing.compiled import THRESHOLD
+from archflow_plugins.choosing.compiled import ROUTER_THRESHOLD, THRESHOLD
 from archflow_plugins.local_models.chooser.asked import asked
 from archflow_plugins.local_models.chooser.described import Rarity, words
 from archflow_plugins.local_models.chooser.score import Scorer
 from archflow_plugins.local_models.ranker import Candidate, Offer, Ranker, query_texts
 from archflow_plugins.local_models.ranker.candidate import spoken, stems
 
+FEW = ("BFCL multi_turn, coarse", "Home Assistant, coarse", "assistants")
+"""Tasks from which offers of one option and of two are drawn."""
 PEER = "ARCHFLOW_BENCH_SEMANTIC_ROUTER"
 """A Python that has semantic-router installed."""
 Way = Callable[[Case], int]
@@ -194,7 +199,7 @@ def _fill(every: Sequence[Task], vectors: Vectors) -> None:
 
 def _judge(scorer: Scorer, cases: Sequence[Seen]) -> tuple[np.ndarray, np.ndarray]:
     """Whether the best option of each case is right, and how sure the scorer is."""
-    found = [scorer.score(one.newest, one.joined, one.leans, one.options) for one in cases]
+    found = [scorer.score(one.compared) for one in cases]
     right = [one.best in case.right for one, case in zip(found, cases, strict=True)]
     return np.array(right), np.array([one.confidence for one in found])
 
@@ -202,12 +207,14 @@ def _judge(scorer: Scorer, cases: Sequence[Seen]) -> tuple[np.ndarray, np.ndarra
 def table(vectors: Vectors, *, model: bool = False) -> list[str]:
     """The lines of the tables."""
     tables, scorer = Tables(vectors), Scorer.installed()
-    every = [task for task in tasks() if task.split == "test"]
+    every = [task for task in (*tasks(), *assistants()) if task.split == "test"]
     plain = [task for task in every if task.cases[0].right and not task.cases[0].every]
     plain += [
         drifted(task) for task in plain if task.name in {"Home Assistant, coarse", "Home Assistant, fine"}
     ]
-    tables.fill([*every, *plain])
+    elsewhere = sorted({case.turns[-1] for task in every for case in task.cases if len(case.turns) == 1})
+    small = list(fewer([task for task in every if task.name in FEW], elsewhere, (1, 2)))
+    tables.fill([*every, *plain, *small])
     _fill(every, vectors)
     ways: dict[str, Way] = {"keyword": keyword(), "embedding": embedding(tables), "ranker": ranker(tables)}
     fixed = [task for task in plain if not task.name.startswith(("BFCL multiple", "BFCL live"))]
@@ -241,9 +248,22 @@ def table(vectors: Vectors, *, model: bool = False) -> list[str]:
     return [
         *lines,
         *(f"\nlanguage model, {name}: {text}" for name, text in models.items()),
+        *_few(small, tables, scorer),
         *_strangers(every, plain, tables, scorer, rights, sures),
         *_several(every, tables, scorer),
     ]
+
+
+def _few(small: Sequence[Task], tables: Tables, scorer: Scorer) -> list[str]:
+    """Offers of one option and of two, which half of the cases are about."""
+    heads = ("few options", "cases", "about one", "kept and right", "kept and wrong", "area")
+    lines = ["", f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 2)}---|"]
+    for task in small:
+        right, sure = _judge(scorer, [tables.seen(case) for case in task.cases])
+        kept, about = sure >= ROUTER_THRESHOLD, np.mean([bool(case.right) for case in task.cases])
+        figures = f"{about:.3f} | {np.mean(kept & right):.3f} | {np.mean(kept & ~right):.3f}"
+        lines.append(f"| {task.name} | {len(right)} | {figures} | {area(sure, right.astype(float))} |")
+    return lines
 
 
 def _strangers(

@@ -2,9 +2,11 @@
 
     python bench/quality/train_chooser.py [--out FILE]
 
-In three steps, each on the train part of `routes.py`: weights of the features by a softmax over each case's options;
-how much earlier turns count; and the confidence, on cases that are right, cases that are wrong, and cases that no
-option fits. Every task counts the same, however many cases it has.
+In three steps, each on the train part of `routes.py` and on `own_requests.py`: weights of the features by a softmax
+over each case's options; how much earlier turns count; and the confidence, on cases that are right, cases that are
+wrong, and cases that no option fits, among all options of a task and among few of them. Every task counts the same,
+however many cases it has; for the confidence, every source counts the same as well. Before that, the backdrop is
+embedded.
 
 Rule: nothing of a test split is looked at.
 Rule: the same data gives the same weights, up to the order of additions in the linear algebra.
@@ -13,26 +15,34 @@ Rule: the same data gives the same weights, up to the order of additions in the 
 from __future__ import annotations
 
 import argparse
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the gateway; before anything imports numpy
 
 import msgspec
 import numpy as np
+from own_requests import fewer, requests
+from own_requests import subjects as asked_for
 from routes import FIELDS, Case, Task, tasks
 from scipy.optimize import minimize
 from vectors import Vectors
 
+from archflow_plugins.local_models.chooser import backdrop
 from archflow_plugins.local_models.chooser.asked import asked
+from archflow_plugins.local_models.chooser.backdrop import Backdrop, Ordinary
 from archflow_plugins.local_models.chooser.features import FEATURES
 from archflow_plugins.local_models.chooser.score import (
     CONFIDENCE,
     LEANING,
     WEIGHTS,
+    Compared,
     Scorer,
     Weights,
-    leaning,
-    numbers,
+    mixed,
 )
 from archflow_plugins.local_models.chooser.table import Table, pack, texts
 
@@ -41,26 +51,29 @@ UNDESCRIBED = "OVOS, fine"
 """Options without a word of description are not learned from: a configuration must describe its options."""
 SEVERAL = "BFCL parallel_multiple"
 """Only the bar for further options was chosen on it."""
-LEAN = 0.0003
+TALK = "requests among 8"
+"""Own requests that others are put before."""
+LEAN = 0.003
 """The ridge of what decides how much earlier turns count."""
-SURE = 0.002
-"""The ridge of the confidence."""
+SURE = 0.02
+"""The ridge of the confidence: strong, so that it holds for other options than those that it was learned from."""
 
 
 class Seen(msgspec.Struct, frozen=True):
     """A case as the scorer sees it.
 
     Attributes:
-        newest, joined: features of the options that are compared.
+        compared: the options that are compared.
         right: which of them are right; none where the case has no right option, or it was not compared.
     """
 
-    newest: np.ndarray
-    joined: np.ndarray | None
-    leans: tuple[float, ...]
-    options: int
+    compared: Compared
     right: tuple[int, ...]
-    fits: bool
+
+
+def kept(vectors: np.ndarray) -> np.ndarray:
+    """The vectors of the backdrop as they ship."""
+    return vectors.astype(np.float16)
 
 
 class Tables:
@@ -68,6 +81,8 @@ class Tables:
 
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
+        ordinary = Ordinary.read()
+        self.backdrop = Backdrop(ordinary, kept(vectors(ordinary.texts)).astype(np.float32))
         self._made: dict[int, tuple[object, Table]] = {}
 
     def __call__(self, case: Case) -> Table:
@@ -88,9 +103,9 @@ class Tables:
     def seen(self, case: Case) -> Seen:
         """A case as the scorer sees it."""
         table, said = self(case), asked(case.turns)
-        places, newest, joined = table.features(said, self.vectors(said.texts))
+        places, compared = table.compared(said, self.vectors(said.texts), self.backdrop)
         right = tuple(at for at, place in enumerate(places) if table.options[place].name in case.right)
-        return Seen(newest, joined, said.leans, len(case.options), right, bool(case.right))
+        return Seen(compared[0], right)
 
 
 def drifting(every: Sequence[Task]) -> list[Task]:
@@ -105,11 +120,13 @@ def drifting(every: Sequence[Task]) -> list[Task]:
             if len(one.turns) == 1
         ]
         out.append(Task(f"{name}, drifting", "train", tuple(moved)))
-    for name in ("OVOS, coarse", "OVOS, coarse, 5 examples"):
-        strange = f"{name}, out of scope"
-        by_name = {(task.name, task.split): task for task in every}
-        cases = by_name[name, "train"].cases
-        others = by_name[strange, "train"].cases
+    by_name = {(task.name, task.split): task for task in every}
+    for name in ("OVOS, coarse", "OVOS, coarse, 5 examples", TALK):
+        cases = [one for one in by_name[name, "train"].cases if one.right]
+        if name == TALK:
+            others = [one for one in by_name[name, "train"].cases if not one.right]
+        else:
+            others = list(by_name[f"{name}, out of scope", "train"].cases)
         moved = [msgspec.structs.replace(one, turns=(*rng.choice(cases).turns, *one.turns)) for one in cases]
         lost = [msgspec.structs.replace(one, turns=(*rng.choice(cases).turns, *one.turns)) for one in others]
         out += [
@@ -158,8 +175,9 @@ def followed(every: Sequence[Task]) -> list[Task]:
     rng = random.Random(8)
     values = [value for some in FIELDS.values() for value in some]
     out = []
-    for name in ("OVOS, coarse", "OVOS, coarse, 5 examples"):
-        cases = next(task.cases for task in every if (task.name, task.split) == (name, "train"))
+    for name in ("OVOS, coarse", "OVOS, coarse, 5 examples", TALK):
+        every_case = next(task.cases for task in every if (task.name, task.split) == (name, "train"))
+        cases = [one for one in every_case if one.right]
         more = [
             msgspec.structs.replace(
                 one, turns=(*one.turns, rng.choice(rng.choice(FOLLOWED)).format(rng.choice(values)))
@@ -175,7 +193,7 @@ def feature_weights(groups: Sequence[Sequence[Seen]], ridge: float = RIDGE) -> n
     rows, answers, counts = [], [], []
     for group in groups:
         for one in group:
-            rows.append(one.newest - one.newest.mean(0))
+            rows.append(one.compared.newest.options - one.compared.newest.options.mean(0))
             answers.append(list(one.right))
             counts.append(1 / len(group) / len(groups))
     scale = np.concatenate(rows).std(0) + 1e-6
@@ -199,51 +217,52 @@ def feature_weights(groups: Sequence[Sequence[Seen]], ridge: float = RIDGE) -> n
     return minimize(loss, np.zeros(width), jac=True, method="L-BFGS-B").x / scale  # type: ignore[no-any-return]
 
 
-def leaning_weights(groups: Sequence[Sequence[Seen]], weights: np.ndarray) -> np.ndarray:
+def leaning_weights(groups: Sequence[Sequence[Seen]], scorer: Scorer) -> np.ndarray:
     """How much earlier turns count: numbers that make the right options likeliest."""
-    held = [
-        [
-            (
-                one.newest @ weights,
-                one.joined @ weights,
-                leaning(one.newest, one.newest @ weights, one.leans, one.options),
-                list(one.right),
-            )
-            for one in group
-        ]
-        for group in groups
-        for group in [[one for one in group if one.joined is not None]]
-        if group
-    ]
+    held = [_held(some, scorer) for group in groups for some in [_with_turns_before(group)] if some]
+    scale = np.concatenate([leans for _, _, _, leans in held]).std(0)
+    scale[scale == 0] = 1.0
 
     def loss(tried: np.ndarray) -> float:
         total = LEAN * float(tried[1:] @ tried[1:])
-        for group in held:
-            worth = 0.0
-            for newest, joined, leans, right in group:
-                share = 1 / (1 + np.exp(-leans @ tried))
-                scores = (1 - share) * newest + share * joined
-                raised = np.exp(scores - scores.max())
-                worth -= float(np.log(raised[right].sum() / raised.sum() + 1e-12))
-            total += worth / len(group) / len(held)
+        for newest, joined, right, leans in held:
+            share = (1 / (1 + np.exp(-(leans / scale) @ tried)))[:, None]
+            raised = np.exp((1 - share) * newest + share * joined)
+            hit = (raised * right).sum(1) / raised.sum(1)
+            total -= float(np.log(hit + 1e-12).mean()) / len(held)
         return total
 
-    return minimize(loss, np.zeros(len(LEANING)), method="L-BFGS-B").x  # type: ignore[no-any-return]
+    return minimize(loss, np.zeros(len(LEANING)), method="L-BFGS-B").x / scale  # type: ignore[no-any-return]
 
 
-def confidence_weights(groups: Sequence[Sequence[Seen]], scorer: Scorer, ridge: float = SURE) -> np.ndarray:
-    """A logistic curve: how likely the best option is right, over all groups."""
+def _with_turns_before(group: Sequence[Seen]) -> list[Seen]:
+    return [one for one in group if one.right and one.compared.joined is not None]
+
+
+def _held(group: Sequence[Seen], scorer: Scorer) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Scores by the newest turn and by the turns together, which options are right, and what decides between them."""
+    most = max(len(one.compared.newest.options) for one in group)
+    newest, joined = np.full((len(group), most), -40.0), np.full((len(group), most), -40.0)
+    right = np.zeros((len(group), most))
+    for at, one in enumerate(group):
+        assert one.compared.joined is not None
+        for into, beside in ((newest, one.compared.newest), (joined, one.compared.joined)):
+            scores = scorer.scores(beside)
+            into[at, : len(scores)] = scores - scores.max()
+        right[at, list(one.right)] = 1
+    return newest, joined, right, np.array([scorer.leaning(one.compared) for one in group])
+
+
+def confidence_weights(groups: dict[str, list[Seen]], scorer: Scorer, ridge: float = SURE) -> np.ndarray:
+    """A logistic curve: how likely the best option is right. Every source counts the same, and in it every task."""
+    sources = Counter(_source(name) for name in groups)
     inputs, truths, counts = [], [], []
-    for group in groups:
+    for name, group in groups.items():
         for one in group:
-            scored = scorer.score(one.newest, one.joined, one.leans, one.options)
-            share = scorer.leans(one.newest, one.leans, one.options) if one.joined is not None else 0.0
-            seen = one.newest[scored.best]
-            if one.joined is not None:
-                seen = (1 - share) * seen + share * one.joined[scored.best]
-            inputs.append(numbers(scored.scores, scored.best, seen, share, one.options))
-            truths.append(scored.best in one.right)
-            counts.append(1 / len(group) / len(groups))
+            beside = mixed(one.compared, scorer.leans(one.compared))
+            inputs.append(scorer.numbers(one.compared, beside))
+            truths.append(int(scorer.scores(beside).argmax()) in one.right)
+            counts.append(1 / len(group) / sources[_source(name)] / len(sources))
     table, truth, share_of = np.array(inputs), np.array(truths, float), np.array(counts)
     scale = table.std(0)
     scale[scale == 0] = 1.0
@@ -261,52 +280,62 @@ def confidence_weights(groups: Sequence[Sequence[Seen]], scorer: Scorer, ridge: 
     return minimize(loss, np.zeros(len(CONFIDENCE)), jac=True, method="L-BFGS-B").x / scale  # type: ignore[no-any-return]
 
 
-def train(groups: dict[str, list[Seen]]) -> Weights:
+def _source(task: str) -> str:
+    return task.partition(" ")[0].rstrip(",")
+
+
+def train(groups: dict[str, list[Seen]], before: Backdrop) -> Weights:
     """All three steps, from cases by task."""
-    fitting = {name: [one for one in group if one.right] for name, group in groups.items()}
-    fitting = {name: group for name, group in fitting.items() if group}
-    weights = feature_weights(
-        [
-            group
-            for name, group in fitting.items()
-            if "drifting" not in name and "follow" not in name and "answers" not in name
-        ]
-    )
-    leans = leaning_weights(list(fitting.values()), weights)
+    whole = {name: group for name, group in groups.items() if not name.endswith(" of them")}
+    fitting = {
+        name: [one for one in group if one.right and len(one.compared.newest.options) > 1]
+        for name, group in whole.items()
+        if not any(word in name for word in ("drifting", "follow", "answers"))
+    }
+    weights = feature_weights([group for group in fitting.values() if group])
 
     def named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
         return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
     found = Weights(
         features=named(FEATURES, weights),
-        leaning=named(LEANING, leans),
+        leaning=dict.fromkeys(LEANING, 0.0),
         confidence=dict.fromkeys(CONFIDENCE, 0.0),
     )
-    sure = confidence_weights(list(groups.values()), Scorer(found))
+    leans = leaning_weights(list(whole.values()), Scorer(found, before))
+    found = msgspec.structs.replace(found, leaning=named(LEANING, leans))
+    sure = confidence_weights(groups, Scorer(found, before))
     return msgspec.structs.replace(found, confidence=named(CONFIDENCE, sure))
 
 
-def groups_of(
-    every: Sequence[Task], tables: Tables, wanted: Callable[[str], bool] = lambda _: True
-) -> dict[str, list[Seen]]:
-    """The train part as the scorer sees it, by task."""
-    learned = [
+def learned() -> list[Task]:
+    """All that is learned from."""
+    every = [*tasks(), *requests()]
+    every += [*drifting(every), *followed(every)]
+    every = [
         task
         for task in every
-        if task.split == "train" and wanted(task.name) and not task.name.startswith((UNDESCRIBED, SEVERAL))
+        if task.split == "train" and task.cases and not task.name.startswith((UNDESCRIBED, SEVERAL))
     ]
-    return {task.name: [tables.seen(case) for case in task.cases] for task in learned if task.cases}
+    elsewhere = sorted({
+        *(case.turns[-1] for task in every for case in task.cases if len(case.turns) == 1),
+        *(ask for one in asked_for().values() for ask in one.asks),
+    })  # fmt: skip
+    small = fewer([task for task in every if not task.name.startswith("requests among")], elsewhere)
+    return [*every, *small]
 
 
 def main() -> None:
     """Train and write."""
     parser = argparse.ArgumentParser(description="Train the scorer of options.")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--backdrop", type=Path, default=backdrop.VECTORS)
     options = parser.parse_args()
-    every = [*tasks(), *drifting(tasks()), *followed(tasks())]
-    tables = Tables(Vectors())
-    tables.fill([task for task in every if task.split == "train"])
-    found = train(groups_of(every, tables))
+    every, vectors = learned(), Vectors()
+    tables = Tables(vectors)
+    tables.fill(every)
+    np.save(options.backdrop, kept(vectors(Ordinary.read().texts)))
+    found = train({task.name: [tables.seen(case) for case in task.cases] for task in every}, tables.backdrop)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 

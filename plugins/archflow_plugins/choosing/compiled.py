@@ -14,7 +14,7 @@ from archflow_schema.errors import ArchflowError
 
 EMBEDDER = "minilm"
 THRESHOLD = 0.5
-ROUTER_THRESHOLD = 0.4
+ROUTER_THRESHOLD = 0.35
 WINDOW = 3
 MOST_TURNS = 16
 PAIRS_TOLD = 20

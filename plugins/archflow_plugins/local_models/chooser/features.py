@@ -38,6 +38,7 @@ FEATURES = (
     "shared rare words, best example",
     "verbs agree",
     "verbs disagree",
+    "by way of ordinary requests",
     "likeness to the other options",
 )
 """What each column is."""
@@ -154,6 +155,7 @@ def rows(
     text: str,
     whole: int,
     columns: Sequence[int],
+    bridged: NDArray[Any],
 ) -> NDArray[Any]:
     """The features of options beside one text.
 
@@ -164,6 +166,7 @@ def rows(
         text: which text.
         whole: its column in `found`.
         columns: of its words.
+        bridged: how near each option is to what ordinary requests like the text are about.
     """
     import numpy as np
 
@@ -187,6 +190,7 @@ def rows(
         found.examples[:, whole] - main,
         compared,
         np.array([_counted(one, rarity, said, asks) for one in known]),
+        bridged,
         found.alike,
     ])  # fmt: skip
 
@@ -194,9 +198,13 @@ def rows(
 def _counted(one: Words, rarity: Rarity, said: frozenset[str], asks: frozenset[str]) -> list[float]:
     """How many words and verbs an option shares with a text."""
     agree = asks & one.verbs
+    name = described = 0.0
+    if not said.isdisjoint(one.described):
+        name = rarity.of(said & one.name) / (1 + len(one.name))
+        described = rarity.of(said & one.described) / math.sqrt(3 + len(one.described))
     return [
-        rarity.of(said & one.name) / (1 + len(one.name)),
-        rarity.of(said & one.described) / math.sqrt(3 + len(one.described)),
+        name,
+        described,
         max((rarity.of(said & own) / math.sqrt(3 + len(own)) for own in one.examples), default=0.0),
         len(agree) / (1 + len(one.verbs)),
         float(bool(one.verbs) and not agree),

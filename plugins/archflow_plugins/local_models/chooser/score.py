@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,10 +18,13 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.local_models.chooser.features import FEATURES
+from archflow_plugins.local_models.chooser.standing import Standing, standing
 from archflow_plugins.local_models.errors import ModelCorrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from archflow_plugins.local_models.chooser.backdrop import Backdrop
 
 WEIGHTS = Path(__file__).parent / "weights.json"
 LEANING = (
@@ -31,10 +33,8 @@ LEANING = (
     "begins as a follow-up",
     "points back",
     "asks by a verb",
-    "chance of the best by itself",
-    "best cosine by itself",
-    "score above the mean by itself",
-    "number of options",
+    "height above the backdrop by itself",
+    "height above the backdrop with the turns before",
 )
 """What decides how much the turns before count."""
 CONFIDENCE = (
@@ -43,17 +43,19 @@ CONFIDENCE = (
     "score above the mean",
     "best cosine",
     "words: each one's best cosine",
-    "cosine of the name",
-    "shared rare words",
     "best cosine of an example",
     "has examples",
     "one option only",
     "number of options",
-    "turns before",
+    "margin over the backdrop",
+    "chance beside the backdrop",
+    "height above the backdrop",
 )
 """What decides the confidence."""
+LIKENESS = FEATURES.index("likeness to the other options")
+"""The column that only options have; the last."""
 MARGIN = 6.0
-"""Margins are counted up to this one; a single option has it."""
+"""Margins are counted up to this one; a single option has none."""
 
 
 class Weights(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +70,31 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     features: dict[str, float]
     leaning: dict[str, float]
     confidence: dict[str, float]
+
+
+class Beside(Struct, frozen=True):
+    """The features of the options, and of the subjects of the backdrop, beside one text."""
+
+    options: NDArray[Any]
+    backdrop: NDArray[Any]
+
+
+class Compared(Struct, frozen=True):
+    """Some options beside what is asked.
+
+    Attributes:
+        newest: beside the newest turn.
+        joined: beside the turns together; None if there is but one.
+        likeness: of each option to each subject of the backdrop.
+        leans: `Asked.leans`.
+        options: how many there are, those that were not compared included.
+    """
+
+    newest: Beside
+    joined: Beside | None
+    likeness: NDArray[Any]
+    leans: tuple[float, ...]
+    options: int
 
 
 class Scored(Struct, frozen=True):
@@ -89,12 +116,13 @@ class Scorer:
 
     Args:
         weights: what was learned.
+        backdrop: what they were learned with.
 
     Raises:
         ModelCorrupt: the weights are of other features.
     """
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, backdrop: Backdrop) -> None:
         import numpy as np
 
         for names, given in (
@@ -107,6 +135,7 @@ class Scorer:
                     f"the scorer's weights and its features differ in {len(odd)} names, such as {min(odd)!r}: install "
                     "archflow again"
                 )
+        self.backdrop = backdrop
         self._features = np.array([weights.features[name] for name in FEATURES], np.float64)
         self._leaning = np.array([weights.leaning[name] for name in LEANING], np.float64)
         self._confidence = np.array([weights.confidence[name] for name in CONFIDENCE], np.float64)
@@ -121,49 +150,81 @@ class Scorer:
         Raises:
             ModelCorrupt: its weights cannot be read, or are others.
         """
+        from archflow_plugins.local_models.chooser.backdrop import Backdrop
+
         try:
-            data = WEIGHTS.read_bytes()
-            weights = msgspec.json.decode(data, type=Weights)
+            weights = msgspec.json.decode(WEIGHTS.read_bytes(), type=Weights)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ModelCorrupt(
                 f"the scorer's weights cannot be read ({error}): install archflow again"
             ) from error
-        if digest and hashlib.sha256(data).hexdigest() != digest:
+        if digest and installed_digest() != digest:
             raise ModelCorrupt(
                 "the scorer's weights are others than the graph was compiled with: compile it again"
             )
-        return cls(weights)
+        return cls(weights, Backdrop.installed())
 
-    def leans(self, newest: NDArray[Any], said: Sequence[float], options: int) -> float:
-        """How much the turns before count beside the newest, 0..1.
+    def leans(self, compared: Compared) -> float:
+        """How much the turns before count beside the newest, 0..1; nothing if there are none."""
+        if compared.joined is None:
+            return 0.0
+        return curve(float(self._leaning @ self.leaning(compared)))
+
+    def leaning(self, compared: Compared) -> NDArray[Any]:
+        """What decides how much the turns before count, in the order of `LEANING`."""
+        import numpy as np
+
+        assert compared.joined is not None  # noqa: S101 - asked only where there are turns before
+        heights = (
+            self._standing(one, compared.likeness).height for one in (compared.newest, compared.joined)
+        )
+        return np.array([1.0, *compared.leans, *heights])
+
+    def score(self, compared: Compared) -> Scored:
+        """Compare options."""
+        beside = mixed(compared, self.leans(compared))
+        scores = self.scores(beside)
+        power = float(self._confidence @ self.numbers(compared, beside))
+        return Scored(scores, int(scores.argmax()), curve(power))
+
+    def scores(self, beside: Beside) -> NDArray[Any]:
+        """The score of each option."""
+        found: NDArray[Any] = beside.options @ self._features
+        return found
+
+    def numbers(self, compared: Compared, beside: Beside) -> NDArray[Any]:
+        """What the confidence is made of, in the order of `CONFIDENCE`.
 
         Args:
-            newest: features of the options beside the newest turn.
-            said: `Asked.leans`.
-            options: how many there are.
+            compared: the options.
+            beside: of the newest turn and of the turns together, mixed.
         """
-        return curve(float(self._leaning @ leaning(newest, newest @ self._features, said, options)))
+        import numpy as np
 
-    def score(
-        self, newest: NDArray[Any], joined: NDArray[Any] | None, leans: Sequence[float], options: int
-    ) -> Scored:
-        """Compare options.
-
-        Args:
-            newest: their features beside the newest turn.
-            joined: beside the turns together; None if there is but one.
-            leans: of what is asked.
-            options: how many there are, those that were not compared included.
-        """
-        scores = newest @ self._features
-        share = 0.0
-        if joined is not None:
-            share = self.leans(newest, leans, options)
-            scores = (1 - share) * scores + share * (joined @ self._features)
+        scores = self.scores(beside)
         best = int(scores.argmax())
-        seen = newest[best] if joined is None else (1 - share) * newest[best] + share * joined[best]
-        power = float(self._confidence @ numbers(scores, best, seen, share, options))
-        return Scored(scores, best, curve(power))
+        stands = self._standing(beside, compared.likeness)
+        return np.array([
+            *_own(scores, best, beside.options[best], compared.options),
+            stands.margin, stands.chance, stands.height,
+        ])  # fmt: skip
+
+    def _standing(self, beside: Beside, likeness: NDArray[Any]) -> Standing:
+        """How the best option stands; what it has in common with the other options does not count there."""
+        best = int(self.scores(beside).argmax())
+        own = float(beside.options[best, :LIKENESS] @ self._features[:LIKENESS])
+        return standing(own, beside.backdrop[:, :LIKENESS] @ self._features[:LIKENESS], likeness[best])
+
+
+def mixed(compared: Compared, share: float) -> Beside:
+    """The features beside the newest turn and beside the turns together, as far as the turns before count."""
+    newest, joined = compared.newest, compared.joined
+    if joined is None:
+        return newest
+    return Beside(
+        (1 - share) * newest.options + share * joined.options,
+        (1 - share) * newest.backdrop + share * joined.backdrop,
+    )
 
 
 def curve(power: float) -> float:
@@ -171,19 +232,8 @@ def curve(power: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, power))))
 
 
-def leaning(newest: NDArray[Any], scores: NDArray[Any], said: Sequence[float], options: int) -> NDArray[Any]:
-    """What decides how much the turns before count, in the order of `LEANING`."""
-    import numpy as np
-
-    raised = np.exp(scores - scores.max())
-    return np.array([
-        1.0, *said, float(1 / raised.sum()), float(newest[:, 0].max()), float(scores.max() - scores.mean()),
-        math.log(1 + options),
-    ])  # fmt: skip
-
-
-def numbers(scores: NDArray[Any], best: int, seen: NDArray[Any], share: float, options: int) -> list[float]:
-    """What the confidence is made of, in the order of `CONFIDENCE`."""
+def _own(scores: NDArray[Any], best: int, seen: NDArray[Any], options: int) -> list[float]:
+    """The numbers that come from the options alone."""
     others = [float(one) for at, one in enumerate(scores) if at != best]
     column = dict(zip(FEATURES, map(float, seen), strict=True))
     example = column["examples: best cosine above the description's"]
@@ -191,20 +241,22 @@ def numbers(scores: NDArray[Any], best: int, seen: NDArray[Any], share: float, o
     main = max(column["cosine of name and description"], column["best sentence of the description"])
     return [
         1.0,
-        min(MARGIN, float(scores[best]) - max(others)) if others else MARGIN,
-        min(MARGIN, float(scores[best] - scores.mean())) if others else MARGIN,
+        min(MARGIN, float(scores[best]) - max(others)) if others else 0.0,
+        min(MARGIN, float(scores[best] - scores.mean())) if others else 0.0,
         main,
         column["words: each one's best cosine"],
-        column["cosine of the name"],
-        column["shared rare words, name and description"],
         column["cosine of name and description"] + example if has else main,
         float(has),
         float(options == 1),
         math.log(1 + options),
-        share,
     ]
 
 
 def installed_digest() -> str:
-    """The digest of the weights that ship. Blocks: it reads a small file."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    """The digest of the weights that ship, and of what they were learned with. Blocks: it reads small files."""
+    from archflow_plugins.local_models.chooser.backdrop import SUBJECTS, VECTORS
+
+    digest = hashlib.sha256()
+    for path in (WEIGHTS, SUBJECTS, VECTORS):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -23,11 +23,13 @@ from archflow_plugins.local_models.chooser.described import (
     words,
 )
 from archflow_plugins.local_models.chooser.features import Cosines, cosines, rows
-from archflow_plugins.local_models.chooser.score import Scored, Scorer
+from archflow_plugins.local_models.chooser.score import Beside, Compared, Scored, Scorer
 from archflow_plugins.local_models.index import Index, build, form_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from archflow_plugins.local_models.chooser.backdrop import Backdrop
 
 ALL = 32
 """Up to so many options are all compared."""
@@ -115,12 +117,11 @@ class Table:
         """
         import numpy as np
 
-        places, seen = self._compared(asked, vectors)
-        newest, joined = self._rows(asked, places, seen)
-        scored = scorer.score(newest, joined, asked.leans, len(self.options))
+        places, compared = self.compared(asked, vectors, scorer.backdrop, parts=bar < 1)
+        scored = scorer.score(compared[0])
         raised = np.exp(scored.scores - scored.scores.max())
         order = np.argsort(-scored.scores, kind="stable")
-        also = self._also(scorer, asked, places, seen, scored) if bar < 1 else {}
+        also = self._also(scorer, places, scored, compared[1:]) if bar < 1 else {}
         return Found(
             options=tuple(places[at] for at in order),
             chances=tuple(float(one) for one in (raised / raised.sum())[order]),
@@ -130,12 +131,64 @@ class Table:
             ),
         )
 
-    def features(
-        self, asked: Asked, vectors: NDArray[Any]
-    ) -> tuple[list[int], NDArray[Any], NDArray[Any] | None]:
-        """Which options are compared, and their features beside the newest turn and beside the turns together."""
-        places, seen = self._compared(asked, vectors)
-        return (places, *self._rows(asked, places, seen))
+    def compared(
+        self, asked: Asked, vectors: NDArray[Any], backdrop: Backdrop, *, parts: bool = True
+    ) -> tuple[list[int], list[Compared]]:
+        """Which options are compared, and with what: the newest turn with those before it, then each of its parts."""
+        places = self._near(asked, vectors)
+        behind = backdrop.behind(asked, vectors, self.mains(places))
+        seen = self.compare(places, vectors)
+
+        def beside(text: str, column: int) -> Beside:
+            own = self.rows(places, seen, asked, text, column, behind.bridged(column))
+            return Beside(own, behind.rows(asked, text, column))
+
+        joined = beside(asked.joined, 1) if asked.joined else None
+        whole = Compared(beside(asked.newest, 0), joined, behind.likeness, asked.leans, len(self.options))
+        some = asked.parts if parts else ()
+        return places, [
+            whole,
+            *(
+                Compared(beside(text, column), None, behind.likeness, asked.leans, len(self.options))
+                for column, text in enumerate(some, asked.part)
+            ),
+        ]
+
+    def mains(self, places: Sequence[int]) -> NDArray[Any]:
+        """The vectors of options' names and descriptions."""
+        return self._index.rows(self._starts[places])
+
+    def compare(self, places: Sequence[int], vectors: NDArray[Any]) -> Cosines:
+        """The cosines of options with all that is asked."""
+        import numpy as np
+
+        prepared = [self._described[at] for at in places]
+        lines = np.concatenate(
+            [self._starts[at] + np.arange(len(self._described[at].texts)) for at in places]
+        )
+        return cosines(prepared, self._index.rows(lines), self._rows_of_words, vectors, self._mean)
+
+    def rows(
+        self,
+        places: Sequence[int],
+        seen: Cosines,
+        asked: Asked,
+        text: str,
+        column: int,
+        bridged: NDArray[Any],
+    ) -> NDArray[Any]:
+        """The features of options beside one text.
+
+        Args:
+            places: of the options.
+            seen: their cosines, of `compare`.
+            asked: what is asked.
+            text: which of its texts.
+            column: of the text in `seen`.
+            bridged: of each option, see `features.rows`.
+        """
+        known = [self._known(at) for at in places]
+        return rows(seen, known, self._rarity, text, column, asked.columns(text), bridged)
 
     def neighbours(self, most: int) -> Iterator[tuple[int, int, float, str]]:
         """Texts of different options that are near each other: both places, their cosine, and what kind of text it is.
@@ -165,16 +218,6 @@ class Table:
             return owner, "examples"
         return owner, "descriptions" if at in (0, one.description) else ""
 
-    def _compared(self, asked: Asked, vectors: NDArray[Any]) -> tuple[list[int], Cosines]:
-        import numpy as np
-
-        places = self._near(asked, vectors)
-        prepared = [self._described[at] for at in places]
-        lines = np.concatenate(
-            [self._starts[at] + np.arange(len(self._described[at].texts)) for at in places]
-        )
-        return places, cosines(prepared, self._index.rows(lines), self._rows_of_words, vectors, self._mean)
-
     def _rows_of_words(self, lists: Sequence[tuple[str, ...]]) -> tuple[NDArray[Any], NDArray[Any]]:
         """The vectors of words of several options, and where each option's begin; no words have what all have."""
         import numpy as np
@@ -183,24 +226,13 @@ class Table:
         starts = np.cumsum([0, *(len(one) for one in places[:-1])])
         return self._word_vectors[np.concatenate([np.array(one) for one in places])], starts
 
-    def _rows(
-        self, asked: Asked, places: Sequence[int], seen: Cosines
-    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        known = [self._known(at) for at in places]
-        newest = rows(seen, known, self._rarity, asked.newest, 0, asked.columns(asked.newest))
-        if not asked.joined:
-            return newest, None
-        return newest, rows(seen, known, self._rarity, asked.joined, 1, asked.columns(asked.joined))
-
     def _also(
-        self, scorer: Scorer, asked: Asked, places: Sequence[int], seen: Cosines, scored: Scored
+        self, scorer: Scorer, places: Sequence[int], scored: Scored, parts: Sequence[Compared]
     ) -> dict[int, float]:
         """The options that parts of the newest turn ask for besides the best, with the confidence of each."""
-        known = [self._known(at) for at in places]
         found: dict[int, float] = {}
-        for column, text in enumerate(asked.parts, asked.part):
-            own = rows(seen, known, self._rarity, text, column, asked.columns(text))
-            part = scorer.score(own, None, asked.leans, len(self.options))
+        for one in parts:
+            part = scorer.score(one)
             if part.best != scored.best:
                 found[places[part.best]] = max(part.confidence, found.get(places[part.best], 0.0))
         return found

@@ -5,6 +5,7 @@ import pytest
 
 from archflow_plugins.contexts import Option
 from archflow_plugins.local_models.chooser.asked import asked
+from archflow_plugins.local_models.chooser.features import FEATURES
 from archflow_plugins.local_models.chooser.score import Scorer
 from archflow_plugins.local_models.chooser.table import ALL, Table, pack, texts
 from choosing_world import OPTIONS, best, embedder, find, table
@@ -124,7 +125,10 @@ def test_a_single_option_is_found_or_not():
 
 def test_features_are_of_the_options_that_are_compared():
     question = asked(["will it rain?", "and in Rome?"])
-    places, newest, joined = table().features(question, embedder().encode(question.texts))
+    backdrop = Scorer.installed().backdrop
+    places, [turn] = table().compared(question, embedder().encode(question.texts), backdrop)
     assert places == list(range(len(OPTIONS)))
-    assert newest.shape == joined.shape
+    newest, joined = turn.newest.options, turn.joined.options
+    assert newest.shape == joined.shape == (len(OPTIONS), len(FEATURES))
     assert joined[0, 0] > newest[0, 0]  # the earlier turn named the weather
+    assert turn.newest.backdrop.shape == (turn.likeness.shape[1], len(FEATURES))
