@@ -53,7 +53,7 @@ LIMITS: dict[str, dict[str, float]] = {
         "task steps": 2,
         "tasks spawned": 0,
         "nurseries": 0,
-        "calls of our functions": 66,
+        "calls of our functions": 62,
     },
     "chunk": {
         "system calls": 4,
@@ -62,7 +62,7 @@ LIMITS: dict[str, dict[str, float]] = {
         "epoll_ctl": 0,
         "tasks spawned": 0,
         "nurseries": 0,
-        "calls of our functions": 15,
+        "calls of our functions": 13,
     },
 }
 """How many of each are allowed, for each request and for each chunk."""

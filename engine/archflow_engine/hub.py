@@ -412,7 +412,7 @@ class Hub:
                 await trio.lowlevel.wait_readable(fd)
                 self._asleep = False
             until = monotonic() + SLICE
-            while events := poll(0 if self._again or self._pressing() else LINGER, BATCH):
+            while events := poll(0 if self._again or (self._tasks and self._pressing()) else LINGER, BATCH):
                 self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])
                 if self._again:
                     self._round(self._take())
@@ -425,7 +425,7 @@ class Hub:
 
     def _pressing(self) -> bool:
         """Whether a task that a request waits in can go on; then nothing lingers here."""
-        return self._tasks > 0 and trio.lowlevel.current_statistics().tasks_runnable > 0
+        return trio.lowlevel.current_statistics().tasks_runnable > 0
 
     def _take(self) -> list[tuple[Channel, int]]:
         taken, self._again = self._again, []
@@ -445,7 +445,8 @@ class Hub:
             if len(self.held) >= BURST:
                 self._release()
         self.holding = False
-        self._release()
+        if self.held:
+            self._release()
 
     def _release(self) -> None:
         held, self.held = self.held, []
