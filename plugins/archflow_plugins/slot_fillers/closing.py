@@ -116,7 +116,7 @@ def _schema(want: Want, draft: Draft, turns: Sequence[Turn]) -> dict[str, Any] |
             if slot.type != "list"
             else {"type": "array", "items": {"type": "object"}}
         )
-    if want.facet == "choice":
+    if want.options:
         every: list[Any] = [one for one, _ in want.options]
     elif want.facet == "boolean":
         return None if want.many else nullable({"type": "boolean"})

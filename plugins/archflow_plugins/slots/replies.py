@@ -99,7 +99,7 @@ def _exact_reply(want: Want, read: Turn, parts: Sequence[str], *, lone: bool) ->
     if want.facet == "boolean":
         # "sw-12, yes" answers two questions.
         said = {found for each in (read.text, *parts) if (found := answer(each)) is not None}
-        return said.pop() if len(said) == 1 else None
+        return values.truth(want.slot, said=said.pop()) if len(said) == 1 else None
     if want.facet == "number" and lone:
         numbers = [one for one in read.mentions if one.sort == "number"]
         if len(numbers) == 1:

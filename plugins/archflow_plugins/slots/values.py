@@ -66,6 +66,26 @@ def options(slot: Slot) -> tuple[Any, ...]:
     return tuple(found)
 
 
+_TRUE = frozenset({"true", "yes"})
+_FALSE = frozenset({"false", "no"})
+_NEITHER = frozenset({"dontcare", "don't care", "any", "none", "either", "unknown", "n/a"})
+
+
+def truths(slot: Slot) -> tuple[Any, Any] | None:
+    """The options that mean yes and no, where an enum offers these two and at most that it does not matter."""
+    told = {str(one).casefold(): one for one in options(slot)}
+    yes, no = _TRUE.intersection(told), _FALSE.intersection(told)
+    if len(yes) != 1 or len(no) != 1 or told.keys() - yes - no - _NEITHER:
+        return None
+    return told[min(yes)], told[min(no)]
+
+
+def truth(slot: Slot, *, said: bool) -> Any:
+    """Yes or no as a slot has it: a bool, or the option that means it."""
+    pair = truths(slot) if slot.enum else None
+    return said if pair is None else pair[not said]
+
+
 def option(slot: Slot, value: Any) -> Any | None:
     """The option that a value is, whatever its case; None if it is none of them."""
     every = options(slot)

@@ -200,7 +200,7 @@ def _want(slot: Slot, names: tuple[str, ...], hints: dict[str, float]) -> Want:
         hints=hints,
         unit="" if facet != "number" else named(f"{' '.join(pieces(slot.name))} {slot.description}"),
         role=_role(slot, parts),
-        options=_options(slot, facet),
+        options=_options(slot),
         soft=() if slot.enum or facet not in {"text", "name", "place"} else _soft(slot.description),
         pattern=date_format(f"{slot.format} {slot.description}") if facet in {"date", "time"} else "",
         flags=frozenset(flags),
@@ -220,7 +220,7 @@ def _parts_of_place(text: str, parts: frozenset[str]) -> set[str]:
 
 def _facet(slot: Slot, kind: str, parts: frozenset[str]) -> Facet:
     if slot.enum:
-        return "choice"
+        return "choice" if values.truths(slot) is None else "boolean"
     match kind:
         case "bool":
             return "boolean"
@@ -241,6 +241,8 @@ def _facet(slot: Slot, kind: str, parts: frozenset[str]) -> Facet:
             continue
         if facet == "code" and "currency" in parts:
             return "currency"
+        if facet == "time" and _dated(date_format(f"{slot.format} {slot.description}")):
+            return "date"
         return facet
     for facet, told in _BY_DESCRIPTION:
         if told.search(slot.description[:60]):
@@ -249,12 +251,17 @@ def _facet(slot: Slot, kind: str, parts: frozenset[str]) -> Facet:
         return "currency"
     pattern = date_format(f"{slot.format} {slot.description}")
     if pattern:
-        return "date" if any(code in pattern for code in ("%Y", "%m", "%d", "iso", "epoch")) else "time"
+        return "date" if _dated(pattern) else "time"
     if re.match(r"(?:the )?(?:full |first |last )?name of\b", slot.description, re.IGNORECASE):
         return "name"
     if re.search(r"\b(?:city|town|location)\b", slot.description[:60], re.IGNORECASE):
         return "place"
     return "text"
+
+
+def _dated(pattern: str) -> bool:
+    """Whether a format has a day in it."""
+    return any(code in pattern for code in ("%Y", "%m", "%d", "iso", "epoch"))
 
 
 def _role(slot: Slot, parts: frozenset[str]) -> str:
@@ -270,9 +277,9 @@ def _role(slot: Slot, parts: frozenset[str]) -> str:
     return ""
 
 
-def _options(slot: Slot, facet: Facet) -> tuple[tuple[Any, tuple[str, ...]], ...]:
+def _options(slot: Slot) -> tuple[tuple[Any, tuple[str, ...]], ...]:
     """Each option with the words that mean it."""
-    if facet != "choice":
+    if not slot.enum:
         return ()
     return tuple((one, tuple(pieces(str(one))) or (str(one).casefold(),)) for one in values.options(slot))
 

@@ -58,6 +58,11 @@ def words_before(turn: Turn, start: int, low: int) -> Iterator[tuple[Word, str]]
 def words_after(turn: Turn, end: int, high: int) -> Iterator[tuple[Word, str]]:
     """The words behind a place, nearest first, and what parts each from it; none that ends behind `high`."""
     place = turn.index(end)
+    if place < len(turn.words) and turn.words[place].start < end and turn.text[end] == "-":
+        # "a 3-star hotel": the rest of the word is told of the number.
+        word = turn.words[place]
+        rest = turn.text[end + 1 : word.end]
+        yield Word(end + 1, word.end, rest, rest.casefold()), ""
     while place < len(turn.words) and turn.words[place].end <= high:
         word = turn.words[place]
         if word.low in _PARTING:

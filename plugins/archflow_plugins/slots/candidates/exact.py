@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from typing import Any
 
+from msgspec.structs import replace
+
 from archflow_plugins.slots.candidates.candidate import Candidate
 from archflow_plugins.slots.candidates.cues import Spans, cue_of, end_of, role_of, spans
 from archflow_plugins.slots.extract import choices, polarity
+from archflow_plugins.slots.extract.phrases import Phrase
 from archflow_plugins.slots.formats import write
 from archflow_plugins.slots.lexicon import said
 from archflow_plugins.slots.mention import Mention, Sort
 from archflow_plugins.slots.turn import Turn
+from archflow_plugins.slots.values import truth
 from archflow_plugins.slots.wants import Want
-from archflow_plugins.slots.words import stems
+from archflow_plugins.slots.words import STOP, stems
 
 _GIVEN = 1.0
 """What a currency lacks that its target names as given: it is meant only where no other is."""
@@ -84,7 +88,9 @@ def times(want: Want, turn: Turn) -> Iterator[Candidate]:
         value = one.value.time() if isinstance(one.value, datetime) else one.value
         written = write(value, want.pattern) if isinstance(value, time) else None
         if written is not None:
-            yield _told(want, turn, one, written, stops)
+            told_ = _told(want, turn, one, written, stops)
+            # "on 3 May at 7 pm" is the date of one slot and the time of another.
+            yield replace(told_, sole=one.sort == "time")
 
 
 def _told(want: Want, turn: Turn, one: Mention, value: Any, stops: Spans, lacks: float = 0.0) -> Candidate:
@@ -142,9 +148,13 @@ def codes(want: Want, turn: Turn) -> Iterator[Candidate]:
             score += 1.0 if one.shape[:2] in f"{want.slot.format} {want.slot.name}".casefold() else -0.5
         yield Candidate(start=one.start, end=one.end, value=value, score=score, cued=cue >= 1)
     for phrase in turn.phrases:
-        # "project with UUID SUPERFANCY": no digit, but marked.
+        # "project with UUID SUPERFANCY", "project id badae": no digit, but marked.
         bare = phrase.text
-        if " " in bare or len(bare) < 2 or not (bare.isupper() or phrase.shape == "quoted"):
+        if (
+            " " in bare
+            or len(bare) < 2
+            or not (bare.isupper() or phrase.shape == "quoted" or _labelled(phrase))
+        ):
             continue
         if bare.casefold() in _LABELS or all(
             each in want.names or each in want.hints for each in stems(bare)
@@ -158,6 +168,12 @@ def codes(want: Want, turn: Turn) -> Iterator[Candidate]:
 _LABELS = said("codes.labels")
 
 
+def _labelled(phrase: Phrase) -> bool:
+    """Whether a word stands right behind what labels a code: `id badae`, `serial number is badae`."""
+    before = phrase.before[1:] if phrase.before[:1] == ("is",) else phrase.before
+    return before[:1] != () and before[0] in _LABELS and phrase.text.casefold() not in STOP
+
+
 def _shape(text: str) -> str:
     """The shape of a code: `AB-123` gives `AA-000`; empty for a format that is told in words."""
     if not text or " " in text or len(text) > 64 or not any(map(str.isdigit, text)):
@@ -167,12 +183,7 @@ def _shape(text: str) -> str:
 
 def options(want: Want, turn: Turn) -> Iterator[Candidate]:
     """Options of an enum."""
-    numeric = {
-        one: value
-        for value, told in want.options
-        for one in told
-        if isinstance(value, int) and not isinstance(value, bool)
-    }
+    numeric = {one: value for value, told in want.options for one in told if str(value).isdigit()}
     if numeric:
         for one in turn.mentions:
             if one.sort == "number" and str(one.value) in numeric:
@@ -184,7 +195,8 @@ def options(want: Want, turn: Turn) -> Iterator[Candidate]:
                     score=0.8 + cue,
                     cued=cue >= 1,
                 )
-        return
+        if len(numeric) == len(want.options):
+            return
     told = choices.choices(turn.text, turn.words, want.options)
     stops = tuple((one.start, one.end) for one in told)
     for each in told:
@@ -199,8 +211,15 @@ def options(want: Want, turn: Turn) -> Iterator[Candidate]:
 
 
 def booleans(want: Want, turn: Turn) -> Iterator[Candidate]:
-    """Yes or no, by what the turn says about what the slot is about."""
-    found = polarity.polarity(turn.text, turn.words, polarity.telling(want.names, want.hints))
+    """Yes or no, by what the turn says about what the slot is about; as the slot's own words for it."""
+    about = polarity.telling(want.names, want.hints)
+    paid = polarity.polarity(turn.text, turn.words, polarity.PAID) if polarity.FREE in about else None
+    found = polarity.polarity(turn.text, turn.words, about & {polarity.FREE} or about)
+    if paid is not None:
+        # "no entry fee" is free entry.
+        found = (not paid[0], paid[1], paid[2])
     if found is not None:
         value, start, end = found
-        yield Candidate(start=start, end=end, value=value, score=2.0, cued=True, sole=False)
+        yield Candidate(
+            start=start, end=end, value=truth(want.slot, said=value), score=2.0, cued=True, sole=False
+        )

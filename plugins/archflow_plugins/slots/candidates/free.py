@@ -152,6 +152,9 @@ def _phrases(want: Want, turn: Turn) -> Iterator[Phrase]:
             continue
         if one.shape == "plain" and not _says_more(want, one):
             continue
+        if one.shape == "name" and all(each in want.names for each in stems(one.text)):
+            # "the API key is ...": the slot's own name in capitals.
+            continue
         yield one
 
 

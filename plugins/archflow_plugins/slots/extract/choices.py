@@ -59,6 +59,10 @@ SAME: tuple[frozenset[str], ...] = tuple(
     )
 )
 _NOT = frozenset({"not", "no", "without", "except", "never", "don't", "isn't", "excluding", "rather"})
+LIKE = 0.6
+"""How sure an option is that only begins like a word that was said."""
+_MANY = frozenset({("all",), ("any",)})
+"""Options that are more often said of something else: `list all servers`."""
 _PARTS = re.compile(r"[-_/]")
 _SIGNS = re.compile(r"°\s?[cf]\b|[℃℉]", re.IGNORECASE)
 
@@ -125,12 +129,15 @@ def _wording(
     exact: str,
 ) -> list[Chosen]:
     found: list[Chosen] = []
-    size = len(wording)
+    size, near = len(wording), False
+    if wording in _MANY:
+        sure *= LIKE / 2
     wanted = tuple(stem(one) for one in wording)
     for at in range(len(every)):
         if size == 1:
             one = every[at]
-            if stemmed[at] != wanted[0] and one.low != wording[0]:
+            near = _begins(every[at].low, wording[0])
+            if stemmed[at] != wanted[0] and one.low != wording[0] and not near:
                 continue
             if len(wording[0]) <= 2 and one.text != exact and (len(wording[0]) == 1 or one.low in _SMALL):
                 continue
@@ -148,10 +155,17 @@ def _wording(
             last -= 1
         if any(one.low in _NOT for one in every[max(0, at - 2) : at]):
             continue
-        found.append(Chosen(start=every[at].start, end=every[last].end, value=value, sure=sure))
+        less = LIKE if size == 1 and near and stemmed[at] != wanted[0] else 1.0
+        found.append(Chosen(start=every[at].start, end=every[last].end, value=value, sure=sure * less))
         if len(found) == 8:
             break
     return found
+
+
+def _begins(one: str, wanted: str) -> bool:
+    """Whether one of two words begins with all of the other: `musical` and `music`, `postgresql` and `postgres`."""
+    short, long = sorted((one, wanted), key=len)
+    return len(short) >= 5 and long.startswith(short) and len(long) - len(short) <= 3
 
 
 _SMALL = frozenset({"on", "off", "it", "de", "es", "en", "in", "no", "is", "am", "pm", "me", "us"})

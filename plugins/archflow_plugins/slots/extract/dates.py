@@ -40,8 +40,9 @@ _PAST = re.compile(
 )
 
 
-def _rx(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w/.:-])(?:{pattern})(?![\w])", re.IGNORECASE)
+def _rx(pattern: str, marks: str = "/.:-") -> re.Pattern[str]:
+    """A pattern that stands for itself: no letter, and none of some marks, before it."""
+    return re.compile(rf"(?<![\w{marks}])(?:{pattern})(?![\w])", re.IGNORECASE)
 
 
 class _Now:
@@ -204,7 +205,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = (
     (_rx(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?"), _moment),
     (_rx(r"(?P<y>\d{4})[-/.](?P<mm>\d{1,2})[-/.](?P<d>\d{1,2})"), _whole),
     (_rx(r"(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d\d)"), _short),
-    (_rx(rf"(?:(?:{_W.replace('?P<w>', '')}),?\s+)?{_M}\s*{_D}(?:,?\s*{_Y})?"), _named),
+    (_rx(rf"(?:(?:{_W.replace('?P<w>', '')}),?\s+)?{_M}\s*{_D}(?:,?\s*{_Y})?", "/.:"), _named),
     (_rx(rf"(?:the\s+)?{_D}(?:\s+of)?\s+{_M}(?:,?\s*{_Y})?"), _named),
     (_rx(rf"{_M},?\s+(?:of\s+)?{_Y}"), _month),
     (_rx(rf"(?:the\s+)?(?P<name>{'|'.join(_NAMES)})"), _day),
@@ -219,13 +220,14 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = (
     (_rx(r"noon|midday|midnight"), _word_clock),
     (_rx(r"(?P<rel>half\s+past|quarter\s+past|quarter\s+to)\s+(?P<h>\w+)"), _past_clock),
 )
+HALF_A_YEAR = 6
 _ABBREVIATED = frozenset(
     {"may", "mar", "sun", "sat", "wed", "mon", "march", "fri", "tue", "thu", "dec", "jan"}
 )
 _LEADS = re.compile(
     r"(?:in|on|for|by|during|of|since|until|the|next|last|this|past|coming)\s+", re.IGNORECASE
 )
-_JOINT = re.compile(r"\s*(?:,|at|@|around|from)?\s*(?:about\s+)?", re.IGNORECASE)
+_JOINT = re.compile(r"\s*(?:,|at|@|around|from)?\s*(?:about\s+|(?:which|that) is\s+)?", re.IGNORECASE)
 
 
 def dates(text: str, now: datetime, *, day_first: bool = False) -> list[Mention]:
@@ -252,18 +254,32 @@ def dates(text: str, now: datetime, *, day_first: bool = False) -> list[Mention]
 
 
 def _years(found: list[Mention]) -> list[Mention]:
-    """A date without a year gets that of the full date behind it: `April 3rd to April 5th 2023`."""
+    """A date without a year gets that of a full date beside it: `April 3rd to April 5th 2023`, and the other way."""
     kept = list(found)
-    for at in range(len(kept) - 1):
-        one, following = kept[at], kept[at + 1]
-        if one.shape == "yearless" and following.sort == "date" and not following.shape:
-            day, other = one.value, following.value
-            assert isinstance(day, date)  # noqa: S101 - yearless mentions are dates
-            assert isinstance(other, date)  # noqa: S101
-            told = _of(other.year, day.month, day.day)
-            if told is not None:
-                kept[at] = Mention(start=one.start, end=one.end, sort="date", value=told[1])
+    for at, one in enumerate(kept):
+        if one.shape != "yearless":
+            continue
+        behind = found[at + 1] if at + 1 < len(found) else None
+        before = kept[at - 1] if at else None
+        if behind is not None and _full(behind):
+            kept[at] = _in_year_of(one, behind, later=False)
+        elif before is not None and _full(before):
+            kept[at] = _in_year_of(one, before, later=True)
     return kept
+
+
+def _full(one: Mention) -> bool:
+    return one.sort == "date" and not one.shape
+
+
+def _in_year_of(one: Mention, other: Mention, *, later: bool) -> Mention:
+    """A date in the year of another one; in the next, if it comes later and would lie months before."""
+    day, year = one.value, other.value
+    assert isinstance(day, date)  # noqa: S101 - yearless mentions are dates
+    assert isinstance(year, date)  # noqa: S101
+    after = later and year.month - day.month > HALF_A_YEAR
+    told = _of(year.year + after, day.month, day.day)
+    return one if told is None else Mention(start=one.start, end=one.end, sort="date", value=told[1])
 
 
 def _all(text: str, when: _Now) -> Iterator[tuple[int, int, Mention | None]]:

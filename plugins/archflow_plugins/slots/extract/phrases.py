@@ -66,7 +66,7 @@ def phrases(text: str, every: list[Word] | None = None) -> list[Phrase]:
         group = next(index for index in range(1, 6) if one[index] is not None)
         spans.setdefault(one.span(group), "quoted")
     for begin, last in _names(text, every):
-        spans.setdefault((every[begin].start, _full(text, every[last])), "name")
+        spans.setdefault((every[begin].start, _owner(text, every, last)), "name")
         if len(spans) >= NAMES:
             break
     for begin, last in _plain(text, every):
@@ -83,6 +83,22 @@ def _full(text: str, word: Word) -> int:
     ):
         return word.end + 1
     return word.end
+
+
+def _owner(text: str, every: list[Word], last: int) -> int:
+    """Where a name ends: without `'s` where it only says whose the next word is, as in `Emma's account`."""
+    word = every[last]
+    following = every[last + 1] if last + 1 < len(every) else None
+    if (
+        word.low.endswith(("'s", "’s"))
+        and following is not None
+        and text[word.end : following.start] == " "
+        and (following.text[0].islower() or following.text[0] in "'\"")
+        and following.low not in STOP
+        and following.low not in PREPOSITIONS
+    ):
+        return word.end - 2
+    return _full(text, word)
 
 
 def _capital(word: Word) -> bool:

@@ -24,6 +24,9 @@ _YES_ANSWER = re.compile(
 _NO_ANSWER = re.compile(
     r"\W*(?:no|nope|nah|don'?t|do not|never|negative|false|not\b|n)(?:\b|$)", re.IGNORECASE
 )
+FREE = stem("free")
+PAID = frozenset({stem("fee"), stem("charge")})
+"""Stems of what is not free."""
 REACH = 4
 _CLAUSE = re.compile(r"[.;!?]|,\s*(?:but|and|then)\b|\bbut\b")
 

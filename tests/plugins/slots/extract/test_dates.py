@@ -29,6 +29,7 @@ def values(text, **more):
         ("on March 5", date(2024, 3, 5)),
         ("January 5", date(2025, 1, 5)),
         ("it was January 5", date(2024, 1, 5)),
+        ("this coming Saturday, which is 2023-10-07", date(2023, 10, 7)),
         ("today", date(2024, 2, 21)),
         ("tomorrow", date(2024, 2, 22)),
         ("the day after tomorrow", date(2024, 2, 23)),
@@ -82,3 +83,16 @@ def test_a_leap_day_is_moved_to_one_that_is():
         date(2025, 2, 28)
     ]
     assert [one.value for one in dates("in 9999 years", NOW)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from April 3rd to April 5th 2023", [date(2023, 4, 3), date(2023, 4, 5)]),
+        ("April 1-April 30 2023", [date(2023, 4, 1), date(2023, 4, 30)]),
+        ("leaving on March 1st 2023, back on the 6th of March", [date(2023, 3, 1), date(2023, 3, 6)]),
+        ("from December 28, 2023 until January 3", [date(2023, 12, 28), date(2024, 1, 3)]),
+    ],
+)
+def test_a_date_without_a_year_gets_that_of_the_date_beside_it(text, expected):
+    assert values(text) == expected
