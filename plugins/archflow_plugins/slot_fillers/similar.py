@@ -11,7 +11,7 @@ from typing import Any
 from archflow_plugins.slots.fill import Draft
 from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want
-from archflow_plugins.slots.words import STOP
+from archflow_plugins.slots.words import STOP, stems
 
 PHRASES_AT_MOST = 24
 OPTIONS_AT_MOST = 64
@@ -36,7 +36,9 @@ async def close(drafts: Sequence[Draft], turns: Sequence[Turn], encode: Encode, 
             if place in draft.values or want.facet != "choice" or want.many or not _worded(want):
                 continue
             for turn in turns:
-                value = await _meant(want, turn, encode, least)
+                value = await _meant(
+                    want, _phrases(turn, draft.target.about.union(want.names)), encode, least
+                )
                 if value is not None:
                     draft.values[place] = (value,)
                     break
@@ -47,8 +49,7 @@ def _worded(want: Want) -> bool:
     return 1 < len(told) <= OPTIONS_AT_MOST and all(isinstance(one, str) and len(one) > 2 for one in told)
 
 
-async def _meant(want: Want, turn: Turn, encode: Encode, least: float) -> Any | None:
-    phrases = _phrases(turn)
+async def _meant(want: Want, phrases: Sequence[str], encode: Encode, least: float) -> Any | None:
     if not phrases:
         return None
     told = [" ".join(words) for _, words in want.options]
@@ -65,12 +66,13 @@ async def _meant(want: Want, turn: Turn, encode: Encode, least: float) -> Any | 
     return want.options[int(order[0])][0]
 
 
-def _phrases(turn: Turn) -> list[str]:
-    """The words and short phrases of a turn that may mean an option."""
+def _phrases(turn: Turn, own: frozenset[str]) -> list[str]:
+    """The words and short phrases of a turn that may mean an option; what the target does is no choice of its user."""
     single = [
         one.text
         for one in turn.words
         if one.low not in STOP and not one.text[0].isdigit() and len(one.text) > 2
     ]
     longer = [one.text for one in turn.phrases if 1 < len(one.text.split()) <= WORDS_AT_MOST]
-    return list(dict.fromkeys(one.casefold() for one in (*single, *longer)))[:PHRASES_AT_MOST]
+    found = dict.fromkeys(one.casefold() for one in (*single, *longer))
+    return [one for one in found if not own.issuperset(stems(one))][:PHRASES_AT_MOST]

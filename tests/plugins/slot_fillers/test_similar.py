@@ -17,7 +17,14 @@ ACTION = Intent(
 )
 
 
-def chosen(text, angles, least=0.65):
+FIND = Intent(
+    "find_attractions",
+    "Find attractions",
+    (Slot("category", "of which kind", "str", required=True, enum=(b'"museum"', b'"tourist attraction"')),),
+)
+
+
+def chosen(text, angles, least=0.65, intent=ACTION):
     """The option for a text, where texts stand at angles; what is not among them stands apart from all."""
 
     async def encode(texts):
@@ -28,7 +35,7 @@ def chosen(text, angles, least=0.65):
         return np.array(rows, dtype=np.float32)
 
     told = dialogue.read(conversation(f"user: {text}"), NOW)
-    drafts = targets.drafts([fill.target(ACTION)], told)
+    drafts = targets.drafts([fill.target(intent)], told)
     trio.run(close, drafts, [turn(text, NOW)], encode, least)
     return drafts[0].values.get(0)
 
@@ -50,3 +57,9 @@ def test_between_two_options_nothing_is_meant():
 
 def test_what_words_say_is_not_asked_of_vectors():
     assert chosen("create it", {"delete": 0.0, "create": 1.5, "create it": 0.0}) == ("create",)
+
+
+def test_the_words_of_the_target_are_no_choice_of_its_user():
+    angles = {"tourist attraction": 0.0, "museum": 1.5, "attractions": 0.1, "sights": 0.1}
+    assert chosen("find attractions in rome", angles, intent=FIND) is None
+    assert chosen("find sights in rome", angles, intent=FIND) == ("tourist attraction",)
