@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from archflow_plugins.slots import dialogue, fill, targets, values
 from archflow_plugins.slots.evidence import Evidence
-from archflow_plugins.slots.turn import turn
+from archflow_plugins.slots.turn import Weighing, turn
+from archflow_plugins.slots.weighing.trees import Trees
 from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.slots import Filled, Intent, Slot
 
@@ -39,6 +40,7 @@ SLOTS = st.sampled_from(
         Slot("ids", "devices", "list", items="int"),
         Slot("names", "names of players", "list"),
         Slot("unit", "the unit", "str", enum=(b'"celsius"', b'"fahrenheit"')),
+        Slot("with_fee", "whether there is a fee", "str", enum=(b'"True"', b'"False"', b'"dontcare"')),
         Slot("confirm", "whether to reboot", "bool"),
         Slot("message", "what to say", "str"),
         Slot("more", "anything", "dict"),
@@ -50,13 +52,15 @@ INTENTS = st.lists(SLOTS, max_size=8, unique_by=lambda one: one.name).map(
     lambda slots: Intent("target", "What is asked", tuple(slots))
 )
 ROLES = st.sampled_from(["user", "assistant", "system"])
+WEIGHINGS = st.sampled_from([None, Weighing(Trees.installed())])
 
 
 @settings(max_examples=300)
-@given(INTENTS, st.lists(st.tuples(ROLES, TEXTS), max_size=5), st.booleans())
-def test_what_is_filled_is_valid_and_said(intent, turns, day_first):
+@given(INTENTS, st.lists(st.tuples(ROLES, TEXTS), max_size=5), st.booleans(), WEIGHINGS)
+def test_what_is_filled_is_valid_and_said(intent, turns, day_first, weighing):
     said = Conversation(messages=tuple(Message(role=role, parts=(TextPart(text),)) for role, text in turns))
     told = dialogue.read(said, NOW, day_first=day_first)
+    told.reader.weighing = weighing
     known = {"target": fill.target(intent)}
     drafts = targets.drafts(targets.chosen(told, ("target",), known), told)
     found = targets.outcome(drafts, told)
@@ -105,4 +109,5 @@ def test_no_text_is_slow_to_read(piece):
     assert len(turn(text, NOW).text) <= 4_001
     message = Message(role="user", parts=(TextPart(text),))
     told = dialogue.read(Conversation(messages=(message,) * 3), NOW)
+    told.reader.weighing = Weighing(Trees.installed())
     targets.outcome(targets.drafts([MANY], told), told)

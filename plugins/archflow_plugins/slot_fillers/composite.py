@@ -1,6 +1,6 @@
-"""The default slot filler: exact extractors, then meaning for choices, then a model for what is left, if one is set.
+"""The default slot filler: exact extractors, trees for free text, meaning for choices, then a model if one is set.
 
-Rule: the graph holds the targets and the digest of the embedder; without choices among words no embedder is needed.
+Rule: the graph holds the targets and the digest of the embedder; without free text or choices among words it has none.
 Rule: extractors and models are imported when a slot filler is opened, not before.
 """
 
@@ -29,7 +29,8 @@ class CompositeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         model: the configured model that is asked for what extractors cannot decide; nobody is asked if empty.
         optional: whether it is asked for optional values too.
         timeout: seconds that it may take.
-        embedder: the local model that finds which option of an enum is meant; empty for words only.
+        embedder: the local model that finds which option of an enum is meant, and what free text is near to; empty for
+            words only.
         similarity: how close an option must be to be meant, 0 to 1.
         timezone: where dates such as tomorrow are reckoned.
         day_first: whether 03/04/2024 is in April.
@@ -84,7 +85,7 @@ class CompositeSlotFiller(SlotFiller):
                 "optional",
                 fix="name a `model`",
             )
-        chosen = config.embedder if any(_worded(one) for one in ctx.intents) else ""
+        chosen = config.embedder if any(map(_meant, ctx.intents)) else ""
         return Composite(
             model=ctx.model(config.model, "model") if config.model else "",
             optional=config.optional,
@@ -126,9 +127,12 @@ class CompositeSlotFiller(SlotFiller):
         return await self._extracting.run(conversation, targets)
 
 
-def _worded(intent: Intent) -> bool:
-    """Whether a target has a choice among words, so that meaning can find one."""
-    return any(slot.enum and slot.type == "str" for slot in intent.slots)
+def _meant(intent: Intent) -> bool:
+    """Whether a target has a slot whose value meaning can find: a choice among words, or free text."""
+    from archflow_plugins.slots.wants import wants
+    from archflow_plugins.slots.weighing.features import weighed
+
+    return any((one.slot.enum and one.slot.type == "str") or weighed(one) for one in wants(intent))
 
 
 def _digest(name: str, ctx: CompileContext) -> str:
@@ -147,7 +151,7 @@ def _digest(name: str, ctx: CompileContext) -> str:
             "local-model-unusable",
             f"the slot filler's embedder {name} cannot be used: {error}",
             "embedder",
-            fix='set it to "" to take options by their words only',
+            fix='set it to "" to take options and free text by their words only',
         )
         return ""
     ctx.needs(model.recorded)

@@ -1,6 +1,7 @@
 """What the composite slot filler does for one conversation.
 
-    dialogue -> drafts (extractors) -> similar (embedder) -> closing (model) -> calls or one question
+    dialogue -> nearness (embedder) -> drafts (extractors, trees) -> similar (embedder) -> closing (model)
+        -> calls or one question
 
 Rule: a model that fails leaves its slots open: they are asked for.
 Rule: what a conversation says is never logged.
@@ -8,15 +9,18 @@ Rule: what a conversation says is never logged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from archflow_plugins.contexts import RunContext
 from archflow_plugins.slot_fillers import clock, closing, similar
+from archflow_plugins.slot_fillers.nearness import nearness
 from archflow_plugins.slots import dialogue, fill
 from archflow_plugins.slots import targets as targets_of
 from archflow_plugins.slots.evidence import Evidence
-from archflow_plugins.slots.turn import Turn
+from archflow_plugins.slots.turn import Turn, Weighing
+from archflow_plugins.slots.weighing.trees import Trees
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 from archflow_schema.slots import Filled, Question
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 LONG = 2000
 """Characters from which a conversation is read in a thread."""
+NEAR_TURNS = 3
+"""Turns of the request whose pieces are embedded."""
+
+T = TypeVar("T")
 
 
 class Extracting:
@@ -55,28 +63,37 @@ class Extracting:
             when: what dates are relative to; now unless given.
         """
         now = when or clock.now(self._zone)
-        size = sum(len(one.text) for one in conversation.messages)
-        told, drafts, turns = (
-            await self._ctx.offload(lambda: self._drafts(conversation, targets, now))
-            if size > LONG
-            else self._drafts(conversation, targets, now)
-        )
-        if turns:
+        long = sum(len(one.text) for one in conversation.messages) > LONG
+        told, chosen = await self._away(long, lambda: self._read(conversation, targets, now))
+        if self._encode is not None and chosen:
+            turns = await self._away(long, lambda: self._same(told)[:NEAR_TURNS])
+            near = await nearness(chosen, turns, self._encode)
+            told.reader.weighing = Weighing(Trees.installed(), near)
+        drafts = await self._away(long, lambda: targets_of.drafts(chosen, told))
+        if (self._encode or self._settings.model) and any(one.open for one in drafts):
+            turns = await self._away(long, lambda: self._same(told))
             if self._encode is not None:
                 await similar.close(drafts, turns, self._encode, self._settings.similarity)
             if self._settings.model:
                 await self._ask(told, drafts, turns)
         return targets_of.outcome(drafts, told)
 
-    def _drafts(
+    async def _away(self, long: bool, work: Callable[[], T]) -> T:
+        """Do some work, in a thread if the conversation is long."""
+        return await self._ctx.offload(work) if long else work()
+
+    def _read(
         self, conversation: Conversation, targets: tuple[str, ...], now: datetime
-    ) -> tuple[dialogue.Dialogue, list[fill.Draft], list[Turn]]:
-        """What extractors find for every target that counts; and the request's turns, read, if anything is open."""
+    ) -> tuple[dialogue.Dialogue, list[fill.Target]]:
+        """What a conversation says, and the targets that count."""
         told = dialogue.read(conversation, now, day_first=self._settings.day_first)
-        drafts = targets_of.drafts(targets_of.chosen(told, targets, self._targets), told)
-        left = (self._encode or self._settings.model) and any(one.open for one in drafts)
-        turns = [told.reader.turn(one.text) for one in told.turns if one.same] if left else []
-        return told, drafts, turns
+        told.reader.weighing = Weighing(Trees.installed())
+        return told, targets_of.chosen(told, targets, self._targets)
+
+    @staticmethod
+    def _same(told: dialogue.Dialogue) -> list[Turn]:
+        """The turns of the request, read."""
+        return [told.reader.turn(one.text) for one in told.turns if one.same]
 
     async def _ask(self, told: dialogue.Dialogue, drafts: list[fill.Draft], turns: list[Turn]) -> None:
         """Ask the model for what is open. Blocks while it thinks."""

@@ -6,7 +6,7 @@ Rule: one slot that has several pieces of a list gets them all: as a list, or as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,9 +19,15 @@ from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want
 from archflow_plugins.slots.words import pieces, stems
 
+Choose = Callable[[dict[int, list[Candidate]], dict[int, Candidate]], dict[int, Candidate]]
+
 
 def assign(
-    wants: Sequence[Want], turn: Turn, *, only: frozenset[int] | None = None
+    wants: Sequence[Want],
+    turn: Turn,
+    *,
+    only: frozenset[int] | None = None,
+    choose: Choose | None = None,
 ) -> dict[int, tuple[Any, ...]]:
     """What a turn gives the slots of one target: by the slot's place, one value, or several for as many calls.
 
@@ -29,11 +35,14 @@ def assign(
         wants: the slots of one target.
         turn: what was said.
         only: the places of the slots to fill; all of them unless given. The others keep their claim on pieces.
+        choose: has the last word on which piece each slot gets, of all pieces and what the rules chose.
     """
     every = {place: candidates(want, turn) for place, want in enumerate(wants)}
     _prefer_lists(wants, turn, every)
     chosen = _best(wants, every)
     _in_order(wants, turn, every, chosen)
+    if choose is not None:
+        chosen = choose(every, chosen)
     values: dict[int, tuple[Any, ...]] = {}
     for place, one in chosen.items():
         others = [each for each in chosen.values() if each is not one]

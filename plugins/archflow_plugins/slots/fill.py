@@ -13,11 +13,16 @@ from typing import Any
 from msgspec import Struct
 
 from archflow_plugins.slots import values
-from archflow_plugins.slots.assign import assign
+from archflow_plugins.slots.assign import Choose, assign
+from archflow_plugins.slots.candidates.candidate import Candidate
 from archflow_plugins.slots.dialogue import REPLY_WORDS, Dialogue, Past
 from archflow_plugins.slots.replies import asked_for, replied
+from archflow_plugins.slots.rounds import rounds
 from archflow_plugins.slots.runs import CALLS_AT_MOST
+from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want, wants
+from archflow_plugins.slots.weighing.choose import choose
+from archflow_plugins.slots.weighing.features import Scene, weighed
 from archflow_plugins.slots.words import STOP, stem, words
 from archflow_schema.slots import FilledCall, Intent, Slot
 
@@ -120,13 +125,33 @@ def from_turn(
 ) -> None:
     """Put what one turn gives the open slots of a target into what is found."""
     read = dialogue.reader.turn(text)
-    given = assign(one.wants, read, only=frozenset(left))
+
+    def fill(part: str) -> dict[int, tuple[Any, ...]]:
+        piece = dialogue.reader.turn(part)
+        return assign(one.wants, piece, only=frozenset(left), choose=_choose(one, piece, dialogue))
+
+    given = fill(text)
+    if past.same and len(left) == len(one.wants):
+        given = rounds(one.wants, text, given, fill) or given
     asked = asked_for(one.wants, past, left)
     if asked and len(read.words) <= REPLY_WORDS:
         replied(one.wants, read, asked, given)
     for place, value in given.items():
         if place not in found:
             found[place] = value if past.same else value[:1]
+
+
+def _choose(one: Target, read: Turn, dialogue: Dialogue) -> Choose | None:
+    """What has the last word on free text, where it is weighed at all."""
+    weighing = dialogue.reader.weighing
+    if weighing is None or not any(map(weighed, one.wants)):
+        return None
+    near = weighing.near.get(one.intent.name, {})
+
+    def chosen(every: dict[int, list[Candidate]], ruled: dict[int, Candidate]) -> dict[int, Candidate]:
+        return choose(Scene(one.wants, read, every, one.about, near), ruled, weighing.trees)
+
+    return chosen
 
 
 def _earlier(one: Target, dialogue: Dialogue, age: int, found: dict[int, tuple[Any, ...]]) -> None:

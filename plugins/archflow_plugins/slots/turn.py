@@ -6,7 +6,9 @@ Rule: a long turn is read as far as `LONGEST`; what people want stands at its be
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -19,6 +21,10 @@ from archflow_plugins.slots.extract.numbers import numbers
 from archflow_plugins.slots.extract.phrases import Phrase, phrases
 from archflow_plugins.slots.mention import Mention, apart
 from archflow_plugins.slots.words import Word, words
+
+if TYPE_CHECKING:
+    from archflow_plugins.slots.weighing.features import Near
+    from archflow_plugins.slots.weighing.trees import Trees
 
 LONGEST = 4_000
 """Characters of one turn that are looked at."""
@@ -91,8 +97,20 @@ def turn(text: str, now: datetime, *, day_first: bool = False) -> Turn:
     )
 
 
+class Weighing(Struct, frozen=True):
+    """What weighs pieces of free text besides the rules.
+
+    Attributes:
+        trees: gives the chances.
+        near: by the target's name, what pieces of the turns are near to.
+    """
+
+    trees: Trees
+    near: Mapping[str, Near] = {}
+
+
 class Reader:
-    """Reads the turns of one conversation, each once.
+    """Reads the turns of one conversation, each once; `weighing` is set where free text is weighed.
 
     Args:
         now: what dates are relative to.
@@ -103,6 +121,7 @@ class Reader:
         self._now = now
         self._day_first = day_first
         self._read: dict[str, Turn] = {}
+        self.weighing: Weighing | None = None
 
     def turn(self, text: str) -> Turn:
         """A turn, or a part of one."""
