@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from archflow_plugins.registry import Policy
 
 Log = Callable[..., None]
+KEPT = 8 * 1024 * 1024
+"""Freed bytes that the process keeps for what comes next."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ def run(options: Options) -> None:
         ArchflowError: it cannot run; nothing was served.
     """
     say = log.configure(options.log_format, options.log_level)
+    keep_freed_memory()
     if options.control is not None:
         trio.run(_worker, options, say)
     elif options.workers > 1:
@@ -263,6 +266,16 @@ def _admin_sockets(options: Options, say: Log) -> Sockets | None:
             raise
         say("admin_unavailable", level="warning", detail=f"{error}; choose another address with --admin")
         return None
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed for the next request, rather than hand it back to the kernel each time.
+
+    glibc returns the top of its heap when 128 KB of it are free, and for the next large body takes it again, page by
+    page: a third of what a relayed body of 32 KB costs. It stops by itself once it has freed a block that had a mapping
+    of its own, and then keeps twice the size of that block; other allocators are not impressed.
+    """
+    bytes(KEPT // 2)  # never written to, so it takes no memory
 
 
 def _settle_memory() -> None:
