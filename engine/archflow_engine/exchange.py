@@ -138,6 +138,7 @@ class Exchange:
         "reply_headers",
         "request",
         "said",
+        "selfsufficient",
         "sieve",
         "sifts",
         "spare",
@@ -155,6 +156,9 @@ class Exchange:
         self.dialect: Dialect | None = None
         self.head: Head | None = None
         self.said: Head | None = None  # the request as the client sent it, where `head` holds more
+        self.selfsufficient: Head | None = (
+            None  # the request, if it is known to refer to nothing that is kept
+        )
         self.keeper: RecallNode | None = None
         self.error = ""
         self.fault: tuple[int, bytes] | None = None  # what a filter makes of an error, status and body

@@ -54,6 +54,9 @@ _OF_THE_BODY = frozenset({
 })  # fmt: skip
 """Headers that describe the bytes that are replaced."""
 _DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
+_LINES_OF_THE_BODY = re.compile(
+    rb"\r\n(?:%b)[ \t]*:[^\r\n]*" % b"|".join(sorted(_OF_THE_BODY)), re.IGNORECASE
+)
 _NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
 
 
@@ -179,15 +182,16 @@ class Translation:
         try:
             if head is not None:
                 self._begin(head)
-            if self._error is not None:
+            decoder = self._decoder
+            if decoder is None:
                 self._hear_error(data, end=end)
                 return
-            assert self._decoder is not None  # noqa: S101 - set by _begin
             for portion in (data,) if self._inflater is None else self._inflater.feed(data):
-                if portion and not self.finished:
-                    out.append(self._said(self._decoder.feed(portion)))  # noqa: PERF401 - what was said before a failure counts
+                if portion and not self.finished and (events := decoder.feed(portion)):
+                    out.append(self._said(events))  # noqa: PERF401 - what was said before a failure counts
             if end and not self.finished:
-                out.append(self._said(self._decoder.end()))
+                if events := decoder.end():
+                    out.append(self._said(events))
                 if not self.finished:
                     raise UpstreamProtocolError("the upstream's reply ended before it was complete")
         except _GaveUp as gave_up:
@@ -212,16 +216,12 @@ class Translation:
 
     def _said(self, events: Sequence[Event]) -> bytes:
         """What the client hears of these events; what they tell about the reply goes into the record."""
-        for event in events:
-            if type(event) in _DELTAS:
-                continue
-            if type(event) is Finished:
-                self.finished = True
-            elif type(event) is Failed:
-                raise _GaveUp(event, self._encoder.feed(events) if self._begun(events) else b"")
-            else:
-                _note(self._exchange.record, event)
-        return self._encoder.feed(events) if events else b""
+        ending = _note(self._exchange.record, events)
+        if ending is not None:
+            if isinstance(ending, Failed):
+                raise _GaveUp(ending, self._encoder.feed(events) if self._begun(events) else b"")
+            self.finished = True
+        return self._encoder.feed(events)
 
     def _begun(self, events: Sequence[Event]) -> bool:
         """Whether the client gets an error in mid-stream; else it gets one that is nothing else."""
@@ -266,14 +266,11 @@ class Translation:
 
     def _heard(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events up to the one that ends the reply; what they tell about it goes into the record."""
-        for number, event in enumerate(events):
-            if type(event) in _DELTAS:
-                continue
-            if type(event) in {Finished, Failed}:
-                self._all = True
-                return events[: number + 1]
-            _note(self._exchange.record, event)
-        return events
+        ending = _note(self._exchange.record, events)
+        if ending is None:
+            return events
+        self._all = True
+        return events[: events.index(ending) + 1]
 
     def _out(self, events: Sequence[Event], end: bool, error: UpstreamError | None) -> None:
         """What passed all stages."""
@@ -315,7 +312,7 @@ class Translation:
             self._ended = self._ended or end
             return
         head = self._head
-        if self._whole is not None:
+        if self._whole is not None and (self._whole or not end):
             self._whole.append(data)
             data = b"".join(self._whole) if end else b""
         if not data and not end:
@@ -366,24 +363,29 @@ class _GaveUp(Exception):
         self.data = data
 
 
-def _note(record: Record, event: Event) -> None:
-    """Write into the record what an event tells about the reply."""
-    if isinstance(event, UsageReported):
-        record.usage = event.usage
-    elif isinstance(event, Stopped):
-        record.finish_reason = record.finish_reason or event.reason
-    elif isinstance(event, Started):
-        record.response_id = event.id or record.response_id
-        record.response_model = event.model or record.response_model
+def _note(record: Record, events: Sequence[Event]) -> Finished | Failed | None:
+    """Write into the record what events tell about the reply; returns the one that ends it."""
+    for event in events:
+        if type(event) in _DELTAS:
+            continue
+        if type(event) is UsageReported:
+            record.usage = event.usage
+        elif type(event) is Stopped:
+            record.finish_reason = record.finish_reason or event.reason
+        elif type(event) is Started:
+            record.response_id = event.id or record.response_id
+            record.response_model = event.model or record.response_model
+        elif type(event) is Finished or type(event) is Failed:
+            return event
+    return None
 
 
 def replaced(head: ReplyHead, content_type: bytes, length: int | None) -> ReplyHead:
     """A reply's head over another body."""
     new = ReplyHead(head.status, length, content_type, request_id=head.request_id)
     if head.raw:
-        lines = head.raw.split(b"\r\n")
-        kept = [line for line in lines if line.partition(b":")[0].lower() not in _OF_THE_BODY]
-        new.raw = b"content-type: %b\r\n%b" % (content_type, b"\r\n".join(kept))
+        kept = _LINES_OF_THE_BODY.sub(b"", b"\r\n" + head.raw)
+        new.raw = b"content-type: %b%b" % (content_type, kept)
     else:
         headers = new.headers
         headers += [header for header in head.headers if header[0] not in _OF_THE_BODY]

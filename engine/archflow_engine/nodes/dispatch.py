@@ -133,12 +133,13 @@ class DispatchNode(Runner):
             exchange.error = self._unsupported(record.dialect, record.model)
             return self.edges["unsupported"]
         same = record.dialect in self._dialects
-        missing = dialect.missing(head) if dialect.keeps and not same else None
-        if missing is not None:
-            status, body = missing
-            record.error = "not_found"
-            exchange.answer(status, b"application/json", body)
-            return None
+        if dialect.keeps and not same and head is not exchange.selfsufficient:
+            missing = dialect.missing(head)
+            if missing is not None:
+                status, body = missing
+                record.error = "not_found"
+                exchange.answer(status, b"application/json", body)
+                return None
         name, target = (record.dialect, dialect) if same else self._target
         stream = head.stream if self._streams == "asked" else self._streams == "only"
         model = self._model_id or exchange.model_suffix

@@ -174,8 +174,12 @@ def _key(dialect: str, wanted: str) -> str:
 
 
 def _recollect(exchange: Exchange) -> Recollection | None:
-    assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
-    return exchange.dialect.recollect(exchange.head) if exchange.dialect.keeps else None
+    dialect, head = exchange.dialect, exchange.head
+    assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+    memory = dialect.recollect(head) if dialect.keeps else None
+    if memory is None:
+        exchange.selfsufficient = head
+    return memory
 
 
 def _go_on(exchange: Exchange, memory: Recollection) -> None:

@@ -21,8 +21,8 @@ from archflow_plugins.dialects.anthropic_messages.encode_blocks import (
     ToolResult,
     cache_control,
 )
-from archflow_plugins.dialects.anthropic_messages.generations import generation_of
-from archflow_plugins.dialects.anthropic_messages.thinking import Thought, think
+from archflow_plugins.dialects.anthropic_messages.generations import Generation, generation_of
+from archflow_plugins.dialects.anthropic_messages.thinking import Plan, Thought, think
 from archflow_plugins.dialects.anthropic_messages.turns import Turn, Turns
 from archflow_plugins.dialects.anthropic_messages.words import WORD_OF_TIER
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
@@ -97,20 +97,23 @@ def encode_request(conversation: Conversation, model: str) -> Encoded:
     if output is not None and output.form == "json":
         turns.system.append(Text(_ONLY_JSON))
         dropped["output.json"] = None
-    tools = _tools(conversation, turns)
-    choice = _tool_choice(conversation, tools)
-    plan = think(
-        conversation.reasoning,
-        sampling.max_tokens,
-        generation_of(model),
-        dropped,
-        forced=choice is not None and choice.type in {"any", "tool"},
-        answering=_answers_calls_made_without_thought(turns.turns),
-    )
+    tools = _tools(conversation, turns) if conversation.tools or turns.called else []
+    choice = _tool_choice(conversation) if tools else None
+    generation = generation_of(model)
+    plan = Plan(max_tokens=sampling.max_tokens)
+    if conversation.reasoning is not None:
+        plan = think(
+            conversation.reasoning,
+            sampling.max_tokens,
+            generation,
+            dropped,
+            forced=choice is not None and choice.type in {"any", "tool"},
+            answering=_answers_calls_made_without_thought(turns.turns),
+        )
     form = None
     if output is not None and output.form == "json_schema":
         form = _Format(output.schema)
-    temperature, top_p, top_k = _drawn(sampling, model, dropped, thinking=plan.thinks)
+    temperature, top_p, top_k = _drawn(sampling, generation, dropped, thinking=plan.thinks)
     request = _Request(
         model=model,
         max_tokens=plan.max_tokens or MAX_TOKENS,
@@ -123,8 +126,8 @@ def encode_request(conversation: Conversation, model: str) -> Encoded:
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,
-        stop_sequences=_stop(sampling.stop, dropped),
-        service_tier=_tier(conversation.service_tier, dropped),
+        stop_sequences=_stop(sampling.stop, dropped) if sampling.stop else (),
+        service_tier=_tier(conversation.service_tier, dropped) if conversation.service_tier else None,
         metadata=_Metadata(conversation.user) if conversation.user else None,
         stream=conversation.stream,
     )
@@ -143,15 +146,18 @@ def _refuse(sampling: Sampling) -> None:
 
 def _name_what_has_no_place(conversation: Conversation, dropped: dict[str, None]) -> None:
     sampling = conversation.sampling
-    unsaid = (
-        ("seed", sampling.seed is not None),
-        ("presence_penalty", bool(sampling.presence_penalty)),
-        ("frequency_penalty", bool(sampling.frequency_penalty)),
-        ("cache_key", bool(conversation.cache_key)),
-        ("metadata", bool(conversation.metadata)),
-        ("verbosity", bool(conversation.verbosity)),
-    )
-    dropped.update(dict.fromkeys(name for name, said in unsaid if said))
+    if sampling.seed is not None:
+        dropped["seed"] = None
+    if sampling.presence_penalty:
+        dropped["presence_penalty"] = None
+    if sampling.frequency_penalty:
+        dropped["frequency_penalty"] = None
+    if conversation.cache_key:
+        dropped["cache_key"] = None
+    if conversation.metadata:
+        dropped["metadata"] = None
+    if conversation.verbosity:
+        dropped["verbosity"] = None
 
 
 def _tools(conversation: Conversation, turns: Turns) -> list[_Tool]:
@@ -174,7 +180,10 @@ def _tool(tool: Tool) -> _Tool:
 
 def _schema(parameters: Raw) -> Raw:
     """The schema of an object, which Anthropic must be told it is."""
-    if bytes(parameters) == b"null":
+    data = bytes(parameters)
+    if data[:8] == b'{"type":':  # as nearly all do
+        return parameters
+    if data == b"null":
         return Raw(b'{"type":"object"}')
     try:
         fields = _decode_schema(parameters)
@@ -185,9 +194,8 @@ def _schema(parameters: Raw) -> Raw:
     return parameters if "type" in fields else Raw(encode({"type": "object", **fields}))
 
 
-def _tool_choice(conversation: Conversation, tools: list[_Tool]) -> _Choice | None:
-    if not tools:
-        return None
+def _tool_choice(conversation: Conversation) -> _Choice | None:
+    """Whether to call a tool that is known, and which."""
     if not conversation.tools:
         return _Choice("none")
     told, several = conversation.tool_choice, conversation.parallel_tool_calls
@@ -209,11 +217,10 @@ def _answers_calls_made_without_thought(turns: list[Turn]) -> bool:
 
 
 def _drawn(
-    sampling: Sampling, model: str, dropped: dict[str, None], *, thinking: bool
+    sampling: Sampling, generation: Generation, dropped: dict[str, None], *, thinking: bool
 ) -> tuple[float | None, float | None, int | None]:
     """`temperature`, `top_p` and `top_k`, as far as the model takes them now."""
     temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
-    generation = generation_of(model)
     if temperature is not None and (thinking or not generation.sampling):
         temperature = None
         dropped["temperature"] = None
@@ -239,6 +246,6 @@ def _stop(stop: tuple[str, ...], dropped: dict[str, None]) -> tuple[str, ...]:
 
 def _tier(tier: str, dropped: dict[str, None]) -> str | None:
     word = WORD_OF_TIER.get(tier)
-    if tier and word is None:
+    if word is None:
         dropped["service_tier"] = None
     return word

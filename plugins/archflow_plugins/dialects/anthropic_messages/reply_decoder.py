@@ -84,14 +84,23 @@ class _Event(Struct):
     error: _Error | None = None
 
 
-class _Reply(_Message):
-    """A whole reply, or an error where one was expected."""
+class _Whole(_Message):
+    """A whole reply, or an error where one was expected, but for what it says."""
 
     type: str = ""
-    content: list[Raw] | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
     error: _Error | None = None
+
+
+class _Reply(_Whole):
+    content: list[_Block] | None = None
+
+
+class _OddReply(_Whole):
+    """One among whose blocks are some of a type that is unknown here, with fields of our names and other types."""
+
+    content: list[Raw] | None = None
 
 
 class _Type(Struct):
@@ -102,6 +111,7 @@ class _Type(Struct):
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_type = msgspec.json.Decoder(_Type).decode
 _decode_reply = msgspec.json.Decoder(_Reply).decode
+_decode_odd_reply = msgspec.json.Decoder(_OddReply).decode
 _decode_block = msgspec.json.Decoder(_Block).decode
 _TYPES = frozenset({
     "content_block_delta", "content_block_start", "content_block_stop", "message_start", "message_delta",
@@ -248,26 +258,25 @@ class WholeDecoder:
         return []
 
     def end(self) -> list[Event]:
-        body = b"".join(self._portions)
+        reply, blocks = _read(b"".join(self._portions))
         self._portions.clear()
-        try:
-            reply = _decode_reply(body)
-            blocks = [_decode_block(raw) for raw in reply.content or () if _kind(raw) in _BLOCKS]
-        except BAD_JSON as error:
-            raise UpstreamProtocolError(f"the reply is not a message: {error}") from error
         if reply.type == "error" or (reply.error is not None and reply.content is None):
             return [_failed(reply.error)]
         if reply.content is None:
             raise UpstreamProtocolError("the reply is not a message: it lacks `content`")
         found: list[Event] = [_started(reply)]
-        calls = 0
-        for number, block in enumerate(blocks):
-            call = calls if block.type == "tool_use" else -1
-            calls += block.type == "tool_use"
-            opened = _Open(number, call, block.input)
-            found += _whole_block(block, opened)
-            if call >= 0:
+        calls = number = 0
+        for block in blocks:
+            if block.type not in _BLOCKS:
+                continue
+            if block.type == "tool_use":
+                opened = _Open(number, calls, block.input)
+                calls += 1
+                found += _whole_block(block, opened)
                 found.append(_all_arguments(opened))
+            else:
+                found += _whole_block(block, _Open(number, -1, NULL))
+            number += 1
         found.append(_stopped(reply.stop_reason or "end_turn", reply.stop_sequence))
         if reply.usage is not None:
             found.append(UsageReported(usage_of(reply.usage)))
@@ -275,14 +284,27 @@ class WholeDecoder:
         return found
 
 
+def _read(body: bytes) -> tuple[_Reply | _OddReply, Sequence[_Block]]:
+    """A whole reply and its blocks."""
+    try:
+        try:
+            reply = _decode_reply(body)
+        except msgspec.ValidationError:
+            odd = _decode_odd_reply(body)
+            return odd, [_decode_block(raw) for raw in odd.content or () if _kind(raw) in _BLOCKS]
+    except BAD_JSON as error:
+        raise UpstreamProtocolError(f"the reply is not a message: {error}") from error
+    return reply, reply.content or ()
+
+
 def _whole_block(block: _Block, opened: _Open) -> Sequence[Event]:
     """What a block says when it begins: in a stream mostly nothing, in a whole reply everything but arguments."""
     number = opened.block
-    if block.type == "tool_use":
-        return [ToolCallDelta(index=opened.call, block=number, id=block.id or "", name=block.name or "")]
     if block.type == "text":
         text = [TextDelta(block.text, number)] if block.text else []
-        return [*text, *_citations(block.citations or (), number)]
+        return [*text, *_citations(block.citations, number)] if block.citations else text
+    if block.type == "tool_use":
+        return [ToolCallDelta(index=opened.call, block=number, id=block.id or "", name=block.name or "")]
     if block.type == "redacted_thinking":
         return [ReasoningDelta("", number, sealed=block.data or "", origin=NAME)] if block.data else []
     if not block.thinking and not block.signature:

@@ -100,11 +100,12 @@ class Turns:
         self._open = _Calls()
         self._calls = 0
         for index, message in enumerate(messages):
+            role = message.role
             if message.name:
                 dropped["name"] = None
-            if message.role in {"system", "developer"}:
+            if role in {"system", "developer"}:
                 self._instruct(message)
-            elif message.role == "assistant":
+            elif role == "assistant":
                 self._turn("assistant")
                 self._say(message)
             else:
@@ -123,18 +124,20 @@ class Turns:
                 self._open = _Calls()
 
     def _close(self) -> None:
-        content = self._results + self._content
+        content = self._results + self._content if self._results else self._content
         if content:
             if self.turns and self.turns[-1].role == self._role:  # what stood between said nothing
                 content = [*self.turns.pop().content, *content]
             self.turns.append(Turn(self._role, content))
-        self._results, self._content = [], []
+            self._results, self._content = [], []
 
     def _trim(self) -> None:
         """Anthropic refuses to go on from blanks."""
         last = self.turns[-1]
+        if last.role != "assistant":
+            return
         block = last.content[-1]
-        if last.role == "assistant" and isinstance(block, Text):
+        if isinstance(block, Text):
             trimmed = msgspec.structs.replace(block, text=block.text.rstrip())
             self.turns[-1] = Turn(last.role, [*last.content[:-1], trimmed])
 

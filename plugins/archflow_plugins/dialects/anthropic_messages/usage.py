@@ -40,15 +40,20 @@ class Told(Struct, frozen=True, omit_defaults=True):
 
 def usage_of(told: Counts) -> Usage:
     """Usage as all dialects tell it."""
-    cached = max(0, told.cache_read_input_tokens or 0)
-    written = max(0, told.cache_creation_input_tokens or 0)
+    fresh, output = told.input_tokens or 0, told.output_tokens or 0
+    cached, written = told.cache_read_input_tokens or 0, told.cache_creation_input_tokens or 0
     details = told.output_tokens_details
+    thought = (details and details.thinking_tokens) or 0
+    if fresh < 0 or output < 0 or cached < 0 or written < 0 or thought < 0:  # nobody's count
+        fresh, output, cached, written, thought = (
+            max(0, one) for one in (fresh, output, cached, written, thought)
+        )
     return Usage(
-        input_tokens=max(0, told.input_tokens or 0) + cached + written,
-        output_tokens=max(0, told.output_tokens or 0),
+        input_tokens=fresh + cached + written,
+        output_tokens=output,
         cached_tokens=cached,
         cache_written_tokens=written,
-        reasoning_tokens=max(0, (details and details.thinking_tokens) or 0),
+        reasoning_tokens=thought,
     )
 
 

@@ -69,7 +69,8 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-
+_PLAIN: frozenset[Role] = frozenset({"system", "developer", "user"})
+"""Whose messages say nothing beside their content."""
 
 T = TypeVar("T")
 _MODES: dict[str, Literal["", "on", "off", "adaptive"]] = {
@@ -79,6 +80,10 @@ _MODES: dict[str, Literal["", "on", "off", "adaptive"]] = {
 }
 
 _PLACED = frozenset({*Request.__struct_fields__, "model", "stream", "stream_options"})
+_CHOOSING = frozenset({"tool_choice", "function_call"})
+_THINKING = frozenset({
+    "reasoning", "thinking", "reasoning_effort", "enable_thinking", "thinking_budget", "include_reasoning",
+})  # fmt: skip
 _PARTS = TextForm | ImageForm | AudioForm | FileForm | RefusalForm
 _KNOWN = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 
@@ -107,26 +112,25 @@ def decode(head: Head) -> Conversation:
         request = _decode_request(head.body)
     except BAD_JSON as error:
         raise ClientProtocolError(f"the request cannot be read: {error}") from error
-    rest = list(extras(head, _PLACED))
-    tools = _tools(request, rest)
-    user = request.user or request.safety_identifier or ""
+    fields = head.fields
+    rest = [] if _PLACED.issuperset(fields) else list(extras(head, _PLACED))
     if request.user and request.safety_identifier:
-        rest.append(("safety_identifier", head.fields["safety_identifier"]))
+        rest.append(("safety_identifier", fields["safety_identifier"]))
     return Conversation(
         model=head.model,
         messages=_messages(request.messages),
-        tools=tools,
-        tool_choice=_tool_choice(request, rest),
+        tools=_tools(request, rest) if request.tools or request.functions else (),
+        tool_choice=None if _CHOOSING.isdisjoint(fields) else _tool_choice(request, rest),
         parallel_tool_calls=False if request.functions else request.parallel_tool_calls,
         sampling=_sampling(request),
-        reasoning=_reasoning(request, rest),
-        output=_output(request.response_format, rest),
+        reasoning=None if _THINKING.isdisjoint(fields) else _reasoning(request, rest),
+        output=None if request.response_format is NULL else _output(request.response_format, rest),
         stream=head.stream,
-        user=user,
+        user=request.user or request.safety_identifier or "",
         service_tier=request.service_tier or "",
         cache_key=request.prompt_cache_key or "",
         verbosity=request.verbosity or "",
-        metadata=_metadata(request.metadata, rest),
+        metadata=() if request.metadata is NULL else _metadata(request.metadata, rest),
         extras=tuple(rest),
     )
 
@@ -147,16 +151,18 @@ class _Calls:
 
 def _messages(messages: list[WireMessage]) -> tuple[Message, ...]:
     calls = _Calls()
-    return tuple(_message(message, index, calls) for index, message in enumerate(messages))
+    return tuple([_message(message, index, calls) for index, message in enumerate(messages)])
 
 
 def _message(message: WireMessage, index: int, calls: _Calls) -> Message:
     role = ROLES.get(message.role)
-    where = f"`messages[{index}]`"
     if role is None:
-        raise ClientProtocolError(f"{where} has a role that is none of {', '.join(ROLES)}")
+        raise ClientProtocolError(f"`messages[{index}]` has a role that is none of {', '.join(ROLES)}")
     content = message.content
     name = message.name or ""
+    if role in _PLAIN and type(content) is str and message.cache_control is None:
+        return Message(role=role, parts=(TextPart(content),), name=name)
+    where = f"`messages[{index}]`"
     mark = CacheMark(message.cache_control.ttl or "") if message.cache_control else None  # LiteLLM's place
     if isinstance(content, str):
         parts: list[Part] = [TextPart(content, None if role == "tool" else mark)]

@@ -94,31 +94,21 @@ class _Thought:
         )
 
 
-class Choice:
-    """One choice, as far as it must be remembered: how much text, which thought is open, which calls lack arguments."""
+class Choice(Struct, eq=False):
+    """One choice, as far as it must be remembered: how much text, which thought is open, which calls lack arguments.
 
-    __slots__ = (
-        "bare",
-        "began",
-        "block",
-        "items",
-        "length",
-        "number",
-        "refused",
-        "thought",
-        "thought_before",
-    )
+    Mutable: it grows while the reply is heard.
+    """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.length = 0
-        self.block = -1
-        self.began = 0
-        self.thought: _Thought | None = None
-        self.thought_before = False
-        self.items = 0
-        self.bare: set[int] = set()
-        self.refused = False
+    number: int
+    length: int = 0
+    block: int = -1
+    began: int = 0
+    thought: _Thought | None = None
+    thought_before: bool = False
+    items: int = 0
+    bare: set[int] = set()
+    refused: bool = False
 
     def text(self, event: TextDelta) -> None:
         if event.block != self.block:

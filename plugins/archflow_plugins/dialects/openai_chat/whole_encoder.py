@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.json_body import encode
 from archflow_plugins.dialects.openai_chat.encode import Json
@@ -40,31 +40,18 @@ from archflow_schema.events import (
 )
 
 
-class _Message:
-    """What a choice of a whole reply is made of."""
+class _Message(Struct, eq=False):
+    """What a choice of a whole reply is made of. Mutable: it grows while the reply is heard."""
 
-    __slots__ = (
-        "annotations",
-        "calls",
-        "choice",
-        "fields",
-        "logprobs",
-        "refusal",
-        "shown",
-        "stopped",
-        "texts",
-    )
-
-    def __init__(self, number: int) -> None:
-        self.choice = Choice(number)
-        self.texts: list[str] = []
-        self.refusal: list[str] = []
-        self.shown: list[str] = []
-        self.fields: dict[str, list[object]] = {}
-        self.calls: dict[int, _Call] = {}
-        self.annotations: list[Json] = []
-        self.logprobs: list[TokenLogprob] = []
-        self.stopped: StopReason = "stop"
+    choice: Choice
+    texts: list[str] = []
+    refusal: list[str] = []
+    shown: list[str] = []
+    fields: dict[str, list[object]] = {}
+    calls: dict[int, _Call] = {}
+    annotations: list[Json] = []
+    logprobs: list[TokenLogprob] = []
+    stopped: StopReason = "stop"
 
     def leave(self, left: Json) -> None:
         """Keep what a thought leaves when it ends."""
@@ -74,8 +61,9 @@ class _Message:
 
     def form(self, *, older: bool) -> Json:
         """The choice as it is written."""
-        self.leave(self.choice.close())
-        calls = [call.form() for _, call in sorted(self.calls.items())]
+        if self.choice.thought is not None:
+            self.leave(self.choice.close())
+        calls = [call.form() for _, call in sorted(self.calls.items())] if self.calls else []
         text = "".join(self.texts)
         message: Json = {
             "role": "assistant",
@@ -99,16 +87,14 @@ class _Message:
         }
 
 
-class _Call:
-    """A tool call of a whole reply."""
+class _Call(Struct, eq=False):
+    """A tool call of a whole reply. Mutable, as its message is."""
 
-    __slots__ = ("arguments", "custom", "extra", "id", "name")
-
-    def __init__(self) -> None:
-        self.id = self.name = ""
-        self.arguments: list[str] = []
-        self.custom = False
-        self.extra: Json = {}
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = []
+    custom: bool = False
+    extra: Json = {}
 
     def add(self, event: ToolCallDelta) -> None:
         self.id = event.id or self.id
@@ -148,26 +134,38 @@ class WholeEncoder:
         for event in events:
             if self._over:
                 break
-            if isinstance(event, Finished):
+            if type(event) is TextDelta:
+                self._text(event)
+            elif type(event) is ToolCallDelta:
+                self._message(event.choice).calls.setdefault(event.index, _Call()).add(event)
+            elif type(event) is Started:
+                self._started = event
+            elif type(event) is Stopped:
+                self._message(event.choice).stopped = event.reason
+            elif type(event) is UsageReported:
+                self._usage = event.usage
+            elif type(event) is Finished:
                 self._over = True
                 return self._whole()
-            if isinstance(event, Failed):
+            elif type(event) is Failed:
                 self._over = True
                 return error_body("server_error", event.code, event.message)
-            self._keep(event)
+            else:
+                self._rare(event)
         return b""
 
-    def _keep(self, event: Event) -> None:
-        if isinstance(event, TextDelta):
-            message = self._message(event.choice)
-            message.leave(message.choice.close())
-            message.choice.text(event)
-            message.texts.append(event.text)
+    def _text(self, event: TextDelta) -> None:
+        message = self._message(event.choice)
+        choice = message.choice
+        if choice.thought is not None:
+            message.leave(choice.close())
+        choice.text(event)
+        message.texts.append(event.text)
+        if event.logprobs:
             message.logprobs += event.logprobs
-        elif isinstance(event, ToolCallDelta):
-            message = self._message(event.choice)
-            message.calls.setdefault(event.index, _Call()).add(event)
-        elif isinstance(event, ReasoningDelta):
+
+    def _rare(self, event: Event) -> None:
+        if isinstance(event, ReasoningDelta):
             if not self._wishes.hidden:
                 message = self._message(event.choice)
                 text, left = message.choice.think(event)
@@ -183,17 +181,11 @@ class WholeEncoder:
             annotation = message.choice.cite(event.citation)
             if annotation is not None:
                 message.annotations.append(annotation)
-        elif isinstance(event, Stopped):
-            self._message(event.choice).stopped = event.reason
-        elif isinstance(event, UsageReported):
-            self._usage = event.usage
-        elif isinstance(event, Started):
-            self._started = event
 
     def _message(self, number: int) -> _Message:
         found = self._messages.get(number)
         if found is None:
-            found = self._messages[number] = _Message(number)
+            found = self._messages[number] = _Message(Choice(number))
         return found
 
     def _whole(self) -> bytes:

@@ -48,8 +48,11 @@ class _Response(Struct, frozen=True):
     output: list[Raw] = []
 
 
-class _Item(Struct, frozen=True):
+class _Type(Struct, frozen=True):
     type: str | None = None
+
+
+class _Item(_Type, frozen=True):
     id: str | None = None
 
 
@@ -58,6 +61,7 @@ _encode_record = msgspec.msgpack.Encoder().encode
 _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
+_decode_types = msgspec.json.Decoder(list[_Type]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -65,10 +69,9 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 def recollect(head: Head) -> Recollected | None:
     """What a request goes on from; None for one that refers to nothing."""
     previous = _previous(head)
-    given = _inner(head)
-    if not previous and _REFERENCE not in given:
+    if not previous and not _refers(head):
         return None
-    return Recollected(head, previous, given)
+    return Recollected(head, previous, _inner(head))
 
 
 class Recollected:
@@ -167,9 +170,8 @@ def missing(head: Head) -> tuple[int, bytes] | None:
             _PREVIOUS,
             "previous_response_not_found",
         )
-    given = _inner(head)
-    if _REFERENCE in given:
-        item = next((found for found in map(_referred, _split(given)) if found), "")
+    if _refers(head):
+        item = next((found for found in map(_referred, _split(_inner(head))) if found), "")
         if item:
             return 404, _error(f"Item with id '{item[:200]}' not found.", "input", "item_not_found")
     return None
@@ -293,6 +295,17 @@ def _string(raw: Raw | None) -> str | None:
         return _decode_string(raw)  # type: ignore[no-any-return]
     except BAD_JSON:
         return None
+
+
+def _refers(head: Head) -> bool:
+    """Whether an item of the input may be a reference. Reading types takes half as long as searching the bytes."""
+    raw = head.fields.get("input")
+    if raw is None or bytes(raw)[:1] == b'"':
+        return False
+    try:
+        return any(item.type == "item_reference" for item in _decode_types(raw))
+    except BAD_JSON:  # an item of no form that we know stands among them
+        return _REFERENCE in bytes(raw)
 
 
 def _inner(head: Head) -> bytes:
