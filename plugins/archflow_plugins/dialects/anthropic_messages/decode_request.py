@@ -29,6 +29,7 @@ from archflow_schema.conversation import (
     Reasoning,
     Role,
     Sampling,
+    TextPart,
     Tool,
     ToolChoice,
 )
@@ -43,6 +44,8 @@ PLACED = frozenset({
 """The extra field that holds what Anthropic's servers did in earlier turns."""
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _SAMPLING = frozenset({"max_tokens", "temperature", "top_p", "top_k", "stop_sequences"})
+_HOW = frozenset({"thinking", "output_config", "output_format"})
+_NO_TOOLS: tuple[tuple[Tool, ...], frozenset[str]] = ((), frozenset())
 
 
 class _Message(Struct):
@@ -118,18 +121,25 @@ def decode_request(head: Head) -> Conversation:
         if system:
             messages.append(Message(role="system", parts=tuple(system)))
     for index, message in enumerate(decoded(_decode_messages, head, "messages")):
-        where = f"`messages[{index}]`"
-        role = _ROLES.get(message.role)
+        role, content = _ROLES.get(message.role), message.content
         if role is None:
-            raise ClientProtocolError(f"{where} has a role that is neither user nor assistant nor system")
-        messages.append(Message(role=role, parts=tuple(content_parts(message.content, where, aside))))
-    rest: Extras = [(name, raw) for name, raw in fields.items() if name not in PLACED]
+            raise ClientProtocolError(
+                f"`messages[{index}]` has a role that is neither user nor assistant nor system"
+            )
+        if type(content) is str:
+            messages.append(Message(role=role, parts=(TextPart(content),)))
+        else:
+            parts = content_parts(content, f"`messages[{index}]`", aside)
+            messages.append(Message(role=role, parts=tuple(parts)))
+    rest: Extras = []
+    if not PLACED.issuperset(fields):
+        rest += [(name, raw) for name, raw in fields.items() if name not in PLACED]
     if aside:
         rest.append((SERVED, Raw(encode(aside))))
-    tools, served = _tools(fields, rest)
-    choice, parallel = _tool_choice(fields, tools, served, rest)
-    user, metadata = _metadata(fields)
-    reasoning, output = _how(fields, rest)
+    tools, served = _tools(fields, rest) if "tools" in fields else _NO_TOOLS
+    choice, parallel = _tool_choice(fields, tools, served, rest) if "tool_choice" in fields else (None, None)
+    user, metadata = _metadata(fields) if "metadata" in fields else ("", ())
+    reasoning, output = (None, None) if _HOW.isdisjoint(fields) else _how(fields, rest)
     tier = _optional(_decode_string, fields, "service_tier") or ""
     return Conversation(
         model=head.model,
@@ -169,8 +179,6 @@ def _tools(fields: dict[str, Raw], rest: Extras) -> tuple[tuple[Tool, ...], froz
     served: list[Raw] = []
     names: set[str] = set()
     notes: dict[str, Raw] = {}
-    if "tools" not in fields:
-        return (), frozenset()
     for index, raw in enumerate(_optional(_decode_tools, fields, "tools") or ()):
         tool = part(_decode_tool, raw, f"`tools[{index}]`")
         if tool.type not in {None, "custom"}:

@@ -96,12 +96,16 @@ class Ending:
 
 def begun(event: Started, answering: Answering) -> Message:
     """The message as it begins."""
-    own = event.id.startswith("msg_")
     return Message(
-        id=event.id if own else f"msg_{answering.request_id}",
+        id=message_id(event, answering),
         model=event.model or answering.model,
         usage=told_of(None, SERVED_WORD.get(event.service_tier)),
     )
+
+
+def message_id(event: Started, answering: Answering) -> str:
+    """The id of the message; the upstream's, if it is one of this dialect."""
+    return event.id if event.id.startswith("msg_") else f"msg_{answering.request_id}"
 
 
 def citation(found: Citation) -> Raw | None:
@@ -123,16 +127,13 @@ def call_id(event: ToolCallDelta, answering: Answering) -> str:
     return event.id or f"toolu_{answering.request_id}_{event.index}"
 
 
-class _Gathered:
-    """One block of a whole reply."""
+class _Gathered(Struct, eq=False):
+    """One block of a whole reply. Mutable: it grows while the reply is heard."""
 
-    __slots__ = ("citations", "event", "proof", "texts")
-
-    def __init__(self, event: TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta) -> None:
-        self.event = event
-        self.texts: list[str] = []
-        self.citations: list[Raw] = []
-        self.proof = ProofGatherer()
+    event: TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta
+    texts: list[str] = []
+    citations: list[Raw] = []
+    proof: ProofGatherer | None = None
 
 
 class WholeEncoder:
@@ -142,40 +143,40 @@ class WholeEncoder:
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
-        self._message: Message | None = None
-        self._tier: str | None = None
+        self._started = Started()
         self._blocks: dict[tuple[int, str], _Gathered] = {}
         self._ending = Ending()
         self._size = 0
 
     def feed(self, events: Sequence[Event]) -> bytes:
         for event in events:
-            match event:
-                case TextDelta() | RefusalDelta():
-                    self._block(event, "text").texts.append(self._kept(event.text))
-                case ToolCallDelta():
-                    self._ending.called = True
-                    self._block(event, "call").texts.append(self._kept(event.arguments))
-                case ReasoningDelta():
-                    block = self._block(event, "thought")
-                    block.texts.append(self._kept(event.text))
-                    block.proof.add(event)
-                case CitationFound():
-                    self._cite(event)
-                case Started():
-                    self._message = begun(event, self._answering)
-                    self._tier = SERVED_WORD.get(event.service_tier)
-                case UsageReported():
-                    self._ending.usage = event.usage
-                case Stopped():
-                    self._ending.stop(event)
-                case Failed():
-                    return failure(event)
-                case Finished():
-                    return self._whole()
-                case _:  # a ping
-                    pass
+            if type(event) is TextDelta or type(event) is RefusalDelta:
+                self._block(event, "text").texts.append(self._kept(event.text))
+            elif type(event) is ToolCallDelta:
+                self._ending.called = True
+                self._block(event, "call").texts.append(self._kept(event.arguments))
+            elif type(event) is ReasoningDelta:
+                self._think(event)
+            elif type(event) is Started:
+                self._started = event
+            elif type(event) is Stopped:
+                self._ending.stop(event)
+            elif type(event) is UsageReported:
+                self._ending.usage = event.usage
+            elif type(event) is Finished:
+                return self._whole()
+            elif type(event) is Failed:
+                return failure(event)
+            elif type(event) is CitationFound:
+                self._cite(event)
         return b""
+
+    def _think(self, event: ReasoningDelta) -> None:
+        block = self._block(event, "thought")
+        block.texts.append(self._kept(event.text))
+        if block.proof is None:
+            block.proof = ProofGatherer()
+        block.proof.add(event)
 
     def _block(
         self, event: TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta, kind: str
@@ -199,17 +200,16 @@ class WholeEncoder:
             block.citations.append(told)
 
     def _whole(self) -> bytes:
-        message = self._message or begun(Started(), self._answering)
-        ending = self._ending
-        content = (self._content(kind, block) for (_, kind), block in self._blocks.items())
+        started, answering, ending = self._started, self._answering, self._ending
+        content = [self._content(kind, block) for (_, kind), block in self._blocks.items()]
         return encode(
             Message(
-                id=message.id,
-                model=message.model,
+                id=message_id(started, answering),
+                model=started.model or answering.model,
                 content=[one for one in content if one is not None],
                 stop_reason=ending.reason,
                 stop_sequence=ending.sequence,
-                usage=told_of(ending.usage, self._tier),
+                usage=told_of(ending.usage, SERVED_WORD.get(started.service_tier)),
             )
         )
 
@@ -221,7 +221,9 @@ class WholeEncoder:
             event = block.event
             assert isinstance(event, ToolCallDelta)  # noqa: S101 - what `call` was gathered from
             return ToolUse(call_id(event, self._answering), event.name, object_of(text, "input"))
-        signature, data = block.proof.signature(), block.proof.data()
+        proof = block.proof
+        assert proof is not None  # noqa: S101 - set by _think
+        signature, data = proof.signature(), proof.data()
         if not text and data:
             return RedactedThinking(data)
-        return Thinking(text, signature) if text or (signature and block.proof.own) else None
+        return Thinking(text, signature) if text or (signature and proof.own) else None

@@ -12,6 +12,7 @@ marks, while others refuse the request (Mistral, Zhipu, Moonshot) and cache by t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Raw
 
@@ -32,6 +33,7 @@ from archflow_schema.conversation import (
     Reasoning,
     ReasoningPart,
     RefusalPart,
+    Sampling,
     TextPart,
     Tool,
     ToolCallPart,
@@ -63,10 +65,11 @@ def encode(conversation: Conversation, model: str) -> Encoded:
         body["tools"] = [writer.tool(tool) for tool in conversation.tools]
         if conversation.parallel_tool_calls is not None:
             body["parallel_tool_calls"] = conversation.parallel_tool_calls
-    choice = _tool_choice(conversation.tool_choice, conversation.tools)
-    if choice is not None:
-        body["tool_choice"] = choice
-    body |= _sampling(conversation)
+    if conversation.tool_choice is not None:
+        choice = _tool_choice(conversation.tool_choice, conversation.tools)
+        if choice is not None:
+            body["tool_choice"] = choice
+    _draw(conversation.sampling, body)
     if conversation.output is not None:
         body |= _output(conversation.output)
     if conversation.reasoning is not None:
@@ -75,14 +78,14 @@ def encode(conversation: Conversation, model: str) -> Encoded:
             writer.drop("reasoning.mode")
         if conversation.reasoning.summary:
             writer.drop("reasoning.summary")
-    for name, text in (
-        ("user", conversation.user),
-        ("service_tier", _TIERS.get(conversation.service_tier, conversation.service_tier)),
-        ("prompt_cache_key", conversation.cache_key),
-        ("verbosity", conversation.verbosity),
-    ):
-        if text:
-            body[name] = text
+    if conversation.user:
+        body["user"] = conversation.user
+    if conversation.service_tier:
+        body["service_tier"] = _TIERS.get(conversation.service_tier, conversation.service_tier)
+    if conversation.cache_key:
+        body["prompt_cache_key"] = conversation.cache_key
+    if conversation.verbosity:
+        body["verbosity"] = conversation.verbosity
     if conversation.metadata:
         body["metadata"] = dict(conversation.metadata)
     if conversation.sampling.top_k is not None:
@@ -93,9 +96,7 @@ def encode(conversation: Conversation, model: str) -> Encoded:
     return Encoded(to_json(body), tuple(writer.dropped))
 
 
-def _sampling(conversation: Conversation) -> Json:
-    sampling = conversation.sampling
-    found: Json = {}
+def _draw(sampling: Sampling, body: Json) -> None:
     for name, value in (
         ("max_tokens", sampling.max_tokens),
         ("temperature", sampling.temperature),
@@ -108,12 +109,11 @@ def _sampling(conversation: Conversation) -> Json:
         ("top_logprobs", sampling.top_logprobs),
     ):
         if value is not None:
-            found[name] = value
+            body[name] = value
     if sampling.stop:
-        found["stop"] = sampling.stop
+        body["stop"] = sampling.stop
     if bytes(sampling.logit_bias) != b"null":
-        found["logit_bias"] = sampling.logit_bias
-    return found
+        body["logit_bias"] = sampling.logit_bias
 
 
 def _output(output: Output) -> Json:
@@ -141,8 +141,8 @@ def _reasoning(wanted: Reasoning) -> Json:
     return {"reasoning_effort": effort} if effort else {}
 
 
-def _tool_choice(choice: ToolChoice | None, tools: tuple[Tool, ...]) -> object:
-    if choice is None or (not tools and choice.mode in {"auto", "none"}):
+def _tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> object:
+    if not tools and choice.mode in {"auto", "none"}:
         return None
     if not tools:
         raise CannotExpress("tool_choice", "it asks for a tool, and there is no function to call")
@@ -216,9 +216,11 @@ class _Writer:
 
     def _other(self, message: Message) -> None:
         """A message of the user, the system or the developer; tools' answers in it are written elsewhere."""
-        parts = [part for part in message.parts if type(part) is not ToolResultPart]
-        if not parts and message.parts:
-            return
+        parts: Sequence[Part] = message.parts
+        if self._results:
+            parts = [part for part in parts if type(part) is not ToolResultPart]
+            if not parts and message.parts:
+                return
         role = "system" if message.role == "developer" else message.role
         if role == "tool":  # what is left in a message of a tool beside its answer
             role = "user"
@@ -320,7 +322,7 @@ class _Writer:
         self._written.append({"role": "tool", "tool_call_id": result.id, "content": content})
         return beside
 
-    def _content(self, parts: list[Part]) -> str | list[Json]:
+    def _content(self, parts: Sequence[Part]) -> str | list[Json]:
         """Texts as one string, where nothing else is among them."""
         if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].cache is None:
             return parts[0].text

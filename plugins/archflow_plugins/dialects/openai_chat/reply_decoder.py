@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.dialects.openai_chat import reasoning
@@ -85,39 +85,22 @@ _decode_annotation = msgspec.json.Decoder(Annotation).decode
 _decode_addresses = msgspec.json.Decoder(list[str] | None).decode
 
 
-class _State:
-    """One choice: which block is open, and what was said about its end."""
+class _State(Struct, eq=False):
+    """One choice: which block is open, and what was said about its end. Mutable: it goes along with the reply."""
 
-    __slots__ = (
-        "block",
-        "calls",
-        "choice",
-        "ids",
-        "key",
-        "latest",
-        "next",
-        "proof",
-        "reason",
-        "refused",
-        "sequence",
-        "text_block",
-        "word",
-    )
-
-    def __init__(self, choice: int) -> None:
-        self.choice = choice
-        self.key = ""
-        self.block = 0
-        self.next = 0
-        self.proof: Item = {}
-        self.calls: dict[int, tuple[int, int]] = {}
-        self.ids: list[str] = []
-        self.latest = -1
-        self.text_block = 0
-        self.refused = False
-        self.reason: StopReason | None = None
-        self.word = ""
-        self.sequence = ""
+    choice: int
+    key: str = ""
+    block: int = 0
+    next: int = 0
+    proof: Item = {}
+    calls: dict[int, tuple[int, int]] = {}
+    ids: list[str] = []
+    latest: int = -1
+    text_block: int = 0
+    refused: bool = False
+    reason: StopReason | None = None
+    word: str = ""
+    sequence: str = ""
 
     def open(self, key: str, events: list[Event]) -> int:
         """The number of the block that `key` stands for; a new one if another was open."""
@@ -198,8 +181,10 @@ class _Reader:
             events.append(Started())
         states = self._states or {0: _State(0)}
         for state in states.values():
-            state.close(events)
-        self._cite_addresses(events)
+            if state.proof:
+                state.close(events)
+        if self._citations is not NULL:
+            self._cite_addresses(events)
         events += [_stopped(state) for _, state in sorted(states.items())]
         if self._usage is not None:
             events.append(self._usage)
@@ -378,8 +363,6 @@ class _Reader:
             self._usage = UsageReported(usage)
 
     def _cite_addresses(self, events: list[Event]) -> None:
-        if self._citations is NULL:
-            return
         try:
             addresses = _decode_addresses(self._citations) or ()
         except BAD_JSON:
