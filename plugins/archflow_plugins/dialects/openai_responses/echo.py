@@ -42,7 +42,8 @@ _DEFAULTS: dict[str, bytes] = {
     "metadata": b"{}",
 }
 """Field of the request -> what stands in the response if the request does not say."""
-_LINES = {name: b'"%b":%b' % (name.encode(), default) for name, default in _DEFAULTS.items()}
+_KEYS = {name: b'"%b":' % name.encode() for name in _DEFAULTS}
+_LINES = {name: _KEYS[name] + default for name, default in _DEFAULTS.items()}
 _OBJECTS = frozenset({"reasoning", "text"})
 """Fields of which the client may say a part, and the rest has defaults."""
 
@@ -83,9 +84,9 @@ class Echo:
         self.id = response_id
         lines = _LINES.copy()
         for name, raw in self._head.fields.items():
-            if name in lines and bytes(raw) != b"null":
-                value = _over(raw, _DEFAULTS[name]) if name in _OBJECTS else _line(raw)
-                lines[name] = b'"%b":%b' % (name.encode(), value)
+            key = _KEYS.get(name)
+            if key is not None and (said := bytes(raw)) != b"null":
+                lines[name] = key + (_over(raw, _DEFAULTS[name]) if name in _OBJECTS else _line(said))
         if started.service_tier:
             lines["service_tier"] = b'"service_tier":' + encode(started.service_tier)
         self._after = b",%b}" % b",".join(lines.values())
@@ -110,8 +111,8 @@ class Echo:
             self._before,
             status.encode("ascii"),
             completed,
-            encode(error),
-            encode(details),
+            b"null" if error is None else encode(error),
+            b"null" if details is None else encode(details),
             encode(output),
             b"null" if usage is None else encode(_usage(usage)),
             self._after,
@@ -128,10 +129,11 @@ def _usage(usage: Usage) -> _Usage:
     )
 
 
-def _line(raw: Raw) -> bytes:
+def _line(said: bytes) -> bytes:
     """A client's value on one line, as an event needs it."""
-    data = bytes(raw)
-    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data
+    if said.find(b"\n") < 0 and said.find(b"\r") < 0:
+        return said
+    return msgspec.json.format(said, indent=-1)
 
 
 def _over(raw: Raw, default: bytes) -> bytes:

@@ -23,6 +23,7 @@ from archflow_schema.conversation import (
     Reasoning,
     Sampling,
     TextPart,
+    Tool,
     ToolChoice,
 )
 from archflow_schema.errors import ClientProtocolError
@@ -77,23 +78,30 @@ def decode(head: Head) -> Conversation:
     instructions = _one(fields, "instructions", _string)
     if instructions:
         messages.insert(0, Message(role="system", parts=(TextPart(instructions),)))
-    behind = [(name, raw) for name, raw in fields.items() if name not in _PLACED]
+    behind: list[tuple[str, Raw]] = []
+    if not _PLACED.issuperset(fields):
+        behind += [(name, raw) for name, raw in fields.items() if name not in _PLACED]
     behind += read.behind
-    offered = tools.offered([*_tools(fields), *read.tools])
-    if offered.others:
-        behind.append(("tools", Raw(encode(offered.others))))
+    offered: tuple[Tool, ...] = ()
+    if read.tools or "tools" in fields:
+        found = tools.offered([*_tools(fields), *read.tools])
+        offered = tuple(found.tools)
+        if found.others:
+            behind.append(("tools", Raw(encode(found.others))))
     choice = tools.choice(fields["tool_choice"]) if "tool_choice" in fields else None
     if isinstance(choice, Raw):
         behind.append(("tool_choice", choice))
         choice = None
-    included, unknown = _included(fields)
-    if unknown is not None:
-        behind.append(("include", unknown))
+    included: list[str] = []
+    if "include" in fields:
+        included, unknown = _included(fields["include"])
+        if unknown is not None:
+            behind.append(("include", unknown))
     text = _one(fields, "text", _text)
     return Conversation(
         model=head.model,
         messages=tuple(messages),
-        tools=tuple(offered.tools),
+        tools=offered,
         tool_choice=choice if isinstance(choice, ToolChoice) else None,
         parallel_tool_calls=_one(fields, "parallel_tool_calls", _boolean),
         sampling=Sampling(
@@ -103,14 +111,14 @@ def decode(head: Head) -> Conversation:
             logprobs=True if LOGPROBS in included else None,
             top_logprobs=_one(fields, "top_logprobs", _integer),
         ),
-        reasoning=_thinking(fields, read.effort),
+        reasoning=_thinking(fields, read.effort) if read.effort or "reasoning" in fields else None,
         output=_output(text.format) if text is not None and text.format is not None else None,
         stream=head.stream,
         user=_one(fields, "safety_identifier", _string) or _one(fields, "user", _string) or "",
         service_tier=_one(fields, "service_tier", _string) or "",
         cache_key=_one(fields, "prompt_cache_key", _string) or "",
         verbosity=(text and text.verbosity) or "",
-        metadata=tuple((_one(fields, "metadata", _labels) or {}).items()),
+        metadata=tuple((_one(fields, "metadata", _labels) or {}).items()) if "metadata" in fields else (),
         extras=tuple(behind),
     )
 
@@ -135,11 +143,8 @@ def _one(fields: dict[str, Raw], name: str, decode_: Any) -> Any:
     return None if raw is None else part(decode_, raw, f"`{name}`")
 
 
-def _included(fields: dict[str, Raw]) -> tuple[list[str], Raw | None]:
+def _included(raw: Raw) -> tuple[list[str], Raw | None]:
     """What `include` asks for that is a feature here, and the rest of it as extras keep it."""
-    raw = fields.get("include")
-    if raw is None:
-        return [], None
     try:
         asked = _include(raw) or []
     except BAD_JSON:

@@ -7,6 +7,7 @@ call of a tool that is OpenAI's own and the client runs.
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Any
 
 import msgspec
@@ -65,6 +66,18 @@ class OpenItem(Struct):
 
 
 PREFIXES = {"function": "fc", "custom": "ctc", "local_shell": "lsh", "tool_search": "tsc"}
+
+
+_KEYS_AT_ONCE = 64
+_keys: list[str] = []
+
+
+def new_key() -> str:
+    """A key that nobody can guess. Cut from a block, as one by one each would cost a system call."""
+    if not _keys:
+        digits = secrets.token_hex(KEY_BYTES * _KEYS_AT_ONCE)
+        _keys.extend(digits[at : at + 2 * KEY_BYTES] for at in range(0, len(digits), 2 * KEY_BYTES))
+    return _keys.pop()
 
 
 def item_id(prefix: str, key: str, index: int) -> str:

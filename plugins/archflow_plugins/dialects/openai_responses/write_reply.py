@@ -18,7 +18,6 @@ Rule: what is kept of a reply, for the events that repeat it, is bounded by REPL
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +26,6 @@ from archflow_plugins.dialects.openai_responses import fields
 from archflow_plugins.dialects.openai_responses.echo import Echo
 from archflow_plugins.dialects.openai_responses.items import ORIGIN
 from archflow_plugins.dialects.openai_responses.output import (
-    KEY_BYTES,
     PREFIXES,
     OpenItem,
     OpenPart,
@@ -36,6 +34,7 @@ from archflow_plugins.dialects.openai_responses.output import (
     free_text,
     item_id,
     logprob_of,
+    new_key,
     place_of,
     written,
 )
@@ -74,7 +73,7 @@ class ReplyWriter:
         self._stream = head.stream
         self.content_type = "text/event-stream" if head.stream else "application/json"
         self.final = b""
-        self._key = secrets.token_hex(KEY_BYTES)
+        self._key = new_key()
         self._echo = Echo(head, answering)
         self._calls: dict[str, Called] | None = None
         self._out: list[bytes] = []
@@ -96,15 +95,26 @@ class ReplyWriter:
         for event in events:
             if self._over:
                 break
-            kind = type(event)
-            if kind is TextDelta:
-                self._text(event)  # type: ignore[arg-type]
-            elif kind is ToolCallDelta:
-                self._call(event)  # type: ignore[arg-type]
-            elif kind is ReasoningDelta:
-                self._thought(event)  # type: ignore[arg-type]
-            else:
-                self._rare(event)
+            if type(event) is TextDelta:
+                self._text(event)
+            elif type(event) is ToolCallDelta:
+                self._call(event)
+            elif type(event) is ReasoningDelta:
+                self._thought(event)
+            elif type(event) is Started:
+                self._begin(event)
+            elif type(event) is UsageReported:
+                self._usage = event.usage
+            elif type(event) is Stopped:
+                self._stopped(event)
+            elif type(event) is Finished:
+                self._end(self._status)
+            elif type(event) is RefusalDelta:
+                self._refusal(event)
+            elif type(event) is CitationFound:
+                self._cite(event)
+            elif type(event) is Failed:
+                self._end("failed", event)
             if self._kept > REPLY_AT_MOST:
                 self._end(
                     "failed",
@@ -112,22 +122,6 @@ class ReplyWriter:
                 )
         out, self._out = self._out, []
         return out[0] if len(out) == 1 else b"".join(out)
-
-    def _rare(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self._begin(event)
-        elif isinstance(event, RefusalDelta):
-            self._refusal(event)
-        elif isinstance(event, CitationFound):
-            self._cite(event)
-        elif isinstance(event, UsageReported):
-            self._usage = event.usage
-        elif isinstance(event, Stopped):
-            self._stopped(event)
-        elif isinstance(event, Finished):
-            self._end(self._status)
-        elif isinstance(event, Failed):
-            self._end("failed", event)
 
     # The reply as a whole.
 
@@ -273,19 +267,13 @@ class ReplyWriter:
             self._added(item)
         else:
             self._close_part(item)
-        name = b"response.refusal.delta" if refusal else b"response.output_text.delta"
-        part = OpenPart(
-            len(item.content), block, refusal, b"", b',"logprobs":[],"sequence_number":', [], 0, [], []
-        )
-        if refusal:
-            part.after = b',"sequence_number":'
-        part.before = b'event: %b\ndata: {"type":"%b",%b,"delta":' % (name, name, place_of(item, part))
-        item.part = part
+        part = item.part = OpenPart(len(item.content), block, refusal, b"", b"", [], 0, [], [])
         if self._stream:
-            self._event(
-                "response.content_part.added",
-                b'%b,"part":%b' % (place_of(item, part), encode(content_of(part))),
-            )
+            place = place_of(item, part)
+            name = b"response.refusal.delta" if refusal else b"response.output_text.delta"
+            part.before = b'event: %b\ndata: {"type":"%b",%b,"delta":' % (name, name, place)
+            part.after = b',"sequence_number":' if refusal else b',"logprobs":[],"sequence_number":'
+            self._event("response.content_part.added", b'%b,"part":%b' % (place, encode(content_of(part))))
         return item, part
 
     def _close_part(self, item: OpenItem) -> None:
