@@ -28,6 +28,7 @@ from archflow_plugins.dialects.openai_chat.reply_wire import (
     SaidChoice,
     SaidLogprob,
     SaidLogprobs,
+    Uncounted,
 )
 from archflow_plugins.dialects.openai_chat.wire import NULL
 from archflow_plugins.dialects.openai_family import ToldUsage, problem_of, usage_of
@@ -73,11 +74,13 @@ _REASONS: dict[str, StopReason] = {
     "network_error": "error",  # Zhipu
     "insufficient_system_resource": "error",  # DeepSeek
 }
+_NOTHING = frozenset({b"null", b"[]"})
 _PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
 _ODD = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_uncounted = msgspec.json.Decoder(Uncounted).decode
 _decode_usage = msgspec.json.Decoder(ToldUsage | None).decode
 _decode_logprobs = msgspec.json.Decoder(SaidLogprobs | None).decode
 _decode_annotations = msgspec.json.Decoder(list[Raw] | None).decode
@@ -134,7 +137,7 @@ class _Reader:
         self._states: dict[int, _State] = {}
         self._started = False
         self._id = ""
-        self._usage: UsageReported | None = None
+        self._usage: ToldUsage | None = None
         self._citations = NULL
 
     @property
@@ -149,12 +152,7 @@ class _Reader:
 
     def read(self, data: bytes, events: list[Event], *, whole: bool) -> bool:
         """One chunk; False if nothing comes after it, because it was an error."""
-        try:
-            chunk = _decode_chunk(data)
-        except BAD_JSON as error:
-            raise UpstreamProtocolError(
-                f"the upstream's reply is not understood: {_reason(error)}"
-            ) from error
+        chunk = _chunk(data)
         if chunk.error is not NULL and bytes(chunk.error) != b"null":
             problem = problem_of(502, data)
             events.append(Failed("upstream_failed", problem.message))
@@ -166,11 +164,10 @@ class _Reader:
             self._start(chunk, events)
         for position, choice in enumerate(chunk.choices or ()):
             self._choice(choice, position if whole else 0, events, whole=whole)
-        usage = chunk.usage
-        if usage is NULL and chunk.x_groq is not None:
-            usage = chunk.x_groq.usage
-        if usage is not NULL:
-            self._count(usage)
+        if isinstance(chunk, Chunk) and chunk.usage is not None:
+            self._usage = chunk.usage
+        elif chunk.x_groq is not None and chunk.x_groq.usage is not NULL:
+            self._count(chunk.x_groq.usage)
         if chunk.citations is not NULL:
             self._citations = chunk.citations
         return True
@@ -186,11 +183,12 @@ class _Reader:
         if self._citations is not NULL:
             self._cite_addresses(events)
         events += [_stopped(state) for _, state in sorted(states.items())]
-        if self._usage is not None:
-            events.append(self._usage)
+        usage = usage_of(self._usage)
+        if usage is not None:
+            events.append(UsageReported(usage))
         events.append(Finished())
 
-    def _start(self, chunk: Chunk, events: list[Event]) -> None:
+    def _start(self, chunk: Uncounted, events: list[Event]) -> None:
         self._started = True
         self._id = chunk.id or ""
         events.append(
@@ -213,7 +211,7 @@ class _Reader:
                 )
             state = self._states[index] = _State(index)
         said = choice.message if whole else choice.delta
-        logprobs = () if choice.logprobs is NULL else _logprobs(choice.logprobs)
+        logprobs = _logprobs(choice.logprobs) if _says(choice.logprobs) else ()
         if said is not None:
             content = said.content
             if type(content) is str and content and state.key == _TEXT:  # what nearly every chunk is
@@ -261,7 +259,7 @@ class _Reader:
                 self._call(call, state, events)
         if said.function_call is not None:
             self._call(SaidCall(index=0, function=said.function_call), state, events)
-        if said.annotations is not NULL:
+        if _says(said.annotations):
             _cite(said.annotations, state, events)
 
     def _text(
@@ -273,7 +271,7 @@ class _Reader:
     def _think(self, said: Said, state: _State, events: list[Event]) -> None:
         """Thoughts, from the place that tells most of them."""
         for raw in (said.reasoning_details, said.thinking_blocks):
-            if raw is not NULL and self._think_item(raw, state, events):
+            if _says(raw) and self._think_item(raw, state, events):
                 return
         text = said.reasoning_content or said.reasoning
         if text:
@@ -356,11 +354,9 @@ class _Reader:
 
     def _count(self, raw: Raw) -> None:
         try:
-            usage = usage_of(_decode_usage(raw))
+            self._usage = _decode_usage(raw) or self._usage
         except BAD_JSON:
             return
-        if usage is not None:
-            self._usage = UsageReported(usage)
 
     def _cite_addresses(self, events: list[Event]) -> None:
         try:
@@ -437,6 +433,21 @@ class WholeDecoder:
                 raise UpstreamProtocolError("the upstream's reply holds no choices")
             reader.finish(events)
         return events
+
+
+def _chunk(data: bytes) -> Chunk | Uncounted:
+    try:
+        try:
+            return _decode_chunk(data)
+        except msgspec.ValidationError:
+            return _decode_uncounted(data)
+    except BAD_JSON as error:
+        raise UpstreamProtocolError(f"the upstream's reply is not understood: {_reason(error)}") from error
+
+
+def _says(raw: Raw) -> bool:
+    """Whether a fringe field is there and holds anything; many vendors send it empty with every chunk."""
+    return raw is not NULL and bytes(raw) not in _NOTHING
 
 
 def _stopped(state: _State) -> Stopped:

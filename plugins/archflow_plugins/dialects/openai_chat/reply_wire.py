@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.openai_chat.wire import NULL, ExtraContent
+from archflow_plugins.dialects.openai_family import ToldUsage
 
 
 class SaidFunction(Struct, frozen=True):
@@ -77,8 +78,8 @@ class GroqExtension(Struct, frozen=True):
     usage: Raw = NULL
 
 
-class Chunk(Struct, frozen=True):
-    """A chunk of a stream, or a whole reply."""
+class Uncounted(Struct, frozen=True):
+    """A chunk of a stream, or a whole reply, but for its usage: that may be of another form than expected."""
 
     id: str | None = None
     created: int | float | None = None
@@ -86,12 +87,17 @@ class Chunk(Struct, frozen=True):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     choices: list[SaidChoice] | None = None
-    usage: Raw = NULL
     x_groq: GroqExtension | None = None
     error: Raw = NULL
     object: str | None = None
     citations: Raw = NULL
     """Perplexity's and xAI's place for the addresses that an answer rests on."""
+
+
+class Chunk(Uncounted, frozen=True):
+    """A chunk of a stream, or a whole reply."""
+
+    usage: ToldUsage | None = None
 
 
 class SaidLogprob(Struct, frozen=True):

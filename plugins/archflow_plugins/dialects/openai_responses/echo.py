@@ -9,6 +9,7 @@ Rule: everything that does not change while a reply streams is written once.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -42,8 +43,7 @@ _DEFAULTS: dict[str, bytes] = {
     "metadata": b"{}",
 }
 """Field of the request -> what stands in the response if the request does not say."""
-_KEYS = {name: b'"%b":' % name.encode() for name in _DEFAULTS}
-_LINES = {name: _KEYS[name] + default for name, default in _DEFAULTS.items()}
+_KEYS = {name: b',"%b":' % name.encode() for name in _DEFAULTS}
 _OBJECTS = frozenset({"reasoning", "text"})
 """Fields of which the client may say a part, and the rest has defaults."""
 
@@ -82,16 +82,18 @@ class Echo:
     def begin(self, response_id: str, started: Started) -> None:
         """The reply begins; from now on responses can be written."""
         self.id = response_id
-        lines = _LINES.copy()
+        said: dict[str, bytes] = {}
         for name, raw in self._head.fields.items():
-            key = _KEYS.get(name)
-            if key is not None and (said := bytes(raw)) != b"null":
-                lines[name] = key + (_over(raw, _DEFAULTS[name]) if name in _OBJECTS else _line(said))
+            if name in _KEYS and (value := bytes(raw)) != b"null":
+                said[name] = _over(raw, _DEFAULTS[name]) if name in _OBJECTS else value
         if started.service_tier:
-            lines["service_tier"] = b'"service_tier":' + encode(started.service_tier)
-        self._after = b",%b}" % b",".join(lines.values())
-        self._before = b'{"id":%b,"object":"response","created_at":%d,"model":%b,"status":' % (
-            encode(response_id),
+            said["service_tier"] = encode(started.service_tier)
+        if self._head.stream:
+            said = {name: _line(value) for name, value in said.items()}
+        lines = [_KEYS[name] + value for name, value in said.items()]
+        self._after = b"%b%b}" % (b"".join(lines), _unsaid(tuple(said)))
+        self._before = b'{"id":"%b","object":"response","created_at":%d,"model":%b,"status":' % (
+            response_id.encode("ascii"),
             started.created or self._answering.created,
             encode(started.model or self._answering.model),
         )
@@ -117,6 +119,12 @@ class Echo:
             b"null" if usage is None else encode(_usage(usage)),
             self._after,
         )
+
+
+@lru_cache(maxsize=256)
+def _unsaid(said: tuple[str, ...]) -> bytes:
+    """The defaults of the fields that a request does not say; most clients say the same ones again and again."""
+    return b"".join(_KEYS[name] + default for name, default in _DEFAULTS.items() if name not in said)
 
 
 def _usage(usage: Usage) -> _Usage:
