@@ -9,6 +9,7 @@ Rule: bytes of a stranger raise ClientProtocolError or nothing. Its text says wh
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,12 +77,33 @@ def decoded(decode: Any, head: Head, name: str) -> Any:
     return part(decode, raw, f"`{name}`")
 
 
+def typed(fields: Mapping[str, Raw], decoders: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a decoder, typed: what is there is walked over, rather than all that could be.
+
+    Raises:
+        ClientProtocolError: one is of another type; the text says where in it.
+    """
+    said: dict[str, Any] = {}
+    for name, raw in fields.items():
+        decode = decoders.get(name)
+        if decode is not None:
+            try:
+                said[name] = decode(raw)
+            except BAD_JSON as error:
+                raise _misfit(f"`{name}`", error) from error
+    return said
+
+
 def part(decode: Any, raw: Raw, what: str) -> Any:
     """A raw value, typed by the given decoder; `what` names it in the error."""
     try:
         return decode(raw)
     except BAD_JSON as error:
-        raise ClientProtocolError(f"{what} is not understood: {error}") from error
+        raise _misfit(what, error) from error
+
+
+def _misfit(what: str, error: Exception) -> ClientProtocolError:
+    return ClientProtocolError(f"{what} is not understood: {error}")
 
 
 def extras(head: Head, known: frozenset[str]) -> tuple[tuple[str, Raw], ...]:

@@ -20,7 +20,7 @@ from archflow_plugins.dialects.anthropic_messages.decode_blocks import (
     content_parts,
 )
 from archflow_plugins.dialects.anthropic_messages.words import SERVED, TIER_OF_WORD
-from archflow_plugins.dialects.json_body import decoded, encode, part
+from archflow_plugins.dialects.json_body import decoded, encode, part, typed
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
     Conversation,
@@ -41,9 +41,7 @@ PLACED = frozenset({
     "model", "stream", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k",
     "stop_sequences", "thinking", "output_config", "output_format", "metadata", "service_tier",
 })  # fmt: skip
-"""The extra field that holds what Anthropic's servers did in earlier turns."""
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
-_SAMPLING = frozenset({"max_tokens", "temperature", "top_p", "top_k", "stop_sequences"})
 _HOW = frozenset({"thinking", "output_config", "output_format"})
 _NO_TOOLS: tuple[tuple[Tool, ...], frozenset[str]] = ((), frozenset())
 
@@ -95,7 +93,14 @@ _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_integer = msgspec.json.Decoder(int | None).decode
 _decode_number = msgspec.json.Decoder(float | None).decode
-_decode_strings = msgspec.json.Decoder(tuple[str, ...] | None).decode
+_SCALARS: dict[str, Callable[[Raw], object]] = {
+    "max_tokens": _decode_integer,
+    "temperature": _decode_number,
+    "top_p": _decode_number,
+    "top_k": _decode_integer,
+    "stop_sequences": msgspec.json.Decoder(tuple[str, ...] | None).decode,
+    "service_tier": _decode_string,
+}
 
 _TOOL_NOTES = (
     "tools[].input_examples", "tools[].defer_loading", "tools[].eager_input_streaming", "tools[].allowed_callers",
@@ -140,14 +145,21 @@ def decode_request(head: Head) -> Conversation:
     choice, parallel = _tool_choice(fields, tools, served, rest) if "tool_choice" in fields else (None, None)
     user, metadata = _metadata(fields) if "metadata" in fields else ("", ())
     reasoning, output = (None, None) if _HOW.isdisjoint(fields) else _how(fields, rest)
-    tier = _optional(_decode_string, fields, "service_tier") or ""
+    said = typed(fields, _SCALARS)
+    tier = said.get("service_tier") or ""
     return Conversation(
         model=head.model,
         messages=tuple(messages),
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=parallel,
-        sampling=Sampling() if _SAMPLING.isdisjoint(fields) else _sampling(fields),
+        sampling=Sampling(
+            max_tokens=said.get("max_tokens"),
+            temperature=said.get("temperature"),
+            top_p=said.get("top_p"),
+            top_k=said.get("top_k"),
+            stop=said.get("stop_sequences") or (),
+        ),
         reasoning=reasoning,
         output=output,
         stream=head.stream,
@@ -161,16 +173,6 @@ def decode_request(head: Head) -> Conversation:
 def _optional(decode: Callable[[Raw], T | None], fields: dict[str, Raw], name: str) -> T | None:
     raw = fields.get(name)
     return None if raw is None else part(decode, raw, f"`{name}`")
-
-
-def _sampling(fields: dict[str, Raw]) -> Sampling:
-    return Sampling(
-        max_tokens=_optional(_decode_integer, fields, "max_tokens"),
-        temperature=_optional(_decode_number, fields, "temperature"),
-        top_p=_optional(_decode_number, fields, "top_p"),
-        top_k=_optional(_decode_integer, fields, "top_k"),
-        stop=_optional(_decode_strings, fields, "stop_sequences") or (),
-    )
 
 
 def _tools(fields: dict[str, Raw], rest: Extras) -> tuple[tuple[Tool, ...], frozenset[str]]:

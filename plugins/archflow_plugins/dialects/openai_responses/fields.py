@@ -8,12 +8,13 @@ Rule: an `include` that others can answer is a feature; what is left of it, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, encode, part
+from archflow_plugins.dialects.json_body import BAD_JSON, encode, typed
 from archflow_plugins.dialects.openai_responses import items, tools
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
@@ -59,11 +60,22 @@ class _Reasoning(Struct):
 _string = msgspec.json.Decoder(str | None).decode
 _number = msgspec.json.Decoder(float | None).decode
 _integer = msgspec.json.Decoder(int | None).decode
-_boolean = msgspec.json.Decoder(bool | None).decode
-_text = msgspec.json.Decoder(_Text | None).decode
-_reasoning = msgspec.json.Decoder(_Reasoning | None).decode
-_labels = msgspec.json.Decoder(dict[str, str] | None).decode
 _include = msgspec.json.Decoder(list[str] | None).decode
+_DECODERS: dict[str, Callable[[Raw], Any]] = {
+    "instructions": _string,
+    "parallel_tool_calls": msgspec.json.Decoder(bool | None).decode,
+    "text": msgspec.json.Decoder(_Text | None).decode,
+    "reasoning": msgspec.json.Decoder(_Reasoning | None).decode,
+    "max_output_tokens": _integer,
+    "temperature": _number,
+    "top_p": _number,
+    "top_logprobs": _integer,
+    "metadata": msgspec.json.Decoder(dict[str, str] | None).decode,
+    "prompt_cache_key": _string,
+    "safety_identifier": _string,
+    "user": _string,
+    "service_tier": _string,
+}
 
 
 def decode(head: Head) -> Conversation:
@@ -75,9 +87,9 @@ def decode(head: Head) -> Conversation:
     fields = head.fields
     read = items.read(fields["input"]) if "input" in fields else items.Read([], [], "", [])
     messages = read.messages
-    instructions = _one(fields, "instructions", _string)
-    if instructions:
-        messages.insert(0, Message(role="system", parts=(TextPart(instructions),)))
+    said = typed(fields, _DECODERS)
+    if said.get("instructions"):
+        messages.insert(0, Message(role="system", parts=(TextPart(said["instructions"]),)))
     behind: list[tuple[str, Raw]] = []
     if not _PLACED.issuperset(fields):
         behind += [(name, raw) for name, raw in fields.items() if name not in _PLACED]
@@ -97,28 +109,30 @@ def decode(head: Head) -> Conversation:
         included, unknown = _included(fields["include"])
         if unknown is not None:
             behind.append(("include", unknown))
-    text = _one(fields, "text", _text)
+    text: _Text | None = said.get("text")
     return Conversation(
         model=head.model,
         messages=tuple(messages),
         tools=offered,
         tool_choice=choice if isinstance(choice, ToolChoice) else None,
-        parallel_tool_calls=_one(fields, "parallel_tool_calls", _boolean),
+        parallel_tool_calls=said.get("parallel_tool_calls"),
         sampling=Sampling(
-            max_tokens=_one(fields, "max_output_tokens", _integer),
-            temperature=_one(fields, "temperature", _number),
-            top_p=_one(fields, "top_p", _number),
+            max_tokens=said.get("max_output_tokens"),
+            temperature=said.get("temperature"),
+            top_p=said.get("top_p"),
             logprobs=True if LOGPROBS in included else None,
-            top_logprobs=_one(fields, "top_logprobs", _integer),
+            top_logprobs=said.get("top_logprobs"),
         ),
-        reasoning=_thinking(fields, read.effort) if read.effort or "reasoning" in fields else None,
+        reasoning=_thinking(said.get("reasoning") or _Reasoning(), read.effort)
+        if read.effort or "reasoning" in said
+        else None,
         output=_output(text.format) if text is not None and text.format is not None else None,
         stream=head.stream,
-        user=_one(fields, "safety_identifier", _string) or _one(fields, "user", _string) or "",
-        service_tier=_one(fields, "service_tier", _string) or "",
-        cache_key=_one(fields, "prompt_cache_key", _string) or "",
+        user=said.get("safety_identifier") or said.get("user") or "",
+        service_tier=said.get("service_tier") or "",
+        cache_key=said.get("prompt_cache_key") or "",
         verbosity=(text and text.verbosity) or "",
-        metadata=tuple((_one(fields, "metadata", _labels) or {}).items()) if "metadata" in fields else (),
+        metadata=tuple(said["metadata"].items()) if said.get("metadata") else (),
         extras=tuple(behind),
     )
 
@@ -137,12 +151,6 @@ def _tools(fields: dict[str, Raw]) -> list[tuple[Raw, str]]:
     return [(fields["tools"], "tools")] if "tools" in fields else []
 
 
-def _one(fields: dict[str, Raw], name: str, decode_: Any) -> Any:
-    """One field, typed; None if it is absent."""
-    raw = fields.get(name)
-    return None if raw is None else part(decode_, raw, f"`{name}`")
-
-
 def _included(raw: Raw) -> tuple[list[str], Raw | None]:
     """What `include` asks for that is a feature here, and the rest of it as extras keep it."""
     try:
@@ -153,10 +161,9 @@ def _included(raw: Raw) -> tuple[list[str], Raw | None]:
     return asked, Raw(encode(unknown)) if unknown else None
 
 
-def _thinking(fields: dict[str, Raw], newer: str) -> Reasoning | None:
-    said = _one(fields, "reasoning", _reasoning)
-    effort = newer or (said and said.effort) or ""
-    summary = (said and (said.summary or said.generate_summary)) or ""
+def _thinking(said: _Reasoning, newer: str) -> Reasoning | None:
+    effort = newer or said.effort or ""
+    summary = said.summary or said.generate_summary or ""
     if not effort and not summary:
         return None
     if effort == "none":
