@@ -162,12 +162,14 @@ class Head(Struct, frozen=True):
         stream: whether the client wants events.
         fields: top-level name -> JSON value as it came, in the client's order.
         body: the bytes as they came.
+        memo: what the dialect found out when it looked further, so that it need not look again; nobody else reads it.
     """
 
     model: str
     stream: bool
     fields: dict[str, Raw]
     body: bytes
+    memo: dict[str, Any] = {}
 
 
 class StreamTap:

@@ -85,7 +85,7 @@ def decode(head: Head) -> Conversation:
         ClientProtocolError: it is not one of this dialect; the text says where.
     """
     fields = head.fields
-    read = items.read(fields["input"]) if "input" in fields else items.Read([], [], "", [])
+    read = items.read(head)
     messages = read.messages
     said = typed(fields, _DECODERS)
     if said.get("instructions"):
@@ -95,8 +95,9 @@ def decode(head: Head) -> Conversation:
         behind += [(name, raw) for name, raw in fields.items() if name not in _PLACED]
     behind += read.behind
     offered: tuple[Tool, ...] = ()
-    if read.tools or "tools" in fields:
-        found = tools.offered([*_tools(fields), *read.tools])
+    lists = _lists(head)
+    if lists:
+        found = tools.offered(lists)
         offered = tuple(found.tools)
         if found.others:
             behind.append(("tools", Raw(encode(found.others))))
@@ -139,16 +140,13 @@ def decode(head: Head) -> Conversation:
 
 def calls(head: Head) -> dict[str, tools.Called]:
     """Flat name -> how a call to that tool is written, for every tool of a request that is no plain function."""
-    fields = head.fields
-    lists = _tools(fields)
-    given = bytes(fields["input"]) if "input" in fields else b""
-    if b'"additional_tools"' in given or b'"tool_search_output"' in given:
-        lists += items.read(fields["input"]).tools
-    return tools.offered(lists).calls
+    return tools.offered(_lists(head)).calls
 
 
-def _tools(fields: dict[str, Raw]) -> list[tuple[Raw, str]]:
-    return [(fields["tools"], "tools")] if "tools" in fields else []
+def _lists(head: Head) -> list[tuple[Raw, str]]:
+    """The lists of tools of a request, with their places."""
+    own = [(head.fields["tools"], "tools")] if "tools" in head.fields else []
+    return own + items.brought(head)
 
 
 def _included(raw: Raw) -> tuple[list[str], Raw | None]:

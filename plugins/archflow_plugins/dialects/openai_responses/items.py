@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from archflow_plugins.dialects.openai_responses import wire
 from archflow_plugins.dialects.openai_responses.tools import LOCAL_SHELL, TOOL_SEARCH, flat
 from archflow_plugins.dialects.sealed import unwrap
+from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
     AudioPart,
     CacheMark,
@@ -55,13 +56,11 @@ class Read(Struct):
 
     Attributes:
         messages: its turns.
-        tools: lists of tools that stand among the items, with their places.
         effort: how hard to think from now on; empty if no item says so.
         behind: items that nobody misses: `input[].web_search_call` and the item.
     """
 
     messages: list[Message]
-    tools: list[tuple[Raw, str]]
     effort: str
     behind: list[tuple[str, Raw]]
 
@@ -79,22 +78,34 @@ _decode_annotation = msgspec.json.Decoder(_Annotation).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def read(raw: Raw) -> Read:
-    """The messages of an `input`.
+def read(head: Head) -> Read:
+    """The messages of a request's `input`.
 
     Raises:
         ClientProtocolError: it is not one; the text says where.
     """
-    items = wire.items_of(raw)
+    items = wire.items_of(head)
     if isinstance(items, str):
-        return Read([Message(role="user", parts=(TextPart(items),))], [], "", [])
-    return _Reader(raw).read(items)
+        return Read([Message(role="user", parts=(TextPart(items),))], "", [])
+    return _Reader(head.fields.get("input", wire.NULL)).read(items)
+
+
+def brought(head: Head) -> list[tuple[Raw, str]]:
+    """The lists of tools that stand among the items of a request, with their places."""
+    items = wire.items_of(head)
+    if isinstance(items, str):
+        return []
+    return [
+        (item.tools, f"input[{index}].tools")
+        for index, item in enumerate(items)
+        if item.type in _BRINGS_TOOLS
+    ]
 
 
 class _Reader:
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
-        self._found = Read([], [], "", [])
+        self._found = Read([], "", [])
         self._turn: list[Part] = []
         """What the assistant has said since somebody else did."""
 
@@ -149,7 +160,6 @@ class _Reader:
     def _result(self, kind: str, item: wire.Item, index: int) -> None:
         self._flush()
         if kind == "tool_search_output":
-            self._found.tools.append((item.tools, f"input[{index}].tools"))
             parts: list[Part] = [TextPart("The tools that were found can be called now.")]
             call = item.call_id or item.id or ""
         else:
@@ -160,8 +170,8 @@ class _Reader:
 
     def _other(self, kind: str, item: wire.Item, index: int) -> None:
         if kind == "additional_tools":
-            self._found.tools.append((item.tools, f"input[{index}].tools"))
-        elif kind == "configuration_update":
+            return  # nobody says them: see `brought`
+        if kind == "configuration_update":
             self._found.effort = (item.reasoning and item.reasoning.effort) or self._found.effort
         elif kind == "agent_message":
             self._flush()
@@ -195,6 +205,7 @@ class _Reader:
 _ASSISTANT = frozenset({
     "reasoning", "function_call", "custom_tool_call", "local_shell_call", "tool_search_call",
 })  # fmt: skip
+_BRINGS_TOOLS = frozenset({"additional_tools", "tool_search_output"})
 _RESULTS = frozenset({
     "function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output",
 })  # fmt: skip

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.json_body import BAD_JSON, part
+from archflow_plugins.kinds import Head
 from archflow_schema.errors import ClientProtocolError
 
 NULL = Raw(b"null")
@@ -95,12 +96,19 @@ decode_raws = msgspec.json.Decoder(list[Raw]).decode
 _decode_content = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def items_of(raw: Raw) -> str | list[Item]:
-    """The items of an `input`, or its text.
+def items_of(head: Head) -> str | list[Item]:
+    """The items of a request's `input`, or its text. Read once, whoever asks.
 
     Raises:
         ClientProtocolError: it is neither, or an item is not what its type says; the text says where.
     """
+    items: str | list[Item] | None = head.memo.get("items")
+    if items is None:
+        items = head.memo["items"] = _items(head.fields["input"]) if "input" in head.fields else []
+    return items
+
+
+def _items(raw: Raw) -> str | list[Item]:
     try:
         items: str | list[Item] = _decode_input(raw)
     except msgspec.ValidationError:
