@@ -37,12 +37,12 @@ class OpenPart(Struct):
     index: int
     block: int
     refusal: bool
-    before: bytes
-    after: bytes
-    said: list[str]
-    size: int
-    annotations: list[Any]
-    logprobs: list[Any]
+    before: bytes = b""
+    after: bytes = b""
+    said: list[str] = []
+    size: int = 0
+    annotations: list[Any] = []
+    logprobs: list[Any] = []
 
 
 class OpenItem(Struct):
@@ -52,9 +52,9 @@ class OpenItem(Struct):
     id: str
     index: int
     block: int
-    before: bytes
-    after: bytes
-    said: list[str]
+    before: bytes = b""
+    after: bytes = b""
+    said: list[str] = []
     call_id: str = ""
     called: Called = PLAIN
     unwrap: bool = False

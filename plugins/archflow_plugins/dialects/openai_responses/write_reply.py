@@ -147,7 +147,8 @@ class ReplyWriter:
         self._close_all()
 
     def _end(self, status: str, failed: Failed | None = None) -> None:
-        self._begin(Started())
+        if not self._begun:
+            self._begin(Started())
         if status == "failed":
             self._status = "incomplete"  # of what was begun
         self._close_all()
@@ -181,12 +182,12 @@ class ReplyWriter:
 
     # Items.
 
-    def _open_item(self, kind: str, prefix: str, block: int, **more: Any) -> OpenItem:
-        self._begin(Started())
+    def _open_item(self, kind: str, prefix: str, block: int) -> OpenItem:
+        if not self._begun:
+            self._begin(Started())
         index = self._count
         self._count += 1
-        item = OpenItem(kind, item_id(prefix, self._key, index), index, block, b"", b"", [], **more)
-        item.content = []
+        item = OpenItem(kind, item_id(prefix, self._key, index), index, block)
         self._items.append(item)
         self._output.append(None)
         return item
@@ -199,9 +200,10 @@ class ReplyWriter:
             )
 
     def _close_all(self) -> None:
-        items, self._items = self._items, []
-        for item in items:
-            self._close(item)
+        if self._items:
+            items, self._items = self._items, []
+            for item in items:
+                self._close(item)
 
     def _close(self, item: OpenItem) -> None:
         if item.kind == "message":
@@ -267,7 +269,7 @@ class ReplyWriter:
             self._added(item)
         else:
             self._close_part(item)
-        part = item.part = OpenPart(len(item.content), block, refusal, b"", b"", [], 0, [], [])
+        part = item.part = OpenPart(len(item.content), block, refusal)
         if self._stream:
             place = place_of(item, part)
             name = b"response.refusal.delta" if refusal else b"response.output_text.delta"
@@ -387,14 +389,9 @@ class ReplyWriter:
         if called is None:
             called = Called("custom" if event.custom else "function", event.name)
         custom = called.form == "custom"
-        item = self._open_item(
-            "call",
-            PREFIXES[called.form],
-            event.index,
-            call_id=event.id or f"call_{self._key}{self._count:02d}",
-            called=called,
-            unwrap=custom and not event.custom,
-        )
+        call_id = event.id or f"call_{self._key}{self._count:02d}"
+        item = self._open_item("call", PREFIXES[called.form], event.index)
+        item.call_id, item.called, item.unwrap = call_id, called, custom and not event.custom
         if called.form == "function" or (custom and event.custom):
             name = b"response.custom_tool_call_input" if custom else b"response.function_call_arguments"
             place = b'"item_id":%b,"output_index":%d' % (encode(item.id), item.index)
