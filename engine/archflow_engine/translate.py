@@ -60,47 +60,35 @@ _LINES_OF_THE_BODY = re.compile(
 _NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
 
 
-class Asked:
-    """A request put into an upstream's dialect.
+def ask_in(
+    source: Dialect, target: Dialect, name: str, conversation: Conversation, model: str
+) -> tuple[bytes, Headers]:
+    """A request in the words of `target`, which is called `name`, and the reply header that names what was left out.
 
-    Attributes:
-        body: the request.
-        dropped: what was left out, in the client's own words.
+    Raises:
+        ClientProtocolError: the target has no words for it, and it would be missed.
     """
+    try:
+        behind = leave(source.own, conversation)
+        encoded = target.encode(conversation, model)
+    except CannotExpress as error:
+        raise ClientProtocolError(
+            f"'{_word(source, error.feature)}' cannot be asked of the model '{model}', whose upstream speaks "
+            f"{name}: {error.why}"
+        ) from error
+    if not behind and not encoded.dropped:
+        return encoded.body, []
+    return encoded.body, _named([*behind, *(_word(source, feature) for feature in encoded.dropped)])
 
-    __slots__ = ("body", "dropped")
 
-    def __init__(
-        self, source: Dialect, target: Dialect, name: str, conversation: Conversation, model: str
-    ) -> None:
-        """Put it into the words of `target`, which is called `name`.
-
-        Raises:
-            ClientProtocolError: the target has no words for it, and it would be missed.
-        """
-        try:
-            behind = leave(source.own, conversation)
-            encoded = target.encode(conversation, model)
-        except CannotExpress as error:
-            raise ClientProtocolError(
-                f"'{_word(source, error.feature)}' cannot be asked of the model '{model}', whose upstream speaks "
-                f"{name}: {error.why}"
-            ) from error
-        self.body = encoded.body
-        self.dropped: tuple[str, ...] = ()
-        if not behind and not encoded.dropped:
-            return
-        words = [*behind, *(_word(source, feature) for feature in encoded.dropped)]
-        self.dropped = tuple(dict.fromkeys(word for word in words if _NAME.fullmatch(word)))
-
-    @property
-    def header(self) -> Headers:
-        """The reply header that names what was left out, if anything was."""
-        if not self.dropped:
-            return []
-        named = ", ".join(self.dropped[:NAMES_AT_MOST])
-        more = len(self.dropped) - NAMES_AT_MOST
-        return [(b"x-arch-dropped", (f"{named}, and {more} more" if more > 0 else named).encode("ascii"))]
+def _named(words: list[str]) -> Headers:
+    """The reply header that names what was left out, in the client's own words."""
+    names = tuple(dict.fromkeys(word for word in words if _NAME.fullmatch(word)))
+    if not names:
+        return []
+    named = ", ".join(names[:NAMES_AT_MOST])
+    more = len(names) - NAMES_AT_MOST
+    return [(b"x-arch-dropped", (f"{named}, and {more} more" if more > 0 else named).encode("ascii"))]
 
 
 def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversation, model: str) -> bytes:

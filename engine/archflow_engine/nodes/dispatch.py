@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import msgspec
 
 from archflow_engine.ask import attempting, note
-from archflow_engine.translate import Asked, Translation, respoken
+from archflow_engine.translate import Translation, ask_in, respoken
 from archflow_engine.upstream.call import CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
@@ -151,10 +151,9 @@ class DispatchNode(Runner):
                 before = exchange.original or exchange.conversation
                 body = respoken(dialect, head, before, _asking(exchange, stream=stream), model)
             else:
-                asked = Asked(dialect, target, name, _asking(exchange, stream=stream), model)
-                told = asked.header
+                body, told = ask_in(dialect, target, name, _asking(exchange, stream=stream), model)
                 exchange.reply_headers += told
-                body = self._kind.adapt(name, asked.body)
+                body = self._kind.adapt(name, body)
         except ClientProtocolError as error:
             exchange.refuse(400, "unsupported_parameter", str(error))
             return None

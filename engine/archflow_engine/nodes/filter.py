@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from archflow_engine.nodes.rewrite import rewritten
-from archflow_engine.translate import Asked
+from archflow_engine.translate import ask_in
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Dialect, Filter, Head
 from archflow_schema.errors import ArchflowError, ClientProtocolError, FilterRefused
@@ -45,7 +45,7 @@ class FilterNode(Runner):
         if other is not None:  # a request that is none is the client's mistake
             if not dialect.translates:
                 raise ClientProtocolError(f"the filter '{self._who}' takes conversations, and this is none")
-            body = Asked(dialect, other, self._filter.dialect, exchange.conversation, head.model).body
+            body, _ = ask_in(dialect, other, self._filter.dialect, exchange.conversation, head.model)
         try:
             body = await self._filter.request(exchange.request.path, body)
             new = _read(dialect, head, body) if other is None else _back(exchange, other, body)

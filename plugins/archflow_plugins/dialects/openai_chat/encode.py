@@ -97,19 +97,25 @@ def encode(conversation: Conversation, model: str) -> Encoded:
 
 
 def _draw(sampling: Sampling, body: Json) -> None:
-    for name, value in (
-        ("max_tokens", sampling.max_tokens),
-        ("temperature", sampling.temperature),
-        ("top_p", sampling.top_p),
-        ("seed", sampling.seed),
-        ("n", sampling.n),
-        ("presence_penalty", sampling.presence_penalty),
-        ("frequency_penalty", sampling.frequency_penalty),
-        ("logprobs", sampling.logprobs),
-        ("top_logprobs", sampling.top_logprobs),
-    ):
-        if value is not None:
-            body[name] = value
+    """Write how the answer is drawn."""
+    if sampling.max_tokens is not None:
+        body["max_tokens"] = sampling.max_tokens
+    if sampling.temperature is not None:
+        body["temperature"] = sampling.temperature
+    if sampling.top_p is not None:
+        body["top_p"] = sampling.top_p
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
+    if sampling.n is not None:
+        body["n"] = sampling.n
+    if sampling.presence_penalty is not None:
+        body["presence_penalty"] = sampling.presence_penalty
+    if sampling.frequency_penalty is not None:
+        body["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.logprobs is not None:
+        body["logprobs"] = sampling.logprobs
+    if sampling.top_logprobs is not None:
+        body["top_logprobs"] = sampling.top_logprobs
     if sampling.stop:
         body["stop"] = sampling.stop
     if bytes(sampling.logit_bias) != b"null":

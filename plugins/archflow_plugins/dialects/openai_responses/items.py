@@ -132,7 +132,12 @@ class _Reader:
         role = _ROLES.get(item.role or "")
         if role is None:
             raise ClientProtocolError(f"`input[{index}]` has a role that is none of {', '.join(_ROLES)}")
-        parts = self._content(item.content, index, "content")
+        content = item.content
+        if type(content) is str and role != "assistant":
+            self._flush()
+            self._found.messages.append(Message(role=role, parts=(TextPart(content),)))
+            return
+        parts = self._content(content, index, "content")
         if role == "assistant":
             self._turn += parts
         else:
