@@ -230,7 +230,11 @@ class _Writer:
         role = "system" if message.role == "developer" else message.role
         if role == "tool":  # what is left in a message of a tool beside its answer
             role = "user"
-        written: Json = {"role": role, "content": self._content(parts)}
+        only = parts[0] if len(parts) == 1 else None
+        if type(only) is TextPart and only.cache is None:  # as nearly all are
+            written: Json = {"role": role, "content": only.text}
+        else:
+            written = {"role": role, "content": self._content(parts)}
         if message.name:
             written["name"] = message.name
         self._written.append(written)
@@ -330,8 +334,6 @@ class _Writer:
 
     def _content(self, parts: Sequence[Part]) -> str | list[Json]:
         """Texts as one string, where nothing else is among them."""
-        if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].cache is None:
-            return parts[0].text
         marks = self._marks and any(getattr(part, "cache", None) for part in parts)
         if not marks and all(_is_text(part) for part in parts):
             if any(getattr(part, "cache", None) for part in parts):

@@ -213,12 +213,7 @@ class _Reader:
         said = choice.message if whole else choice.delta
         logprobs = _logprobs(choice.logprobs) if _says(choice.logprobs) else ()
         if said is not None:
-            content = said.content
-            if type(content) is str and content and state.key == _TEXT:  # what nearly every chunk is
-                events.append(TextDelta(content, state.block, index, logprobs))
-                logprobs = ()
-                content = None
-            self._say(said, content, logprobs, state, events)
+            self._say(said, logprobs, state, events)
         if choice.finish_reason:
             state.word = choice.native_finish_reason or choice.finish_reason
             state.reason = _REASONS.get(choice.finish_reason.lower(), "stop")
@@ -226,12 +221,7 @@ class _Reader:
                 state.sequence = choice.stop_reason
 
     def _say(
-        self,
-        said: Said,
-        content: str | list[Piece] | None,
-        logprobs: tuple[TokenLogprob, ...],
-        state: _State,
-        events: list[Event],
+        self, said: Said, logprobs: tuple[TokenLogprob, ...], state: _State, events: list[Event]
     ) -> None:
         if (
             said.reasoning_content
@@ -240,17 +230,13 @@ class _Reader:
             or said.thinking_blocks is not NULL
         ):
             self._think(said, state, events)
+        content = said.content
         if isinstance(content, list):
-            for piece in content:
-                if piece.type == "thinking":
-                    self._think_item(
-                        Raw(b'[{"type":"thinking","thinking":%b}]' % piece.thinking), state, events
-                    )
-                elif piece.text:
-                    self._text(piece.text, logprobs, state, events)
-                    logprobs = ()
+            self._pieces(content, logprobs, state, events)
         elif content or logprobs:
-            self._text(content or "", logprobs, state, events)
+            if state.key != _TEXT:
+                state.text_block = state.open(_TEXT, events)
+            events.append(TextDelta(content or "", state.block, state.choice, logprobs))
         if said.refusal:
             state.refused = True
             events.append(RefusalDelta(said.refusal, state.open(_REFUSAL, events), state.choice))
@@ -262,11 +248,21 @@ class _Reader:
         if _says(said.annotations):
             _cite(said.annotations, state, events)
 
-    def _text(
-        self, text: str, logprobs: tuple[TokenLogprob, ...], state: _State, events: list[Event]
+    def _pieces(
+        self,
+        content: list[Piece],
+        logprobs: tuple[TokenLogprob, ...],
+        state: _State,
+        events: list[Event],
     ) -> None:
-        state.text_block = state.open(_TEXT, events)
-        events.append(TextDelta(text, state.block, state.choice, logprobs))
+        """Mistral's form of content."""
+        for piece in content:
+            if piece.type == "thinking":
+                self._think_item(Raw(b'[{"type":"thinking","thinking":%b}]' % piece.thinking), state, events)
+            elif piece.text:
+                state.text_block = state.open(_TEXT, events)
+                events.append(TextDelta(piece.text, state.block, state.choice, logprobs))
+                logprobs = ()
 
     def _think(self, said: Said, state: _State, events: list[Event]) -> None:
         """Thoughts, from the place that tells most of them."""

@@ -82,16 +82,17 @@ class Echo:
     def begin(self, response_id: str, started: Started) -> None:
         """The reply begins; from now on responses can be written."""
         self.id = response_id
+        stream = self._head.stream
         said: dict[str, bytes] = {}
         for name, raw in self._head.fields.items():
-            if name in _KEYS and (value := bytes(raw)) != b"null":
-                said[name] = _over(raw, _DEFAULTS[name]) if name in _OBJECTS else value
+            key = _KEYS.get(name)
+            if key is not None and (value := bytes(raw)) != b"null":
+                if name in _OBJECTS:
+                    value = _over(raw, _DEFAULTS[name])
+                said[name] = key + (_line(value) if stream else value)
         if started.service_tier:
-            said["service_tier"] = encode(started.service_tier)
-        if self._head.stream:
-            said = {name: _line(value) for name, value in said.items()}
-        lines = [_KEYS[name] + value for name, value in said.items()]
-        self._after = b"%b%b}" % (b"".join(lines), _unsaid(tuple(said)))
+            said["service_tier"] = _KEYS["service_tier"] + encode(started.service_tier)
+        self._after = b"%b%b}" % (b"".join(said.values()), _unsaid(tuple(said)))
         self._before = b'{"id":"%b","object":"response","created_at":%d,"model":%b,"status":' % (
             response_id.encode("ascii"),
             started.created or self._answering.created,

@@ -95,9 +95,8 @@ def decode(head: Head) -> Conversation:
         behind += [(name, raw) for name, raw in fields.items() if name not in _PLACED]
     behind += read.behind
     offered: tuple[Tool, ...] = ()
-    lists = _lists(head)
-    if lists:
-        found = tools.offered(lists)
+    if read.tools or "tools" in fields:
+        found = tools.offered(_lists(head, read))
         offered = tuple(found.tools)
         if found.others:
             behind.append(("tools", Raw(encode(found.others))))
@@ -140,13 +139,12 @@ def decode(head: Head) -> Conversation:
 
 def calls(head: Head) -> dict[str, tools.Called]:
     """Flat name -> how a call to that tool is written, for every tool of a request that is no plain function."""
-    return tools.offered(_lists(head)).calls
+    return tools.offered(_lists(head, items.read(head))).calls
 
 
-def _lists(head: Head) -> list[tuple[Raw, str]]:
+def _lists(head: Head, read: items.Read) -> list[tuple[Raw, str]]:
     """The lists of tools of a request, with their places."""
-    own = [(head.fields["tools"], "tools")] if "tools" in head.fields else []
-    return own + items.brought(head)
+    return [(head.fields["tools"], "tools"), *read.tools] if "tools" in head.fields else read.tools
 
 
 def _included(raw: Raw) -> tuple[list[str], Raw | None]:

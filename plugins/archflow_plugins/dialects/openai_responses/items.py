@@ -56,11 +56,13 @@ class Read(Struct):
 
     Attributes:
         messages: its turns.
+        tools: lists of tools that stand among the items, with their places.
         effort: how hard to think from now on; empty if no item says so.
         behind: items that nobody misses: `input[].web_search_call` and the item.
     """
 
     messages: list[Message]
+    tools: list[tuple[Raw, str]]
     effort: str
     behind: list[tuple[str, Raw]]
 
@@ -86,26 +88,14 @@ def read(head: Head) -> Read:
     """
     items = wire.items_of(head)
     if isinstance(items, str):
-        return Read([Message(role="user", parts=(TextPart(items),))], "", [])
+        return Read([Message(role="user", parts=(TextPart(items),))], [], "", [])
     return _Reader(head.fields.get("input", wire.NULL)).read(items)
-
-
-def brought(head: Head) -> list[tuple[Raw, str]]:
-    """The lists of tools that stand among the items of a request, with their places."""
-    items = wire.items_of(head)
-    if isinstance(items, str):
-        return []
-    return [
-        (item.tools, f"input[{index}].tools")
-        for index, item in enumerate(items)
-        if item.type in _BRINGS_TOOLS
-    ]
 
 
 class _Reader:
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
-        self._found = Read([], "", [])
+        self._found = Read([], [], "", [])
         self._turn: list[Part] = []
         """What the assistant has said since somebody else did."""
 
@@ -120,29 +110,27 @@ class _Reader:
                 self._result(kind, item, index)
             else:
                 self._other(kind, item, index)
-        self._flush()
+            if kind in _BRINGS_TOOLS:
+                self._found.tools.append((item.tools, f"input[{index}].tools"))
+        if self._turn:
+            self._flush()
         return self._found
 
     def _flush(self) -> None:
-        if self._turn:
-            self._found.messages.append(Message(role="assistant", parts=tuple(self._turn)))
-            self._turn = []
+        self._found.messages.append(Message(role="assistant", parts=tuple(self._turn)))
+        self._turn = []
 
     def _message(self, item: wire.Item, index: int) -> None:
         role = _ROLES.get(item.role or "")
         if role is None:
             raise ClientProtocolError(f"`input[{index}]` has a role that is none of {', '.join(_ROLES)}")
-        content = item.content
-        if type(content) is str and role != "assistant":
-            self._flush()
-            self._found.messages.append(Message(role=role, parts=(TextPart(content),)))
-            return
-        parts = self._content(content, index, "content")
+        parts = self._content(item.content, index, "content")
         if role == "assistant":
             self._turn += parts
-        else:
+            return
+        if self._turn:
             self._flush()
-            self._found.messages.append(Message(role=role, parts=tuple(parts)))
+        self._found.messages.append(Message(role=role, parts=tuple(parts)))
 
     def _assistant(self, kind: str, item: wire.Item, index: int) -> None:
         if kind == "reasoning":
@@ -163,7 +151,8 @@ class _Reader:
             )
 
     def _result(self, kind: str, item: wire.Item, index: int) -> None:
-        self._flush()
+        if self._turn:
+            self._flush()
         if kind == "tool_search_output":
             parts: list[Part] = [TextPart("The tools that were found can be called now.")]
             call = item.call_id or item.id or ""
@@ -175,11 +164,12 @@ class _Reader:
 
     def _other(self, kind: str, item: wire.Item, index: int) -> None:
         if kind == "additional_tools":
-            return  # nobody says them: see `brought`
+            return
         if kind == "configuration_update":
             self._found.effort = (item.reasoning and item.reasoning.effort) or self._found.effort
         elif kind == "agent_message":
-            self._flush()
+            if self._turn:
+                self._flush()
             parts = self._content(item.content, index, "content")
             self._found.messages.append(Message(role="user", parts=tuple(parts), name=item.author or ""))
         else:

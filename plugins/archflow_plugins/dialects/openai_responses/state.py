@@ -281,7 +281,7 @@ _NAMED = frozenset({"id", "type"})
 
 
 def _previous(head: Head) -> str:
-    return _string(head.fields.get(_PREVIOUS)) or ""
+    return (_string(head.fields[_PREVIOUS]) or "") if _PREVIOUS in head.fields else ""
 
 
 def _string(raw: Raw | None) -> str | None:
@@ -300,7 +300,11 @@ def _refers(head: Head) -> bool:
         items = items_of(head)
     except ClientProtocolError:  # the upstream may understand it, or say what is wrong with it
         return _REFERENCE in bytes(head.fields["input"])
-    return not isinstance(items, str) and any(item.type == "item_reference" for item in items)
+    if not isinstance(items, str):
+        for item in items:
+            if item.type == "item_reference":
+                return True
+    return False
 
 
 def _inner(head: Head) -> bytes:

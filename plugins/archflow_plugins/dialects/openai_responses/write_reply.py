@@ -144,14 +144,16 @@ class ReplyWriter:
             self._status, self._reason = "incomplete", "content_filter"
         elif event.reason == "error":
             self._status = "failed"
-        self._close_all()
+        if self._items:
+            self._close_all()
 
     def _end(self, status: str, failed: Failed | None = None) -> None:
         if not self._begun:
             self._begin(Started())
         if status == "failed":
             self._status = "incomplete"  # of what was begun
-        self._close_all()
+        if self._items:
+            self._close_all()
         self._over = True
         error = None
         if status == "failed":
@@ -200,10 +202,9 @@ class ReplyWriter:
             )
 
     def _close_all(self) -> None:
-        if self._items:
-            items, self._items = self._items, []
-            for item in items:
-                self._close(item)
+        items, self._items = self._items, []
+        for item in items:
+            self._close(item)
 
     def _close(self, item: OpenItem) -> None:
         if item.kind == "message":
@@ -264,7 +265,8 @@ class ReplyWriter:
         """A new part, in the message that is open or in a new one."""
         item = self._items[-1] if self._items else None
         if item is None or item.kind != "message":
-            self._close_all()
+            if item is not None:
+                self._close_all()
             item = self._open_item("message", "msg", block)
             self._added(item)
         else:
