@@ -42,6 +42,7 @@ from archflow_schema.events import (
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_engine.nodes.recall import RecallNode
     from archflow_plugins.record import Record
 
 ERROR_AT_MOST = 1 << 20
@@ -69,7 +70,7 @@ def ask_in(
         ClientProtocolError: the target has no words for it, and it would be missed.
     """
     try:
-        behind = leave(source.own, conversation)
+        behind = leave(source.own, conversation) if conversation.extras else ()
         encoded = target.encode(conversation, model)
     except CannotExpress as error:
         raise ClientProtocolError(
@@ -187,8 +188,8 @@ class Translation:
         except UpstreamError as error:
             exchange.give_up(error)
         else:
-            if self.finished:
-                self._keep()
+            if self.finished and exchange.keeper is not None:
+                self._keep(exchange.keeper)
             self._hand(out[0] if len(out) == 1 else b"".join(out), end=end)
 
     def _begin(self, head: ReplyHead) -> None:
@@ -270,7 +271,8 @@ class Translation:
         data = self._encoder.feed(events) if events else b""
         if isinstance(last, Finished):
             self.finished = True
-            self._keep()
+            if self._exchange.keeper is not None:
+                self._keep(self._exchange.keeper)
         if error is not None and not self.finished:
             self._exchange.give_up(error)
         else:
@@ -312,10 +314,10 @@ class Translation:
             head = replaced(head, self._encoder.content_type.encode("ascii"), length)
         (self._exchange.sieve or self._exchange).reply(head, data, end)
 
-    def _keep(self) -> None:
+    def _keep(self, keeper: RecallNode) -> None:
         """The reply is whole: let it be kept, if the client may refer to it later."""
-        keeper, self._exchange.keeper = self._exchange.keeper, None
-        if keeper is not None and keeper.keep(self._exchange, self._encoder, self._kept):
+        self._exchange.keeper = None
+        if keeper.keep(self._exchange, self._encoder, self._kept):
             self._held = []
 
     def _kept(self) -> None:

@@ -203,8 +203,6 @@ def leave(source: Mapping[str, Dropped | Refused], conversation: Conversation) -
     Raises:
         CannotExpress: a field would be missed.
     """
-    if not conversation.extras:
-        return ()
     behind: list[str] = []
     for name, raw in conversation.extras:
         if bytes(raw) in {b"null", b"[]", b"{}"}:

@@ -74,6 +74,8 @@ _REASONS: dict[str, StopReason] = {
     "network_error": "error",  # Zhipu
     "insufficient_system_resource": "error",  # DeepSeek
 }
+_LATEST = 1 << 40
+"""A number of seconds that is no time any more."""
 _NOTHING = frozenset({b"null", b"[]"})
 _PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
 _ODD = re.compile(r"[^a-zA-Z0-9_-]")
@@ -191,11 +193,12 @@ class _Reader:
     def _start(self, chunk: Uncounted, events: list[Event]) -> None:
         self._started = True
         self._id = chunk.id or ""
+        created = chunk.created
         events.append(
             Started(
                 id=self._id,
                 model=chunk.model or "",
-                created=_seconds(chunk.created),
+                created=int(created) if created is not None and 0 < created < _LATEST else 0,
                 service_tier=chunk.service_tier or "",
                 fingerprint=chunk.system_fingerprint or "",
             )
@@ -211,7 +214,8 @@ class _Reader:
                 )
             state = self._states[index] = _State(index)
         said = choice.message if whole else choice.delta
-        logprobs = _logprobs(choice.logprobs) if _says(choice.logprobs) else ()
+        raw = choice.logprobs
+        logprobs = _logprobs(raw) if raw is not NULL and bytes(raw) != b"null" else ()
         if said is not None:
             self._say(said, logprobs, state, events)
         if choice.finish_reason:
@@ -245,7 +249,7 @@ class _Reader:
                 self._call(call, state, events)
         if said.function_call is not None:
             self._call(SaidCall(index=0, function=said.function_call), state, events)
-        if _says(said.annotations):
+        if said.annotations is not NULL and _says(said.annotations):
             _cite(said.annotations, state, events)
 
     def _pieces(
@@ -455,11 +459,6 @@ def _stopped(state: _State) -> Stopped:
         reason = "refusal"
     detail = "" if state.word in _PLAIN else state.word
     return Stopped(reason, state.choice, state.sequence, detail)
-
-
-def _seconds(created: float | None) -> int:
-    """A time as a whole number; 0 for what is none."""
-    return int(created) if created is not None and 0 < created < 1 << 40 else 0
 
 
 def _cite(raw: Raw, state: _State, events: list[Event]) -> None:

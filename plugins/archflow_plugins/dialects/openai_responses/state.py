@@ -65,7 +65,7 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 def recollect(head: Head) -> Recollected | None:
     """What a request goes on from; None for one that refers to nothing."""
-    previous = _previous(head)
+    previous = _previous(head) if _PREVIOUS in head.fields else ""
     if not previous and not _refers(head):
         return None
     return Recollected(head, previous, _inner(head))
@@ -281,7 +281,7 @@ _NAMED = frozenset({"id", "type"})
 
 
 def _previous(head: Head) -> str:
-    return (_string(head.fields[_PREVIOUS]) or "") if _PREVIOUS in head.fields else ""
+    return _string(head.fields.get(_PREVIOUS)) or ""
 
 
 def _string(raw: Raw | None) -> str | None:
