@@ -33,6 +33,7 @@ from archflow_engine.walk import walk
 from archflow_engine.watch import Watch, take
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.record import Attempt, Decision, Record
+from archflow_plugins.translation import estimate
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import (
     ClientProtocolError,
@@ -285,6 +286,17 @@ class Exchange:
             assert self.dialect is not None and self.head is not None  # noqa: PT018, S101 - set by begin()
             self._conversation = self.dialect.decode(self.head)
         return self._conversation
+
+    def estimate(self) -> int:
+        """How many input tokens the request costs, roughly."""
+        dialect, head = self.dialect, self.head
+        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        if dialect.translates:
+            try:
+                return estimate(self.conversation)
+            except ClientProtocolError:
+                pass  # it may be relayed all the same
+        return max(1, dialect.estimate(head))
 
     def becomes(self, head: Head) -> None:
         """The request goes on as another one; it is decoded anew when next asked for.

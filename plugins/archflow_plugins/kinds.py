@@ -321,7 +321,11 @@ class Dialect(Kind):
         raise NotImplementedError
 
     def estimate(self, head: Head) -> int:
-        """How many input tokens the request will cost, roughly (bytes of text / 4)."""
+        """How many input tokens the request will cost, roughly (bytes of text / 4).
+
+        Asked of dialects that are not translated, and about requests that are none of their dialect; all others are
+        estimated by their conversation, which is read once.
+        """
         raise NotImplementedError
 
     def answer(self, head: Head) -> bytes | None:

@@ -195,6 +195,11 @@ def parts_of(conversation: Conversation) -> list[Part]:
     return found
 
 
+def estimate(conversation: Conversation) -> int:
+    """How many tokens a conversation costs, roughly: the bytes of its texts, divided by four."""
+    return max(1, sum(len(message.text.encode()) for message in conversation.messages) // 4)
+
+
 def leave(source: Mapping[str, Dropped | Refused], conversation: Conversation) -> tuple[str, ...]:
     """Which of the request's own fields stay behind when it leaves its dialect; a field nobody knows is dropped.
 

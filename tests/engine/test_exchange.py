@@ -9,6 +9,10 @@ from typing import NoReturn
 import msgspec
 import pytest
 
+from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
+from archflow_plugins.dialects.anthropic_messages.decode_request import decode_request
+from archflow_plugins.kinds import Head
+from archflow_schema.conversation import Conversation
 from archflow_schema.graph import Use
 from peers import CHAT, Asked, Client, reply
 from playbook import KEY, QUOTAS, RED, Play, playing
@@ -591,6 +595,22 @@ async def test_a_quota_is_charged_settled_and_refused() -> None:
         records = [await play.record() for _ in range(4)]
         assert [record.status for record in records] == [200, 429, 200, 200]
         assert 'archflow_ratelimited_total{model="m"} 1' in play.metrics
+
+
+async def test_a_request_with_a_quota_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def decode(head: Head) -> Conversation:
+        read.append(head)
+        return decode_request(head)
+
+    monkeypatch.setattr(AnthropicMessages, "decode", staticmethod(decode))
+    async with playing(quotas=QUOTAS) as play:
+        play.upstream.script = lambda _: reply({"choices": [{"message": {"content": "ho"}}]})
+        words = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x" * 40}]}
+        answer = await (await play.client()).talks(words, path="/v1/messages", headers=RED)
+        assert answer.status == 200
+        assert len(read) == 1
 
 
 async def test_a_quota_without_a_value_is_one_bucket_each() -> None:

@@ -64,15 +64,15 @@ class ChooseNode(Runner):
                 exchange.becomes(head)
             return exchange.conversation
 
-        dialect, head, fields = exchange.dialect, exchange.head, exchange.request.fields
-        assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+        head, fields = exchange.head, exchange.request.fields
+        assert head is not None  # noqa: S101 - set by begin()
         session = fields.get(_AFFINITY, b"")
         if not session:
             return Request(head=head, decode=decode)
         return Request(
             head=head,
             decode=decode,
-            tokens=max(1, dialect.estimate(head)),
+            tokens=exchange.estimate(),
             session=session.decode("latin-1"),
             tenant=fields.get(self._tenant, b"").decode("latin-1"),
             percent=_percent(fields.get(_PERCENT)),

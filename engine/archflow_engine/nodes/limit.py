@@ -27,7 +27,7 @@ class LimitNode(Runner):
 
     def run(self, exchange: Exchange) -> Runner | None:
         applying = self._applying(exchange)
-        cost = self._estimate(exchange) if applying else 0
+        cost = exchange.estimate() if applying else 0
         for quota, key in applying:
             admission = self._store.charge_nowait(key, cost, quota.tokens, quota.period)
             following = self._decide(exchange, quota, key, cost, admission)
@@ -47,12 +47,6 @@ class LimitNode(Runner):
             for quota in self._quotas
             if value and quota.key.lower() == header and quota.value in {"", value}
         ]
-
-    def _estimate(self, exchange: Exchange) -> int:
-        assert exchange.dialect is not None and exchange.head is not None  # noqa: PT018, S101 - set by begin()
-        if exchange.original is not None:  # what a model is asked is not what came
-            return max(1, sum(len(message.text.encode()) for message in exchange.conversation.messages) // 4)
-        return max(1, exchange.dialect.estimate(exchange.head))
 
     def _decide(
         self, exchange: Exchange, quota: Quota, key: str, cost: int, admission: Admission
@@ -82,7 +76,7 @@ class WaitingLimitNode(LimitNode):
 
     async def run_waiting(self, exchange: Exchange) -> Runner | None:
         applying = self._applying(exchange)
-        cost = self._estimate(exchange) if applying else 0
+        cost = exchange.estimate() if applying else 0
         for quota, key in applying:
             admission = await self._store.charge(key, cost, quota.tokens, quota.period)
             following = self._decide(exchange, quota, key, cost, admission)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from archflow_plugins.kinds import Dialect, Head
+from archflow_plugins.translation import estimate
 from archflow_schema.errors import ClientProtocolError
 
 T = TypeVar("T")
@@ -59,10 +60,9 @@ class JsonDialect(Dialect):
 
     def estimate(self, head: Head) -> int:
         try:
-            size = sum(len(message.text.encode()) for message in self.decode(head).messages)
+            return estimate(self.decode(head))
         except ClientProtocolError:
-            size = len(head.body)
-        return max(1, size // 4)
+            return max(1, len(head.body) // 4)
 
 
 def decoded(decode: Any, head: Head, name: str) -> Any:

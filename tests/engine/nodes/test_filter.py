@@ -57,6 +57,17 @@ def completion(content: object) -> bytes:
 # The body as it is, over HTTP.
 
 
+async def test_a_reference_that_a_filter_puts_in_is_looked_for_all_the_same() -> None:
+    async with filtered("http") as (play, outside, model):
+        graph = MODELS.replace("openai/m", "anthropic/m").format(
+            filters=f'filters: [{{id: f, url: "{outside.url}", type: http}}]', names="f", model=model.url
+        )
+        await play.swap(compiled(graph))
+        outside.script = lambda asked: reply({**asked.json, "previous_response_id": "resp_9"})
+        answer = await (await play.client()).talks({"model": "m", "input": "hi"}, path="/v1/responses")
+        assert (answer.status, answer.code) == (404, "previous_response_not_found")
+
+
 async def test_an_http_filter_gets_the_body_and_gives_the_one_that_goes_on() -> None:
     async with filtered("http") as (play, outside, model):
         outside.script = lambda asked: reply(asked.body.replace(b"secret", b"******"))

@@ -258,6 +258,14 @@ def test_unknown_things_are_passed_over():
     assert len(found) == 5
 
 
+def test_a_block_of_an_unknown_type_may_have_fields_of_our_names():
+    blocks = [{"type": "hologram", "text": 5, "id": ["x"]}, {"type": "text", "text": "shown"}]
+    message = {"type": "message", "id": "msg_1", "model": "c", "content": blocks, "stop_reason": "end_turn"}
+    decoder = dialect.reply_decoder(stream=False)
+    decoder.feed(json.encode(message))
+    assert decoder.end()[1] == TextDelta("shown")
+
+
 def test_a_stream_without_its_last_event_is_whole_if_it_stopped():
     assert read(START, ending("end_turn"))[-1] == Finished()
     with pytest.raises(UpstreamProtocolError, match="before its message was complete"):
