@@ -40,7 +40,7 @@ def take_apart(url: str, what: str) -> tuple[str, str]:
     """Media type and base64 of a `data:` URL.
 
     Raises:
-        ClientProtocolError: it is none, or its base64 is broken.
+        ClientProtocolError: it is none, it is empty, or its base64 is broken.
     """
     head, comma, data = url.removeprefix("data:").partition(",")
     if not comma:
@@ -50,6 +50,8 @@ def take_apart(url: str, what: str) -> tuple[str, str]:
     media_type, _, parameters = head.lower().partition(";")
     if "base64" in parameters.split(";"):
         check_base64(data, what)
+    elif not data:
+        raise ClientProtocolError(f"{what} is empty")
     else:
         data = b64encode(unquote_to_bytes(data)).decode("ascii")
     return _SAME.get(media_type, media_type), data

@@ -159,10 +159,8 @@ class PartEncoder:
             document["format"] = DOCUMENTS.get(part.media_type, "txt")
         elif part.url.startswith("data:"):
             media_type, data = take_apart(part.url, "a document")
-            word = _document_format(part, media_type)
-            check_base64(data, "a document")
             document["source"] = {"bytes": data}
-            document["format"] = word
+            document["format"] = _document_format(part, media_type)
         elif part.file_id:
             raise CannotExpress("document.file_id", "Bedrock has no store of files: send the document itself")
         elif not part.url:
@@ -203,7 +201,6 @@ def _image(part: ImagePart) -> Block:
     media_type, data = take_apart(part.url, "an image")
     if media_type not in IMAGES:
         raise CannotExpress("image.data", f"Converse takes images as {', '.join(IMAGES.values())}")
-    check_base64(data, "an image")
     return {"image": {"format": IMAGES[media_type], "source": {"bytes": data}}}
 
 

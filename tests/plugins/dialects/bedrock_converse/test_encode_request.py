@@ -375,6 +375,7 @@ def test_parts_that_have_no_place(part, feature):
 @pytest.mark.parametrize(
     "part",
     [
+        ImagePart("data:image/png,"),
         ImagePart("data:image/png;base64,a"),
         ImagePart("data:image/png;base64,a b="),
         ImagePart("data:image/png;base64,"),
