@@ -17,6 +17,7 @@ from archflow_plugins.dialects.anthropic_messages.decode_blocks import citation_
 from archflow_plugins.dialects.anthropic_messages.usage import Counts, larger, usage_of
 from archflow_plugins.dialects.anthropic_messages.words import NAME, REASONS, SERVED_TIER
 from archflow_plugins.dialects.json_body import BAD_JSON
+from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing.sse import Splitter
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
@@ -33,8 +34,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-WHOLE_AT_MOST = 32 * 1024 * 1024
-"""Bytes of a whole reply."""
 NULL = Raw(b"null")
 
 
@@ -243,23 +242,11 @@ class StreamDecoder:
         return found
 
 
-class WholeDecoder:
+class WholeDecoder(WholeBody):
     """Reads a whole reply, once it is there."""
 
-    def __init__(self) -> None:
-        self._portions: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._size += len(data)
-        if self._size > WHOLE_AT_MOST:
-            raise UpstreamProtocolError(f"the reply is larger than {WHOLE_AT_MOST} bytes")
-        self._portions.append(data)
-        return []
-
     def end(self) -> list[Event]:
-        reply, blocks = _read(b"".join(self._portions))
-        self._portions.clear()
+        reply, blocks = _read(self.body())
         if reply.type == "error" or (reply.error is not None and reply.content is None):
             return [_failed(reply.error)]
         if reply.content is None:

@@ -25,6 +25,7 @@ from archflow_plugins.dialects.bedrock_converse.words import (
     usage_of,
 )
 from archflow_plugins.dialects.json_body import BAD_JSON
+from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing.aws_event_stream import Frame, Splitter
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
@@ -40,7 +41,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-MAX_REPLY = 32 * 1024 * 1024
 _LAST = frozenset({Finished, Failed})
 _SERVER_TOOL = "server_tool_use"
 CODES = {
@@ -323,25 +323,13 @@ class _Call:
         self.empty = True
 
 
-class WholeDecoder:
+class WholeDecoder(WholeBody):
     """Reads one Converse reply."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Nothing: the reply is read at its end."""
-        self._size += len(data)
-        if self._size > MAX_REPLY:
-            raise UpstreamProtocolError(f"the reply is larger than {MAX_REPLY} bytes")
-        self._chunks.append(data)
-        return []
 
     def end(self) -> list[Event]:
         """Everything."""
         try:
-            reply = _decode_reply(b"".join(self._chunks))
+            reply = _decode_reply(self.body())
             return _whole(reply)
         except BAD_JSON as error:
             raise UpstreamProtocolError(f"the reply of Converse is not understood: {error}") from error

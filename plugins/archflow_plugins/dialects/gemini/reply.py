@@ -17,6 +17,7 @@ from archflow_plugins.dialects.gemini import wire
 from archflow_plugins.dialects.gemini.media import ORIGIN
 from archflow_plugins.dialects.gemini.tap import usage_of
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing.sse import Splitter
 from archflow_schema.conversation import Citation
 from archflow_schema.errors import UpstreamProtocolError
@@ -35,7 +36,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-REPLY_AT_MOST = 32 * 1024 * 1024
 REASONS: dict[str, StopReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -83,8 +83,7 @@ class ReplyReader:
 
     def __init__(self, *, stream: bool) -> None:
         self._splitter = Splitter() if stream else None
-        self._body: list[bytes] = []
-        self._size = 0
+        self._whole = WholeBody()
         self._choices: dict[int, _Choice] = {}
         self._id = ""
         self._usage: wire.UsageMetadata | None = None
@@ -95,11 +94,7 @@ class ReplyReader:
 
     def feed(self, data: bytes) -> list[Event]:
         if self._splitter is None:
-            self._size += len(data)
-            if self._size > REPLY_AT_MOST:
-                raise UpstreamProtocolError(f"the upstream's reply is larger than {REPLY_AT_MOST} bytes")
-            self._body.append(data)
-            return []
+            return self._whole.feed(data)
         if self._broken is not None:
             raise self._broken
         events: list[Event] = []
@@ -124,10 +119,9 @@ class ReplyReader:
         events: list[Event] = []
         if self._splitter is None:
             try:
-                found = wire.decode_chunks(b"".join(self._body))
+                found = wire.decode_chunks(self._whole.body())
             except BAD_JSON as error:
                 raise UpstreamProtocolError(f"the upstream's reply is not understood: {error}") from error
-            self._body.clear()
             for chunk in [found] if isinstance(found, wire.Chunk) else found:
                 if not self._over:
                     self._take(chunk, events)

@@ -32,6 +32,7 @@ from archflow_plugins.dialects.openai_chat.reply_wire import (
 )
 from archflow_plugins.dialects.openai_chat.wire import NULL
 from archflow_plugins.dialects.openai_family import ToldUsage, problem_of, usage_of
+from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing import sse
 from archflow_schema.conversation import Citation
 from archflow_schema.errors import UpstreamProtocolError
@@ -51,8 +52,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-MAX_REPLY = 32 * 1024 * 1024
-"""Bytes of a whole reply."""
 MAX_CHOICES = 128
 """Choices of a reply, which is as many as OpenAI takes for `n`."""
 MAX_CALLS = 1024
@@ -411,24 +410,13 @@ class StreamDecoder:
         return events
 
 
-class WholeDecoder:
+class WholeDecoder(WholeBody):
     """Reads a whole reply."""
-
-    def __init__(self) -> None:
-        self._portions: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._size += len(data)
-        if self._size > MAX_REPLY:
-            raise UpstreamProtocolError(f"the upstream's reply is larger than {MAX_REPLY} bytes")
-        self._portions.append(data)
-        return []
 
     def end(self) -> list[Event]:
         events: list[Event] = []
         reader = _Reader()
-        if reader.read(b"".join(self._portions), events, whole=True):
+        if reader.read(self.body(), events, whole=True):
             if not reader.began:
                 raise UpstreamProtocolError("the upstream's reply holds no choices")
             reader.finish(events)

@@ -19,6 +19,7 @@ from msgspec import Raw, Struct
 from archflow_plugins.dialects.json_body import BAD_JSON
 from archflow_plugins.dialects.openai_responses.items import ORIGIN, citation
 from archflow_plugins.dialects.openai_responses.watch import Incomplete, Told, stopped, usage_of
+from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing import sse
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
@@ -36,8 +37,6 @@ from archflow_schema.events import (
     UsageReported,
 )
 
-REPLY_AT_MOST = 32 * 1024 * 1024
-"""Bytes of a whole reply that are kept."""
 ITEMS_AT_MOST = 10_000
 """Items of one response's output."""
 
@@ -395,23 +394,15 @@ class StreamedReply(_Reader):
         return self._thought(_Event(delta="\n\n", output_index=event.output_index), "summary")
 
 
-class WholeReply(_Reader):
+class WholeReply(WholeBody, _Reader):
     """Reads a whole response."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._portions: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[Event]:
-        self._size += len(data)
-        if self._size > REPLY_AT_MOST:
-            raise UpstreamProtocolError(f"the reply is larger than {REPLY_AT_MOST} bytes")
-        self._portions.append(data)
-        return []
+        WholeBody.__init__(self)
+        _Reader.__init__(self)
 
     def end(self) -> list[Event]:
-        return self._finish(_response(b"".join(self._portions)))
+        return self._finish(_response(self.body()))
 
 
 _MATTERS = frozenset({

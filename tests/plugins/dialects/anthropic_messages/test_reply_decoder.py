@@ -6,7 +6,7 @@ import pytest
 from msgspec import json
 
 from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
-from archflow_plugins.dialects.anthropic_messages.reply_decoder import WHOLE_AT_MOST
+from archflow_plugins.dialects.whole_body import LARGEST
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Empty
 from archflow_plugins.testing import run_context
@@ -327,7 +327,7 @@ def test_what_is_no_message(body):
 
 def test_a_reply_without_end_is_given_up():
     decoder = dialect.reply_decoder(stream=False)
-    portion = b"x" * (WHOLE_AT_MOST // 4)
+    portion = b"x" * (LARGEST // 4)
     for _ in range(4):
         decoder.feed(portion)
     with pytest.raises(UpstreamProtocolError, match="larger than"):

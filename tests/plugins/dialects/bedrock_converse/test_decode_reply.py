@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from archflow_plugins.dialects.bedrock_converse import decode_reply
+from archflow_plugins.dialects import whole_body
 from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
 from archflow_plugins.framing.aws_event_stream import encode, encode_headers
 from archflow_schema.errors import UpstreamProtocolError
@@ -328,7 +328,7 @@ def test_what_is_no_reply(data):
 
 
 def test_a_reply_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(decode_reply, "MAX_REPLY", 10)
+    monkeypatch.setattr(whole_body, "LARGEST", 10)
     decoder = WholeDecoder()
     decoder.feed(b"x" * 10)
     with pytest.raises(UpstreamProtocolError, match="larger than 10 bytes"):

@@ -3,7 +3,8 @@
 import pytest
 from msgspec import json
 
-from archflow_plugins.dialects.openai_chat import OpenAIChat, reply_decoder
+from archflow_plugins.dialects import whole_body
+from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty
 from archflow_plugins.testing import run_context
 from archflow_schema.errors import UpstreamProtocolError
@@ -478,7 +479,7 @@ class TestEnds:
 
 class TestBounds:
     def test_a_whole_reply(self, monkeypatch):
-        monkeypatch.setattr(reply_decoder, "MAX_REPLY", 10)
+        monkeypatch.setattr(whole_body, "LARGEST", 10)
         with pytest.raises(UpstreamProtocolError, match="larger than 10 bytes"):
             dialect.reply_decoder(stream=False).feed(b"x" * 11)
 

@@ -292,7 +292,7 @@ def test_a_response_of_endless_items_is_cut():
 
 
 def test_a_whole_reply_that_is_too_large(monkeypatch):
-    monkeypatch.setattr("archflow_plugins.dialects.openai_responses.read_reply.REPLY_AT_MOST", 4)
+    monkeypatch.setattr("archflow_plugins.dialects.whole_body.LARGEST", 4)
     reader = WholeReply()
     reader.feed(b"1234")
     with pytest.raises(UpstreamProtocolError, match="larger than 4 bytes"):
