@@ -9,15 +9,17 @@ Rule: bytes of a stranger raise ClientProtocolError or nothing. Its text says wh
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from archflow_plugins.kinds import Dialect, Head
-from archflow_plugins.translation import estimate
+from archflow_plugins.translation import Answering, estimate
 from archflow_schema.errors import ClientProtocolError
+from archflow_schema.events import Event, Finished, Started, Stopped, TextDelta, Usage, UsageReported
 
 T = TypeVar("T")
 
@@ -39,7 +41,13 @@ _HALF = (
 
 
 class JsonDialect(Dialect):
-    """A dialect whose requests are JSON objects."""
+    """A dialect whose requests are JSON objects.
+
+    Attributes:
+        events_query: the query with which a client asks for a stream as server-sent events, where it can ask otherwise.
+    """
+
+    events_query: ClassVar[str] = ""
 
     def decode_head(self, body: bytes) -> Head:
         try:
@@ -57,6 +65,16 @@ class JsonDialect(Dialect):
         if model == head.model:
             return head.body
         return encode({**head.fields, "model": Raw(encode(model))})
+
+    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
+        answering = Answering(
+            request_id=request_id, model=head.model, created=int(time.time()), query=self.events_query
+        )
+        encoder = self.reply_encoder(head, answering)
+        said: tuple[Event, ...] = (
+            Started(), TextDelta(text), Stopped("stop"), UsageReported(Usage()), Finished()
+        )  # fmt: skip
+        return encoder.content_type, encoder.feed(said)
 
     def estimate(self, head: Head) -> int:
         try:

@@ -32,7 +32,6 @@ from archflow_plugins.translation import (
     ReplyEncoder,
 )
 from archflow_schema.conversation import Conversation
-from archflow_schema.events import Finished, Started, Stopped, TextDelta
 
 ERROR_TEXT_AT_MOST = 2000
 """Characters of an error that is no JSON of Anthropic's."""
@@ -94,11 +93,6 @@ class AnthropicMessages(JsonDialect):
         from archflow_plugins.dialects.anthropic_messages.stream_encoder import StreamEncoder
 
         return StreamEncoder(answering) if head.stream else WholeEncoder(answering)
-
-    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
-        answering = Answering(request_id=request_id, model=head.model, created=0)
-        encoder = self.reply_encoder(head, answering)
-        return encoder.content_type, encoder.feed([Started(), TextDelta(text), Stopped("stop"), Finished()])
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         error = {"type": error_type(status), "message": message}

@@ -35,7 +35,6 @@ from archflow_plugins.translation import (
 )
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import UpstreamProtocolError
-from archflow_schema.events import Event, Finished, Started, Stopped, TextDelta
 
 _ERRORS = {
     401: "AccessDeniedException",
@@ -131,11 +130,6 @@ class BedrockConverse(JsonDialect):
         from archflow_plugins.dialects.bedrock_converse.encode_request import encode_request
 
         return encode_request(conversation, model)
-
-    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
-        encoder = self.reply_encoder(head, Answering(request_id=request_id, model=head.model, created=0))
-        events: list[Event] = [Started(), TextDelta(text), Stopped("stop"), Finished()]
-        return encoder.content_type, encoder.feed(events)
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         fallback = "InternalServerException" if status >= 500 else "ValidationException"

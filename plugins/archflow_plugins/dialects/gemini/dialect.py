@@ -27,7 +27,6 @@ from archflow_plugins.translation import (
     ReplyEncoder,
 )
 from archflow_schema.conversation import Conversation
-from archflow_schema.events import Finished, Started, Stopped, TextDelta
 
 
 class Gemini(JsonDialect):
@@ -47,6 +46,7 @@ class Gemini(JsonDialect):
     })  # fmt: skip
     ping: ClassVar[bytes] = b"\n"
     """An empty line is nothing between two events, and white space between the items of an array."""
+    events_query: ClassVar[str] = "alt=sse"
     translates: ClassVar[bool] = True
     minimal: ClassVar[str] = '{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}'
     places: ClassVar[Mapping[str, Place]] = PLACES
@@ -83,12 +83,6 @@ class Gemini(JsonDialect):
         from archflow_plugins.dialects.gemini import statuses
 
         return statuses.problem(status, body)
-
-    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
-        answering = Answering(request_id=request_id, model=head.model, created=0, query="alt=sse")
-        writer = self.reply_encoder(head, answering)
-        body = writer.feed((Started(), TextDelta(text), Stopped("stop"), Finished()))
-        return writer.content_type, body
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         from archflow_plugins.dialects.gemini import statuses

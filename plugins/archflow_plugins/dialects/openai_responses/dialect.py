@@ -8,7 +8,6 @@ nobody asks to go on from a reply, never pays for it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -30,7 +29,6 @@ from archflow_plugins.translation import (
     ReplyEncoder,
 )
 from archflow_schema.conversation import Conversation
-from archflow_schema.events import Finished, Started, Stopped, TextDelta, Usage, UsageReported
 
 _MESSAGE_AT_MOST = 2000
 
@@ -66,13 +64,6 @@ class OpenAIResponses(OpenAIDialect):
         from archflow_plugins.dialects.openai_responses import request
 
         return request.encode(conversation, model)
-
-    def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
-        answering = Answering(request_id=request_id, model=head.model, created=int(time.time()))
-        writer = self.reply_encoder(head, answering)
-        return writer.content_type, writer.feed(
-            [Started(), TextDelta(text), Stopped("stop"), UsageReported(Usage()), Finished()]
-        )
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
         error = {"type": "error", "sequence_number": 0, "code": code, "message": message, "param": None}
