@@ -139,11 +139,8 @@ def attempting(name: str, provider: str) -> Iterator[tuple[Attempt, Headers]]:
     record = exchange.record
     began = attempt.began = monotonic() - exchange.began
     record.attempts.append(attempt)
-    flag = "01" if record.sampled else "00"
-    headers = [
-        (b"x-request-id", record.request_id.encode()),
-        (b"traceparent", f"00-{record.trace_id}-{attempt.span_id}-{flag}".encode()),
-    ]
+    traced = trace.traceparent(record.trace_id, attempt.span_id, sampled=record.sampled)
+    headers = [(b"x-request-id", record.request_id.encode()), (b"traceparent", traced.encode())]
     try:
         yield attempt, headers
     except UpstreamError as error:

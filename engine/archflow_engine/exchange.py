@@ -399,14 +399,9 @@ class Exchange:
         if self.sifts is not None:
             self.sieve = Sieve(self, self.sifts)
         span_id = trace.new_span_id()
-        flag = "01" if record.sampled else "00"
-        self._call = call = Call(
-            head,
-            record.request_id,
-            f"00-{record.trace_id}-{span_id}-{flag}",
-            body,
-            self.translation or self.sieve or self,
-        )
+        traced = trace.traceparent(record.trace_id, span_id, sampled=record.sampled)
+        sink = self.translation or self.sieve or self
+        self._call = call = Call(head, record.request_id, traced, body, sink)
         now = monotonic()
         self.attempt = attempt = Attempt(node.provider, node.upstream, "", span_id, now - self._began)
         record.attempts.append(attempt)

@@ -12,8 +12,14 @@ from archflow_schema.errors import UpstreamProtocolError
 
 PORTION = 1 << 20
 """Bytes handed on at once."""
-_GZIP_OR_ZLIB = 47
-_READABLE = frozenset({b"gzip", b"x-gzip", b"deflate"})
+GZIP_OR_ZLIB = 47
+"""What zlib calls either format."""
+PLAIN = frozenset({b"", b"identity"})
+"""Content-encodings that are none."""
+READABLE = frozenset({b"gzip", b"x-gzip", b"deflate"})
+"""Content-encodings that are undone here."""
+ACCEPTED = b"gzip, deflate"
+"""`accept-encoding` where a reply is to be read."""
 
 
 class Inflater:
@@ -21,12 +27,12 @@ class Inflater:
 
     def __init__(self, encoding: bytes) -> None:
         """Raises UpstreamProtocolError for an encoding that nobody asked for."""
-        if encoding not in _READABLE:
+        if encoding not in READABLE:
             name = encoding.decode("latin-1")
             raise UpstreamProtocolError(
                 f"the upstream's reply is encoded as '{name}', which was not asked for"
             )
-        self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._inflate = zlib.decompressobj(GZIP_OR_ZLIB)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The bytes that these stand for, in portions.

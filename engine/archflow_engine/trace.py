@@ -52,6 +52,11 @@ def accept_request_id(raw: bytes) -> str:
     return raw.decode() if _PRINTABLE.fullmatch(raw) else ""
 
 
+def traceparent(trace_id: str, span_id: str, *, sampled: bool) -> str:
+    """What tells an upstream of a span of ours."""
+    return f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
+
+
 def parse_traceparent(raw: bytes) -> tuple[str, str, bool] | None:
     """Trace id, parent span id and sampled flag; None for what the recommendation says to ignore."""
     found = _TRACEPARENT.fullmatch(raw.strip())

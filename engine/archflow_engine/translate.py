@@ -19,7 +19,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archflow_engine.inflate import Inflater
+from archflow_engine.inflate import PLAIN, Inflater
 from archflow_engine.prompts.prompt import answering
 from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
@@ -193,7 +193,7 @@ class Translation:
             self._hand(out[0] if len(out) == 1 else b"".join(out), end=end)
 
     def _begin(self, head: ReplyHead) -> None:
-        if head.content_encoding not in {b"", b"identity"}:
+        if head.content_encoding not in PLAIN:
             self._inflater = Inflater(head.content_encoding)
         self._head = head
         self._status = head.status

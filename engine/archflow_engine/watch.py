@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from archflow_engine.inflate import GZIP_OR_ZLIB, PLAIN, READABLE
 from archflow_plugins.kinds import Dialect, StreamTap, Summary
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ LARGEST = 4 << 20
 """Bytes of a whole reply beyond which it is relayed unread."""
 BATCH = 4096
 """Bytes of a stream that are looked at together."""
-_GZIP_OR_ZLIB = 47
 
 
 class Watch:
@@ -31,10 +31,10 @@ class Watch:
     __slots__ = ("_dialect", "_inflate", "_kept", "_size", "_tap", "plain")
 
     def __init__(self, dialect: Dialect, *, stream: bool, encoding: bytes) -> None:
-        self.plain = encoding in {b"", b"identity"}
-        readable = self.plain or encoding in {b"gzip", b"x-gzip", b"deflate"}
+        self.plain = encoding in PLAIN
+        readable = self.plain or encoding in READABLE
         self._dialect = dialect
-        self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB) if readable and not self.plain else None
+        self._inflate = zlib.decompressobj(GZIP_OR_ZLIB) if readable and not self.plain else None
         self._tap: StreamTap | None = dialect.tap() if stream and readable else None
         self._kept: list[bytes] | None = [] if readable else None
         self._size = 0

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import msgspec
 
 from archflow_engine.ask import attempting, note
+from archflow_engine.inflate import ACCEPTED
 from archflow_engine.translate import Translation, ask_in, respoken
 from archflow_engine.upstream.call import CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
@@ -45,8 +46,6 @@ NOT_FORWARDED = frozenset({
 })  # fmt: skip
 _LIBRARY = b"x-stainless-"
 """How the headers begin in which the official clients say what they are; they are no business of another vendor."""
-_READABLE = b"gzip, deflate"
-"""The content-encodings that `watch` can look into."""
 _PREPARED_AT_MOST = 4096
 
 
@@ -294,7 +293,7 @@ def forwarded(exchange: Exchange, skip: frozenset[bytes], *, same: bool = True) 
         headers.append((b"accept-encoding", b"identity"))
     elif b"accept-encoding" in fields:
         asked = fields[b"accept-encoding"]
-        headers.append((b"accept-encoding", _READABLE if b"gzip" in asked else b"identity"))
+        headers.append((b"accept-encoding", ACCEPTED if b"gzip" in asked else b"identity"))
     return headers
 
 

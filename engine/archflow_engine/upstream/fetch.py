@@ -9,7 +9,7 @@ from __future__ import annotations
 import trio
 from msgspec import Struct
 
-from archflow_engine.inflate import Inflater
+from archflow_engine.inflate import ACCEPTED, PLAIN, Inflater
 from archflow_engine.upstream.call import Call, CallHead, Headers, ReplyHead
 from archflow_engine.upstream.local import LocalPool
 from archflow_engine.upstream.pool import Pool
@@ -77,7 +77,7 @@ class Waiter:
         if self._error is not None or self._head is None:
             raise self._error or UpstreamProtocolError(f"{self.address} said nothing")
         head, body = self._head, b"".join(self._body)
-        if head.content_encoding not in {b"", b"identity"}:
+        if head.content_encoding not in PLAIN:
             body = self._inflated(body, Inflater(head.content_encoding))
         return Fetched(head.status, head.content_type.decode("latin-1"), head.headers, body, self.address)
 
@@ -120,7 +120,7 @@ async def fetch(
         UpstreamRefused, UpstreamTimeout, UpstreamProtocolError: there is no reply, whatever its status would be.
     """
     waiter = Waiter(at_most)
-    headers = [*headers, (b"accept-encoding", b"gzip, deflate")]
+    headers = [*headers, (b"accept-encoding", ACCEPTED)]
     call = Call(CallHead.of(target, authority, headers, method), "", "", body, waiter)
     fetched: Fetched | None = None
     try:
