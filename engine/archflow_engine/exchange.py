@@ -157,9 +157,7 @@ class Exchange:
         self.dialect: Dialect | None = None
         self.head: Head | None = None
         self.said: Head | None = None  # the request as the client sent it, where `head` holds more
-        self.selfsufficient: Head | None = (
-            None  # the request, if it is known to refer to nothing that is kept
-        )
+        self.selfsufficient: Head | None = None  # the request, if it refers to nothing that is kept
         self.keeper: RecallNode | None = None
         self.error = ""
         self.fault: tuple[int, bytes] | None = None  # what a filter makes of an error, status and body

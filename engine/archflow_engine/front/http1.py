@@ -338,9 +338,7 @@ class Http1:
         """
         request = self._queue[-1] if self._queue else None
         if self._broken or request is None or request.refusal is not None or request.method == b"CONNECT":
-            self._broken = (
-                True  # what follows is in no protocol of ours, or behind the last request that counts
-            )
+            self._broken = True  # what follows is in no protocol of ours, or behind the last that counts
             if request is not None:
                 request.keep = False
                 self._advance()

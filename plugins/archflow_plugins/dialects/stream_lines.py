@@ -49,7 +49,7 @@ class LineTap(StreamTap):
         if self._openings_left == 0:
             find = (
                 lines.find
-            )  # `in` takes bytes for a number first, and makes and drops an exception each time
+            )  # `in` takes bytes for a number first: it makes and drops an exception each time
             for needle in self.needles:
                 if find(needle) >= 0:
                     break
