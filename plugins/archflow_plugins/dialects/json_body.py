@@ -26,18 +26,17 @@ T = TypeVar("T")
 BAD_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What msgspec raises for bytes that are not what was asked for."""
 
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+"""An object's fields as they came. Raises one of BAD_JSON for what is none."""
 _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
 encode = msgspec.json.Encoder().encode
 _BYTE = re.compile(r"\(byte (\d+)\)")
-_HALF = (
-    re.compile(  # an escape of half a character; the first branches step over whole ones and other escapes
-        rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u)."
-        rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
-        re.DOTALL,
-    )
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u).|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
+    re.DOTALL,
 )
+"""An escape of half a character; the first branches step over whole ones and other escapes."""
 
 
 class JsonDialect(Dialect):
@@ -51,7 +50,7 @@ class JsonDialect(Dialect):
 
     def decode_head(self, body: bytes) -> Head:
         try:
-            fields = _decode_fields(body)
+            fields = decode_fields(body)
         except BAD_JSON as error:
             raise ClientProtocolError(explain(error, body)) from error
         model = stream = None
@@ -81,6 +80,16 @@ class JsonDialect(Dialect):
             return estimate(self.decode(head))
         except ClientProtocolError:
             return max(1, len(head.body) // 4)
+
+
+class PathDialect(JsonDialect):
+    """A JSON dialect whose paths hold model and stream, so that a request for another model has the same body."""
+
+    def decode_head(self, body: bytes) -> Head:
+        return Head("", False, super().decode_head(body).fields, body)
+
+    def encode_head(self, head: Head, model: str) -> bytes:
+        return head.body
 
 
 def decoded(decode: Any, head: Head, name: str) -> Any:
@@ -124,9 +133,28 @@ def _misfit(what: str, error: Exception) -> ClientProtocolError:
     return ClientProtocolError(f"{what} is not understood: {error}")
 
 
-def extras(head: Head, known: frozenset[str]) -> tuple[tuple[str, Raw], ...]:
+def extras(fields: Mapping[str, Raw], known: frozenset[str]) -> list[tuple[str, Raw]]:
     """The top-level fields that a dialect's `decode` did not place."""
-    return tuple((name, raw) for name, raw in head.fields.items() if name not in known)
+    if known.issuperset(fields):
+        return []
+    return [(name, raw) for name, raw in fields.items() if name not in known]
+
+
+def schema_of(raw: Raw) -> Raw:
+    """The schema of a function's parameters; an empty one where none was given."""
+    return Raw(b"{}") if bytes(raw) == b"null" else raw
+
+
+def object_of(arguments: str, name: str) -> Raw:
+    """Arguments as a JSON object; those that are none, as models write them at times, are a text in one."""
+    if not arguments or arguments.isspace():
+        return Raw(b"{}")
+    data = arguments.encode("utf-8", "replace")
+    try:
+        decode_fields(data)
+    except BAD_JSON:
+        return Raw(encode({name: arguments}))
+    return Raw(data)
 
 
 def explain(error: Exception, body: bytes) -> str:

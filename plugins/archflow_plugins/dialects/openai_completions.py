@@ -37,7 +37,7 @@ class OpenAICompletions(OpenAIDialect):
             model=head.model,
             messages=() if prompt is None else prompt_messages(prompt, "prompt"),
             stream=head.stream,
-            extras=extras(head, _PLACED),
+            extras=tuple(extras(head.fields, _PLACED)),
         )
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:

@@ -32,7 +32,7 @@ class OpenAIEmbeddings(OpenAIDialect):
             model=head.model,
             messages=prompt_messages(head.fields["input"], "input"),
             stream=head.stream,
-            extras=extras(head, _PLACED),
+            extras=tuple(extras(head.fields, _PLACED)),
         )
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:

@@ -198,9 +198,9 @@ def error_type(status: int) -> str:
             return "invalid_request_error"
 
 
-def error_body(kind: str, code: str, message: str) -> bytes:
-    """An error as OpenAI's clients expect it."""
-    return encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+def error_body(kind: str, code: str | None, message: str, param: str | None = None) -> bytes:
+    """An error as OpenAI's clients expect it; `param` is the field that it is about."""
+    return encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 class _Told(Struct):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.anthropic_messages.words import NAME
-from archflow_plugins.dialects.json_body import BAD_JSON
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields
 from archflow_plugins.dialects.sealed import unwrap
 from archflow_schema.conversation import (
     CacheMark,
@@ -96,7 +96,6 @@ _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_config = msgspec.json.Decoder(_Citations | None).decode
 _decode_list = msgspec.json.Decoder(list[Raw] | None).decode
 _decode_cited = msgspec.json.Decoder(_Cited).decode
-_decode_input = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Lacks(msgspec.ValidationError):
@@ -197,7 +196,7 @@ def _tool_use(block: _Block) -> list[Part]:
     if block.input is NULL:
         arguments = "{}"
     else:
-        _decode_input(block.input)
+        decode_fields(block.input)
         arguments = bytes(block.input).decode()
     return [ToolCallPart(block.id, block.name, arguments, cache=cache_mark(block.cache_control))]
 

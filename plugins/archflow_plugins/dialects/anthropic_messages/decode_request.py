@@ -20,7 +20,7 @@ from archflow_plugins.dialects.anthropic_messages.decode_blocks import (
     content_parts,
 )
 from archflow_plugins.dialects.anthropic_messages.words import SERVED, TIER_OF_WORD
-from archflow_plugins.dialects.json_body import decoded, encode, part, typed
+from archflow_plugins.dialects.json_body import decoded, encode, extras, part, schema_of, typed
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
     Conversation,
@@ -136,9 +136,7 @@ def decode_request(head: Head) -> Conversation:
         else:
             parts = content_parts(content, f"`messages[{index}]`", aside)
             messages.append(Message(role=role, parts=tuple(parts)))
-    rest: Extras = []
-    if not PLACED.issuperset(fields):
-        rest += [(name, raw) for name, raw in fields.items() if name not in PLACED]
+    rest: Extras = extras(fields, PLACED)
     if aside:
         rest.append((SERVED, Raw(encode(aside))))
     tools, served = _tools(fields, rest) if "tools" in fields else _NO_TOOLS
@@ -193,12 +191,11 @@ def _tools(fields: dict[str, Raw], rest: Extras) -> tuple[tuple[Tool, ...], froz
         for note, value in zip(_TOOL_NOTES, told, strict=True):
             if value is not NULL and bytes(value) not in _SAY_NOTHING:
                 notes.setdefault(note, value)
-        parameters = tool.input_schema
         own.append(
             Tool(
                 name=tool.name,
                 description=tool.description or "",
-                parameters=Raw(b"{}") if bytes(parameters) == b"null" else parameters,
+                parameters=schema_of(tool.input_schema),
                 strict=tool.strict,
                 cache=cache_mark(tool.cache_control),
             )

@@ -11,11 +11,10 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
-import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.anthropic_messages.words import CLAUDE, NAME
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import object_of
 from archflow_plugins.translation import CannotExpress
 from archflow_schema.conversation import (
     CacheMark,
@@ -36,7 +35,6 @@ _SAME = {"image/jpg": "image/jpeg"}
 _TEXTS = re.compile(r"text/.*|application/(?:.+\+)?(?:json|xml|yaml|x-yaml|javascript)")
 _TTLS = frozenset({"5m", "1h"})
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Cache(Struct, frozen=True, tag_field="type", tag="ephemeral", omit_defaults=True):
@@ -205,18 +203,6 @@ def result_block(part: ToolResultPart, identifier: str) -> ToolResult:
 def safe_id(identifier: str) -> str:
     """A call's id in the characters that Anthropic allows."""
     return _BAD_ID.sub("_", identifier)
-
-
-def object_of(arguments: str, name: str) -> Raw:
-    """Arguments as a JSON object; those that are none, as models write them at times, are a text in one."""
-    if not arguments or arguments.isspace():
-        return Raw(b"{}")
-    data = arguments.encode("utf-8", "replace")
-    try:
-        _decode_object(data)
-    except BAD_JSON:
-        return Raw(encode({name: arguments}))
-    return Raw(data)
 
 
 def _inexpressible(part: Part) -> CannotExpress:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.anthropic_messages.encode_blocks import (
@@ -25,7 +24,7 @@ from archflow_plugins.dialects.anthropic_messages.generations import Generation,
 from archflow_plugins.dialects.anthropic_messages.thinking import Plan, Thought, think
 from archflow_plugins.dialects.anthropic_messages.turns import Turn, Turns
 from archflow_plugins.dialects.anthropic_messages.words import WORD_OF_TIER
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
 from archflow_plugins.translation import CannotExpress, Encoded
 from archflow_schema.conversation import Conversation, Sampling, Tool
 from archflow_schema.errors import ClientProtocolError
@@ -34,7 +33,6 @@ MAX_TOKENS = 4096
 """The longest answer where the client did not say; Anthropic must be told."""
 _ONLY_JSON = "Answer with one JSON object and nothing else, without a code fence around it."
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
-_decode_schema = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Tool(Struct, frozen=True, omit_defaults=True):
@@ -186,7 +184,7 @@ def _schema(parameters: Raw) -> Raw:
     if data == b"null":
         return Raw(b'{"type":"object"}')
     try:
-        fields = _decode_schema(parameters)
+        fields = decode_fields(parameters)
     except BAD_JSON as error:
         raise ClientProtocolError(
             f"the parameters of a tool are no JSON Schema of an object: {error}"

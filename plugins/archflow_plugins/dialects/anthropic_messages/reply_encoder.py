@@ -12,7 +12,6 @@ from archflow_plugins.dialects.anthropic_messages.encode_blocks import (
     Text,
     Thinking,
     ToolUse,
-    object_of,
 )
 from archflow_plugins.dialects.anthropic_messages.reply_thought import ProofGatherer
 from archflow_plugins.dialects.anthropic_messages.usage import Told, told_of
@@ -22,7 +21,7 @@ from archflow_plugins.dialects.anthropic_messages.words import (
     SERVED_WORD,
     stream_error_type,
 )
-from archflow_plugins.dialects.json_body import encode
+from archflow_plugins.dialects.json_body import encode, object_of
 from archflow_plugins.translation import Answering
 from archflow_schema.conversation import Citation
 from archflow_schema.errors import UpstreamProtocolError

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from archflow_plugins.dialects.anthropic_messages.encode_blocks import RedactedThinking, Text, Thinking
 from archflow_plugins.dialects.anthropic_messages.reply_encoder import (
@@ -26,7 +25,8 @@ from archflow_plugins.dialects.anthropic_messages.reply_encoder import (
 from archflow_plugins.dialects.anthropic_messages.reply_thought import ProofGatherer
 from archflow_plugins.dialects.anthropic_messages.usage import Told, told_of
 from archflow_plugins.dialects.anthropic_messages.words import PING
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
+from archflow_plugins.framing import sse
 from archflow_plugins.translation import Answering
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
@@ -51,7 +51,6 @@ _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":
 _END = b"}}\n\n"
 _EMPTY_TEXT = encode(Text(""))
 _EMPTY_THOUGHT = encode(Thinking("", ""))
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | CitationFound
 
@@ -148,7 +147,7 @@ class StreamEncoder:
                 self._finish(out)
             case Failed():
                 self._over, self._open = True, _NONE
-                out += (b"event: error\ndata: ", failure(event), b"\n\n")
+                out.append(sse.encode(failure(event), "error"))
 
     def _start(self, event: Started, out: list[bytes]) -> None:
         if not self._started:
@@ -188,7 +187,7 @@ class StreamEncoder:
         if self._open.kind != "call":
             return True
         try:
-            _decode_object("".join(self._open.arguments))
+            decode_fields("".join(self._open.arguments))
         except BAD_JSON:
             return False
         return True

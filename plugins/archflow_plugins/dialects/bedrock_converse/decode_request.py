@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from archflow_plugins.dialects.bedrock_converse.blobs import MEDIA_TYPES, data_url
 from archflow_plugins.dialects.bedrock_converse.settings import decode_settings
 from archflow_plugins.dialects.bedrock_converse.words import ReasoningText, citation_of, thought
-from archflow_plugins.dialects.json_body import BAD_JSON, decoded, encode, part
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, decoded, encode, part
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
     AudioPart,
@@ -157,7 +157,6 @@ _decode_messages = msgspec.json.Decoder(list[_Message] | None).decode
 _decode_system = msgspec.json.Decoder(list[Raw] | None).decode
 _decode_tools = msgspec.json.Decoder(_ToolConfig | None).decode
 _decode_tool = msgspec.json.Decoder(_Tool).decode
-_decode_keys = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def decode_request(head: Head) -> Conversation:
@@ -223,7 +222,7 @@ def _part(block: _Block, raw: Raw, where: str) -> Part:
         return found
     if bytes(block.json):
         return TextPart(bytes(block.json).decode("utf-8"))
-    kinds = [name for name, value in part(_decode_keys, raw, where).items() if bytes(value) != b"null"]
+    kinds = [name for name, value in part(decode_fields, raw, where).items() if bytes(value) != b"null"]
     if not kinds:
         raise ClientProtocolError(f"{where} is empty: a block holds one of text, image, toolUse and others")
     return OpaquePart(kinds[0], raw)

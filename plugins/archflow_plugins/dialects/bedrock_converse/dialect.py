@@ -19,7 +19,7 @@ from msgspec import Struct
 from archflow_plugins.dialects.bedrock_converse.frames import PING, exception
 from archflow_plugins.dialects.bedrock_converse.table import MINIMAL, OWN, PLACES
 from archflow_plugins.dialects.bedrock_converse.words import ToldUsage, usage_of
-from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, PathDialect, encode
 from archflow_plugins.framing import aws_event_stream
 from archflow_plugins.framing.aws_event_stream import Splitter
 from archflow_plugins.kinds import Head, StreamTap, Summary
@@ -97,7 +97,7 @@ class ConverseTap(StreamTap):
                     self.usage = usage_of(told.usage)
 
 
-class BedrockConverse(JsonDialect):
+class BedrockConverse(PathDialect):
     """Amazon Bedrock Converse."""
 
     kind = "dialect.bedrock_converse"
@@ -114,12 +114,6 @@ class BedrockConverse(JsonDialect):
     minimal: ClassVar[str] = MINIMAL
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
-
-    def decode_head(self, body: bytes) -> Head:
-        return Head("", False, super().decode_head(body).fields, body)
-
-    def encode_head(self, head: Head, model: str) -> bytes:
-        return head.body
 
     def decode(self, head: Head) -> Conversation:
         from archflow_plugins.dialects.bedrock_converse.decode_request import decode_request

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, decoded, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, decoded, encode, extras
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import Output, Reasoning, Sampling, ToolChoice
 from archflow_schema.errors import ClientProtocolError
@@ -95,7 +95,7 @@ def decode_settings(head: Head) -> dict[str, Any]:
     said: dict[str, Any] = {}
     sampling: dict[str, Any] = {}
     thinking: dict[str, Any] = {}
-    extras = [(name, raw) for name, raw in fields.items() if name not in _PLACED]
+    behind = extras(fields, _PLACED)
     if "inferenceConfig" in fields:
         _inference(decoded(_decode_inference, head, "inferenceConfig"), sampling)
     if "outputConfig" in fields:
@@ -109,12 +109,12 @@ def decode_settings(head: Head) -> dict[str, Any]:
         own = dict(decoded(_decode_own, head, _EXTRA) or {})
         _own(own, said, sampling, thinking)
         if own:
-            extras.append((_EXTRA, Raw(encode(own))))
+            behind.append((_EXTRA, Raw(encode(own))))
     if sampling:
         said["sampling"] = Sampling(**sampling)
     if thinking:
         said["reasoning"] = Reasoning(**thinking)
-    said["extras"] = tuple(extras)
+    said["extras"] = tuple(behind)
     return said
 
 

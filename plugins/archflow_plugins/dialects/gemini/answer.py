@@ -13,14 +13,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from archflow_plugins.dialects.gemini import wire
 from archflow_plugins.dialects.gemini.media import ORIGIN
 from archflow_plugins.dialects.gemini.signatures import pack
 from archflow_plugins.dialects.gemini.spelling import camel
 from archflow_plugins.dialects.gemini.statuses import failure
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, encode, object_of
 from archflow_plugins.dialects.sealed import Proof
 from archflow_plugins.kinds import Head
 from archflow_plugins.translation import Answering
@@ -52,7 +52,6 @@ REASONS: dict[StopReason, str] = {
     "error": "OTHER",
 }
 """Reason -> `finishReason`."""
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Call(Struct):
@@ -224,7 +223,10 @@ class ReplyWriter:
         """Send what was waiting to be whole: a call, or what proves a thought."""
         call, choice.call = choice.call, None
         if call is not None:
-            wanted: dict[str, Any] = {"name": call.name, "args": _arguments("".join(call.arguments))}
+            wanted: dict[str, Any] = {
+                "name": call.name,
+                "args": object_of("".join(call.arguments), "arguments"),
+            }
             if call.id:
                 wanted["id"] = call.id
             part: dict[str, Any] = {"functionCall": wanted}
@@ -320,14 +322,6 @@ def _append_text(parts: list[Any], text: str, *, thought: bool) -> None:
         parts[-1].pieces.append(text)
     else:
         parts.append(_Pieces([text], thought))
-
-
-def _arguments(text: str) -> Any:
-    try:
-        _decode_object(text or "{}")
-    except BAD_JSON:
-        return {"arguments": text}
-    return Raw((text or "{}").encode())
 
 
 def _usage(usage: Usage) -> dict[str, int]:

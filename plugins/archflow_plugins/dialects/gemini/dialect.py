@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from archflow_plugins.dialects.gemini.table import OWN, PLACES
-from archflow_plugins.dialects.json_body import JsonDialect, encode
+from archflow_plugins.dialects.json_body import PathDialect, encode
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
@@ -29,7 +29,7 @@ from archflow_plugins.translation import (
 from archflow_schema.conversation import Conversation
 
 
-class Gemini(JsonDialect):
+class Gemini(PathDialect):
     """Google's generateContent and streamGenerateContent."""
 
     kind = "dialect.gemini"
@@ -51,13 +51,6 @@ class Gemini(JsonDialect):
     minimal: ClassVar[str] = '{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}'
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
-
-    def decode_head(self, body: bytes) -> Head:
-        head = super().decode_head(body)
-        return Head("", False, head.fields, body)
-
-    def encode_head(self, head: Head, model: str) -> bytes:
-        return head.body
 
     def decode(self, head: Head) -> Conversation:
         from archflow_plugins.dialects.gemini import request

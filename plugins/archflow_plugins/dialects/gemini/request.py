@@ -21,7 +21,7 @@ from archflow_plugins.dialects.gemini.media import ORIGIN, blob_part, file_part
 from archflow_plugins.dialects.gemini.schemas import json_schema
 from archflow_plugins.dialects.gemini.signatures import unpack
 from archflow_plugins.dialects.gemini.spelling import camel
-from archflow_plugins.dialects.json_body import encode, part
+from archflow_plugins.dialects.json_body import encode, extras, part
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
     Conversation,
@@ -41,6 +41,7 @@ from archflow_schema.conversation import (
 )
 from archflow_schema.errors import ClientProtocolError
 
+_decode_string = msgspec.json.Decoder(str | None).decode
 _PLACED = frozenset({
     "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier", "model", "stream",
 })  # fmt: skip
@@ -64,9 +65,9 @@ def conversation(head: Head) -> Conversation:
     messages += turns.read(fields.get("contents"))
     tools, others = _tools(fields.get("tools"))
     config, rest = _generation(fields.get("generationConfig"))
-    extras = [(name, raw) for name, raw in fields.items() if name not in _PLACED]
+    behind = extras(fields, _PLACED)
     if others:
-        extras.append(("tools", Raw(encode([{name: raw} for name, raw in others.items()]))))
+        behind.append(("tools", Raw(encode([{name: raw} for name, raw in others.items()]))))
     return Conversation(
         model=head.model,
         messages=tuple(messages),
@@ -77,7 +78,7 @@ def conversation(head: Head) -> Conversation:
         output=_output(config),
         stream=head.stream,
         service_tier=_tier(fields.get("serviceTier")),
-        extras=(*extras, *rest),
+        extras=(*behind, *rest),
     )
 
 
@@ -387,5 +388,5 @@ def _output(config: wire.GenerationConfig) -> Output | None:
 def _tier(raw: Raw | None) -> str:
     if raw is None:
         return ""
-    tier = part(msgspec.json.Decoder(str | None).decode, raw, "`serviceTier`") or ""
+    tier = part(_decode_string, raw, "`serviceTier`") or ""
     return "" if tier == "unspecified" else tier

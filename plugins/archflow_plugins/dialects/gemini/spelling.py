@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from archflow_plugins.dialects.gemini import wire
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
 
 DEPTH = 9
 """How deep the format's own objects nest: contents, parts, functionResponse, parts, inlineData, each with a list."""
@@ -50,7 +50,6 @@ CAMEL: dict[str, str] = {
 _TAIL = re.compile(rb'_[a-z]+"\s*:')
 """How a name in snake_case ends; found quickly, as few bytes of a request are an underscore."""
 _SNAKE = re.compile(rb'"(?:' + "|".join(sorted(CAMEL)).encode() + rb')"\s*:')
-_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -78,7 +77,7 @@ def _inside(raw: Raw, depth: int) -> Raw:
         return raw
     try:
         if data[:1] == b"{":
-            return Raw(encode(_renamed(_fields(data), depth - 1)))
+            return Raw(encode(_renamed(decode_fields(data), depth - 1)))
         if data[:1] == b"[":
             return Raw(encode([_inside(item, depth - 1) for item in _items(data)]))
     except BAD_JSON:

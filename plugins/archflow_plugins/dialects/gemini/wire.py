@@ -282,4 +282,3 @@ decode_tool = msgspec.json.Decoder(Tool).decode
 decode_object = msgspec.json.Decoder(dict[str, Raw] | None).decode
 decode_tool_config = msgspec.json.Decoder(ToolConfig | None).decode
 decode_generation = msgspec.json.Decoder(GenerationConfig | None).decode
-decode_labels = msgspec.json.Decoder(dict[str, str] | None).decode

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from archflow_plugins.dialects.json_body import BAD_JSON, encode, extras, part
+from archflow_plugins.dialects.json_body import BAD_JSON, encode, extras, part, schema_of
 from archflow_plugins.dialects.openai_chat import reasoning
 from archflow_plugins.dialects.openai_chat.wire import (
     NULL,
@@ -113,7 +113,7 @@ def decode(head: Head) -> Conversation:
     except BAD_JSON as error:
         raise ClientProtocolError(f"the request cannot be read: {error}") from error
     fields = head.fields
-    rest = [] if _PLACED.issuperset(fields) else list(extras(head, _PLACED))
+    rest = extras(fields, _PLACED)
     if request.user and request.safety_identifier:
         rest.append(("safety_identifier", fields["safety_identifier"]))
     return Conversation(
@@ -312,11 +312,10 @@ def _tools(request: Request, rest: list[tuple[str, Raw]]) -> tuple[Tool, ...]:
 
 
 def _function(function: Function, mark: CacheMark | None) -> Tool:
-    parameters = function.parameters
     return Tool(
         name=function.name,
         description=function.description or "",
-        parameters=Raw(b"{}") if bytes(parameters) == b"null" else parameters,
+        parameters=schema_of(function.parameters),
         strict=function.strict,
         cache=mark,
     )
@@ -405,7 +404,7 @@ def _output(raw: Raw, rest: list[tuple[str, Raw]]) -> Output | None:
                 form="json_schema",
                 name=schema.name or "",
                 description=schema.description or "",
-                schema=Raw(b"{}") if bytes(schema.schema) == b"null" else schema.schema,
+                schema=schema_of(schema.schema),
                 strict=schema.strict,
             )
     rest.append(("response_format", raw))

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, encode, typed
+from archflow_plugins.dialects.json_body import BAD_JSON, encode, extras, typed
 from archflow_plugins.dialects.openai_responses import items, tools
 from archflow_plugins.kinds import Head
 from archflow_schema.conversation import (
@@ -90,10 +90,7 @@ def decode(head: Head) -> Conversation:
     said = typed(fields, _DECODERS)
     if said.get("instructions"):
         messages.insert(0, Message(role="system", parts=(TextPart(said["instructions"]),)))
-    behind: list[tuple[str, Raw]] = []
-    if not _PLACED.issuperset(fields):
-        behind += [(name, raw) for name, raw in fields.items() if name not in _PLACED]
-    behind += read.behind
+    behind = extras(fields, _PLACED) + read.behind
     offered: tuple[Tool, ...] = ()
     if read.tools or "tools" in fields:
         found = tools.offered(_lists(head, read))

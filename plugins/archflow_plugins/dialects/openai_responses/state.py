@@ -20,7 +20,8 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, encode
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
+from archflow_plugins.dialects.openai_family import error_body
 from archflow_plugins.dialects.openai_responses.output import item_id, response_of
 from archflow_plugins.dialects.openai_responses.wire import items_of
 from archflow_plugins.kinds import Head, Kept
@@ -60,7 +61,6 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def recollect(head: Head) -> Recollected | None:
@@ -324,7 +324,7 @@ def _split(inner: bytes) -> list[bytes]:
 
 def _objects(inner: bytes) -> list[dict[str, Raw]]:
     try:
-        return [_decode_fields(item) for item in _split(inner)]
+        return [decode_fields(item) for item in _split(inner)]
     except BAD_JSON:
         return []
 
@@ -353,6 +353,4 @@ def _id(item: bytes) -> str:
 
 
 def _error(message: str, param: str | None = None, code: str | None = None) -> bytes:
-    return encode(
-        {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
-    )
+    return error_body("invalid_request_error", code, message, param)

@@ -19,7 +19,7 @@ from typing import Final, Literal, get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, part
+from archflow_plugins.dialects.json_body import BAD_JSON, part, schema_of
 from archflow_schema.conversation import Tool, ToolChoice
 from archflow_schema.errors import ClientProtocolError
 
@@ -163,7 +163,7 @@ def _add(found: Offered, tool: _Tool, where: str, index: int, namespace: str) ->
             Tool(
                 name=name,
                 description=tool.description or "",
-                parameters=_given(tool.parameters),
+                parameters=schema_of(tool.parameters),
                 strict=tool.strict,
                 custom=custom,
                 grammar=tool.format,
@@ -184,15 +184,11 @@ def _add(found: Offered, tool: _Tool, where: str, index: int, namespace: str) ->
             Tool(
                 name=TOOL_SEARCH,
                 description=tool.description or "",
-                parameters=_given(tool.parameters),
+                parameters=schema_of(tool.parameters),
             )
         )
         return True
     return False
-
-
-def _given(schema: Raw) -> Raw:
-    return Raw(b"{}") if bytes(schema) == b"null" else schema
 
 
 def choice(raw: Raw) -> ToolChoice | Raw | None:

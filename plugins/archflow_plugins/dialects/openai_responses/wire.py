@@ -13,7 +13,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_plugins.dialects.json_body import BAD_JSON, part
+from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, part
 from archflow_plugins.kinds import Head
 from archflow_schema.errors import ClientProtocolError
 
@@ -93,7 +93,6 @@ _decode_input = msgspec.json.Decoder(str | list[Item]).decode
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_type = msgspec.json.Decoder(_Type).decode
 decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_content = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def items_of(head: Head) -> str | list[Item]:
@@ -120,7 +119,7 @@ def _items(raw: Raw) -> str | list[Item]:
 
 def raw_part(raw: Raw, item: int, field: str, index: int) -> Raw:
     """One part as it came: `field` is `content` or `output` of an item of an `input` that `items_of` has read."""
-    return decode_raws(_decode_content(decode_raws(raw)[item])[field])[index]
+    return decode_raws(decode_fields(decode_raws(raw)[item])[field])[index]
 
 
 def _one_by_one(raw: Raw) -> list[Item]:
