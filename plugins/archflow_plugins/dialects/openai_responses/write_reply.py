@@ -195,11 +195,10 @@ class ReplyWriter:
         return item
 
     def _added(self, item: OpenItem) -> None:
-        if self._stream:
-            self._event(
-                "response.output_item.added",
-                b'"output_index":%d,"item":%b' % (item.index, encode(written(item, "in_progress"))),
-            )
+        self._event(
+            "response.output_item.added",
+            b'"output_index":%d,"item":%b' % (item.index, encode(written(item, "in_progress"))),
+        )
 
     def _close_all(self) -> None:
         items, self._items = self._items, []
@@ -268,7 +267,8 @@ class ReplyWriter:
             if item is not None:
                 self._close_all()
             item = self._open_item("message", "msg", block)
-            self._added(item)
+            if self._stream:
+                self._added(item)
         else:
             self._close_part(item)
         part = item.part = OpenPart(len(item.content), block, refusal)
@@ -325,7 +325,8 @@ class ReplyWriter:
             item = self._open_item("reasoning", "rs", event.block)
             if event.origin == ORIGIN and event.id:
                 item.id = event.id
-            self._added(item)
+            if self._stream:
+                self._added(item)
         proof = item.proof
         if event.signature or event.sealed or event.id:
             item.proof = Proof(
@@ -399,7 +400,8 @@ class ReplyWriter:
             place = b'"item_id":%b,"output_index":%d' % (encode(item.id), item.index)
             item.before = b'event: %b.delta\ndata: {"type":"%b.delta",%b,"delta":' % (name, name, place)
             item.after = b',"sequence_number":'
-        self._added(item)
+        if self._stream:
+            self._added(item)
         return item
 
     def _close_call(self, item: OpenItem) -> None:
