@@ -102,6 +102,9 @@ class Exchange:
 
     A class with slots and not a Struct: that is made a little faster, but every assignment to it costs three times as
     much, and this one is assigned to some twenty times.
+
+    Attributes:
+        over: whether it is finished.
     """
 
     __slots__ = (
@@ -112,7 +115,6 @@ class Exchange:
         "_heard",
         "_held",
         "_last",
-        "_over",
         "_patience",
         "_scopes",
         "_started",
@@ -133,6 +135,7 @@ class Exchange:
         "keeper",
         "listener",
         "model_suffix",
+        "over",
         "plan",
         "prompt",
         "record",
@@ -179,7 +182,7 @@ class Exchange:
         self._dispatch: Any = None
         self._watch: Watch | None = None
         self._last = b""
-        self._over = self._started = self._stream = self._held = False
+        self.over = self._started = self._stream = self._held = False
         self._scopes: tuple[trio.CancelScope, ...] = ()
         self._heard = 0.0  # when the upstream last said something, or was asked
         self._patience = 0.0  # for how long it may say nothing
@@ -255,7 +258,7 @@ class Exchange:
 
     def client_gone(self) -> None:
         """The client left: whatever is under way for it stops now."""
-        if self._over:
+        if self.over:
             return
         self._stop()
         if not self._started or self.translation is None or not self.translation.finished:
@@ -367,7 +370,7 @@ class Exchange:
 
     def answer(self, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
         """Answer with a body of ours."""
-        if self._over or self._started:
+        if self.over or self._started:
             return
         self._stop()
         head = [(b"content-type", content_type)] if content_type else []
@@ -419,7 +422,7 @@ class Exchange:
 
     def reply(self, head: ReplyHead | None, data: bytes, end: bool) -> None:
         """What one read of the upstream brought: relayed in one write."""
-        if self._over:
+        if self.over:
             return
         record = self.record
         record.bytes_sent += len(data)
@@ -439,7 +442,7 @@ class Exchange:
             self.finish()
             return
         self._heard = monotonic()  # the deadline follows when it passes: `expired`
-        if waiting > HIGH_WATER and self._call is not None and not self._over:
+        if waiting > HIGH_WATER and self._call is not None and not self.over:
             self._held = True
             self.hold()  # the upstream is silent because it is not heard
 
@@ -472,13 +475,13 @@ class Exchange:
 
     def go_on(self) -> None:
         """The upstream is heard again, unless the client is slow."""
-        if self._call is not None and not self._held and not self._over:
+        if self._call is not None and not self._held and not self.over:
             self.heard()
             self._call.resume()
 
     def withhold(self, status: int, runner: Runner | None) -> None:
         """The client gets nothing of the upstream's reply, which had this status: the walk goes on at `runner`."""
-        if self._over:
+        if self.over:
             return
         self.unheard()
         self.translation = self.sieve = self.stages = None
@@ -529,7 +532,7 @@ class Exchange:
 
     def failed(self, error: UpstreamError) -> None:
         """The upstream will say nothing (more)."""
-        if self._over:
+        if self.over:
             return
         outcome = (
             "refused" if isinstance(error, UpstreamRefused)
@@ -578,13 +581,13 @@ class Exchange:
 
     def cut(self, code: str, message: str) -> None:
         """The client gets no more of the reply that it is in the middle of."""
-        if not self._over:
+        if not self.over:
             self.unheard()
             self._cut_short(code, message)
 
     def shut_down(self) -> None:
         """The gateway ends before this does: the client is told as well as it still can be."""
-        if self._over:
+        if self.over:
             return
         self._stop()
         message = "the gateway is shutting down; ask again"
@@ -597,7 +600,7 @@ class Exchange:
 
     def expired(self, now: float) -> None:
         """A deadline passed: the whole request's, or that of what it waits for."""
-        if self._over:
+        if self.over:
             self.plan.hub.timed.discard(self)
             return
         if now < self._whole and now < self._heard + self._patience:
@@ -643,14 +646,9 @@ class Exchange:
         """When it began, on the monotonic clock."""
         return self._began
 
-    @property
-    def over(self) -> bool:
-        """Whether it is finished."""
-        return self._over
-
     def trouble(self, error: ExchangeError | Exception) -> None:
         """A step raised: an error of the client's or ours. Answers if that is still possible."""
-        if self._over:
+        if self.over:
             return
         if isinstance(error, ExchangeError):
             code = "invalid_request" if error.status_hint == 400 else "request_failed"
@@ -703,9 +701,9 @@ class Exchange:
 
     def finish(self) -> None:
         """The exchange is over. Runs once."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         # Or they would keep each other alive until the next garbage collection.
         self.translation = self.sieve = None
         self.plan.hub.timed.discard(self)

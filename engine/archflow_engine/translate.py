@@ -113,18 +113,20 @@ class Translation:
 
     Attributes:
         finished: the upstream has said everything, even if its body has not ended.
+        sent: as of any sink: nothing of it is translated.
         told: the reply headers that say what of the request was left out.
     """
 
     __slots__ = (
         "_all", "_decoder", "_encoder", "_ended", "_error", "_exchange", "_head", "_held", "_inflater", "_passage",
-        "_status", "_target", "_whole", "finished", "told",
+        "_status", "_target", "_whole", "finished", "sent", "told",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, target: Dialect, told: Headers) -> None:
         dialect, head = exchange.dialect, exchange.said or exchange.head
         assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
         self._exchange = exchange
+        self.sent = exchange.sent
         self._target = target
         self._encoder = dialect.reply_encoder(head, answering(exchange))
         self._decoder: ReplyDecoder | None = None
@@ -145,10 +147,6 @@ class Translation:
             self._passage = Passage(exchange, [make() for make in exchange.stages], self._out, self._stopped)
 
     # The upstream's side.
-
-    def sent(self, address: str, *, reused: bool) -> None:
-        """The request is on its way."""
-        self._exchange.sent(address, reused=reused)
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no (more) reply."""

@@ -188,9 +188,9 @@ def _go_on(exchange: Exchange, memory: Recollection) -> None:
 
 
 def _to_keep(exchange: Exchange, encoder: ReplyEncoder) -> Kept | None:
-    head = exchange.said or exchange.head
-    assert exchange.dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
-    return exchange.dialect.keep(head, encoder) if exchange.dialect.keeps else None
+    dialect, head = exchange.dialect, exchange.said or exchange.head
+    assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
+    return dialect.keep(head, encoder) if dialect.keeps else None
 
 
 def _unavailable(exchange: Exchange, error: Exception) -> None:
