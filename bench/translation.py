@@ -4,8 +4,8 @@
     python bench/translation.py --rounds 1 --seconds 1 --format json
 
 One archrun on a core of its own, `gateway/load.c` and `gateway/mock.c` on another, as in `gateway`. A lane is what the
-client speaks and what its model's upstream speaks; lanes take turns within a round, and the table shows medians and
-their ratio to the lane that relays chat to chat.
+client speaks and what its model's upstream speaks. Lanes take turns within a round, one load after the other, and the
+table shows medians: of the costs, and of the ratios to what relaying chat to chat took in the same round.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from operator import truediv
 from pathlib import Path
 
 import msgspec
@@ -109,11 +110,15 @@ def drive(lane: Lane, port: int, load: str, seconds: float) -> int:
     return int(told["requests"])
 
 
-def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Lane -> column -> median CPU microseconds. Blocks for about a second times lanes, loads and rounds, and more."""
+Samples = dict[str, dict[str, list[float]]]
+"""Lane -> column -> CPU microseconds, one of each round."""
+
+
+def measure(rounds: int, seconds: float) -> Samples:
+    """Take all lanes through all loads. Blocks for about a second times lanes, loads and rounds, and more."""
     folder = WORK / "translation"
     folder.mkdir(parents=True, exist_ok=True)
-    samples: dict[str, dict[str, list[float]]] = {lane.name: {load: [] for load in LOADS} for lane in LANES}
+    samples: Samples = {lane.name: {load: [] for load in LOADS} for lane in LANES}
     port, search = free_port(), Search([])
     with upstream() as behind:
         config = folder / "arch_config.yaml"
@@ -127,27 +132,27 @@ def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
             first = msgspec.json.decode(body(LANES[0], 500, stream=False))
             system.wait_until_ready(msgspec.json.encode(first))
             for number in range(rounds):
-                for lane in LANES:
-                    for load, (_, stream, _) in LOADS.items():
+                for load, (_, stream, _) in LOADS.items():
+                    for lane in LANES:
                         drive(lane, port, load, 0.3)
                         before = system.cpu()
                         served = drive(lane, port, load, seconds)
                         spent = (system.cpu() - before) * 1e6
                         samples[lane.name][load].append(spent / served / (CHUNKS if stream else 1))
                 sys.stderr.write(f"round {number + 1} of {rounds}\n")
-    return {
-        lane: {load: statistics.median(values) for load, values in one.items()}
-        for lane, one in samples.items()
-    }
+    return samples
 
 
-def table(medians: dict[str, dict[str, float]]) -> str:
+def table(samples: Samples) -> str:
     """Medians and ratios, for people."""
-    relayed = medians[LANES[0].name]
+    relayed = samples[LANES[0].name]
     lines = [f"{'lane':<22}" + "".join(f"{load + ' us':>10}{'ratio':>7}" for load in LOADS)]
-    for lane, one in medians.items():
-        cells = (f"{one[load]:>10.1f}{one[load] / relayed[load]:>7.2f}" for load in LOADS)
-        lines.append(f"{lane:<22}" + "".join(cells))
+    for lane, one in samples.items():
+        cells = ""
+        for load, values in one.items():
+            ratio = statistics.median(map(truediv, values, relayed[load]))
+            cells += f"{statistics.median(values):>10.1f}{ratio:>7.2f}"
+        lines.append(f"{lane:<22}{cells}")
     return "\n".join(lines)
 
 
@@ -158,8 +163,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
-    medians = measure(options.rounds, options.seconds)
-    print(msgspec.json.encode(medians).decode() if options.format == "json" else table(medians))
+    samples = measure(options.rounds, options.seconds)
+    print(msgspec.json.encode(samples).decode() if options.format == "json" else table(samples))
 
 
 if __name__ == "__main__":
