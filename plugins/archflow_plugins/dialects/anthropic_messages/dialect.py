@@ -19,19 +19,15 @@ from archflow_plugins.dialects.anthropic_messages.table import MINIMAL, OWN, PLA
 from archflow_plugins.dialects.anthropic_messages.tap import AnthropicTap, summarise
 from archflow_plugins.dialects.anthropic_messages.words import PING, error_type, stream_error_type
 from archflow_plugins.dialects.json_body import BAD_JSON, JsonDialect, encode
+from archflow_plugins.dialects.late import late
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
-    Answering,
     Dropped,
-    Encoded,
     Place,
     Problem,
     Refused,
-    ReplyDecoder,
-    ReplyEncoder,
 )
-from archflow_schema.conversation import Conversation
 
 ERROR_TEXT_AT_MOST = 2000
 """Characters of an error that is no JSON of Anthropic's."""
@@ -73,26 +69,13 @@ class AnthropicMessages(JsonDialect):
             return super().encode_head(head, model)
         return encode({**head.fields, "model": Raw(encode(model)), "messages": messages})
 
-    def decode(self, head: Head) -> Conversation:
-        from archflow_plugins.dialects.anthropic_messages.decode_request import decode_request
+    decode = late("archflow_plugins.dialects.anthropic_messages.decode_request:decode_request")
 
-        return decode_request(head)
+    encode = late("archflow_plugins.dialects.anthropic_messages.encode_request:encode_request")
 
-    def encode(self, conversation: Conversation, model: str) -> Encoded:
-        from archflow_plugins.dialects.anthropic_messages.encode_request import encode_request
+    reply_decoder = late("archflow_plugins.dialects.anthropic_messages.reply_decoder:reply_decoder")
 
-        return encode_request(conversation, model)
-
-    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
-        from archflow_plugins.dialects.anthropic_messages.reply_decoder import StreamDecoder, WholeDecoder
-
-        return StreamDecoder() if stream else WholeDecoder()
-
-    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
-        from archflow_plugins.dialects.anthropic_messages.reply_encoder import WholeEncoder
-        from archflow_plugins.dialects.anthropic_messages.stream_encoder import StreamEncoder
-
-        return StreamEncoder(answering) if head.stream else WholeEncoder(answering)
+    reply_encoder = late("archflow_plugins.dialects.anthropic_messages.stream_encoder:reply_encoder")
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         error = {"type": error_type(status), "message": message}

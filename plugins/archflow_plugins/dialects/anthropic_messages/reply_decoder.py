@@ -19,6 +19,7 @@ from archflow_plugins.dialects.anthropic_messages.words import NAME, REASONS, SE
 from archflow_plugins.dialects.json_body import BAD_JSON
 from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing.sse import Splitter
+from archflow_plugins.translation import ReplyDecoder
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
     CitationFound,
@@ -344,3 +345,8 @@ def _known(data: bytes) -> bool:
 
 def _kind(raw: Raw) -> str:
     return _decode_type(raw).type
+
+
+def reply_decoder(*, stream: bool) -> ReplyDecoder:
+    """A reader for one reply."""
+    return StreamDecoder() if stream else WholeDecoder()

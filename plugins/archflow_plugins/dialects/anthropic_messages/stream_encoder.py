@@ -17,6 +17,7 @@ from archflow_plugins.dialects.anthropic_messages.encode_blocks import RedactedT
 from archflow_plugins.dialects.anthropic_messages.reply_encoder import (
     KEPT_AT_MOST,
     Ending,
+    WholeEncoder,
     begun,
     call_id,
     citation,
@@ -27,7 +28,8 @@ from archflow_plugins.dialects.anthropic_messages.usage import Told, told_of
 from archflow_plugins.dialects.anthropic_messages.words import PING
 from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
 from archflow_plugins.framing import sse
-from archflow_plugins.translation import Answering
+from archflow_plugins.kinds import Head
+from archflow_plugins.translation import Answering, ReplyEncoder
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
     CitationFound,
@@ -280,3 +282,8 @@ class StreamEncoder:
             if opened.index < 0:
                 self._show(opened, _EMPTY_THOUGHT, b"", out)
             out += (_DELTA % (opened.index, b'signature_delta","signature'), encode(signature), _END)
+
+
+def reply_encoder(head: Head, answering: Answering) -> ReplyEncoder:
+    """A writer for one reply, in the form that the client wants it in."""
+    return StreamEncoder(answering) if head.stream else WholeEncoder(answering)

@@ -27,6 +27,7 @@ from archflow_plugins.dialects.bedrock_converse.words import (
 from archflow_plugins.dialects.json_body import BAD_JSON
 from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing.aws_event_stream import Frame, Splitter
+from archflow_plugins.translation import ReplyDecoder
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
     CitationFound,
@@ -407,3 +408,8 @@ def _stopped(reason: str, fields: Raw) -> Stopped:
     inner = (told and told.delta) or told
     sequence = (inner and inner.stop_sequence) or ""
     return Stopped(STOP_REASONS.get(reason, "stop"), sequence=sequence, detail=reason)
+
+
+def reply_decoder(*, stream: bool) -> ReplyDecoder:
+    """A reader for one reply."""
+    return StreamDecoder() if stream else WholeDecoder()

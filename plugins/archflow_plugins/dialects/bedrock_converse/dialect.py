@@ -20,20 +20,18 @@ from archflow_plugins.dialects.bedrock_converse.frames import PING, exception
 from archflow_plugins.dialects.bedrock_converse.table import MINIMAL, OWN, PLACES
 from archflow_plugins.dialects.bedrock_converse.words import ToldUsage, usage_of
 from archflow_plugins.dialects.json_body import BAD_JSON, PathDialect, encode
+from archflow_plugins.dialects.late import late
 from archflow_plugins.framing import aws_event_stream
 from archflow_plugins.framing.aws_event_stream import Splitter
 from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
     Answering,
     Dropped,
-    Encoded,
     Place,
     Problem,
     Refused,
-    ReplyDecoder,
     ReplyEncoder,
 )
-from archflow_schema.conversation import Conversation
 from archflow_schema.errors import UpstreamProtocolError
 
 _ERRORS = {
@@ -115,15 +113,9 @@ class BedrockConverse(PathDialect):
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
 
-    def decode(self, head: Head) -> Conversation:
-        from archflow_plugins.dialects.bedrock_converse.decode_request import decode_request
+    decode = late("archflow_plugins.dialects.bedrock_converse.decode_request:decode_request")
 
-        return decode_request(head)
-
-    def encode(self, conversation: Conversation, model: str) -> Encoded:
-        from archflow_plugins.dialects.bedrock_converse.encode_request import encode_request
-
-        return encode_request(conversation, model)
+    encode = late("archflow_plugins.dialects.bedrock_converse.encode_request:encode_request")
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         fallback = "InternalServerException" if status >= 500 else "ValidationException"
@@ -145,10 +137,7 @@ class BedrockConverse(PathDialect):
     def tap(self) -> StreamTap:
         return ConverseTap()
 
-    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
-        from archflow_plugins.dialects.bedrock_converse.decode_reply import StreamDecoder, WholeDecoder
-
-        return StreamDecoder() if stream else WholeDecoder()
+    reply_decoder = late("archflow_plugins.dialects.bedrock_converse.decode_reply:reply_decoder")
 
     def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
         from archflow_plugins.dialects.bedrock_converse.encode_reply import StreamEncoder, WholeEncoder

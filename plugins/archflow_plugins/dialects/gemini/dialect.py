@@ -14,19 +14,15 @@ from typing import ClassVar
 
 from archflow_plugins.dialects.gemini.table import OWN, PLACES
 from archflow_plugins.dialects.json_body import PathDialect, encode
+from archflow_plugins.dialects.late import late
 from archflow_plugins.framing import sse
-from archflow_plugins.kinds import Head, StreamTap, Summary
+from archflow_plugins.kinds import StreamTap, Summary
 from archflow_plugins.translation import (
-    Answering,
     Dropped,
-    Encoded,
     Place,
     Problem,
     Refused,
-    ReplyDecoder,
-    ReplyEncoder,
 )
-from archflow_schema.conversation import Conversation
 
 
 class Gemini(PathDialect):
@@ -52,25 +48,13 @@ class Gemini(PathDialect):
     places: ClassVar[Mapping[str, Place]] = PLACES
     own: ClassVar[Mapping[str, Dropped | Refused]] = OWN
 
-    def decode(self, head: Head) -> Conversation:
-        from archflow_plugins.dialects.gemini import request
+    decode = late("archflow_plugins.dialects.gemini.request:conversation")
 
-        return request.conversation(head)
+    encode = late("archflow_plugins.dialects.gemini.ask:request")
 
-    def encode(self, conversation: Conversation, model: str) -> Encoded:
-        from archflow_plugins.dialects.gemini import ask
+    reply_decoder = late("archflow_plugins.dialects.gemini.reply:ReplyReader")
 
-        return ask.request(conversation, model)
-
-    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
-        from archflow_plugins.dialects.gemini.reply import ReplyReader
-
-        return ReplyReader(stream=stream)
-
-    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
-        from archflow_plugins.dialects.gemini.answer import ReplyWriter
-
-        return ReplyWriter(head, answering)
+    reply_encoder = late("archflow_plugins.dialects.gemini.answer:ReplyWriter")
 
     def decode_error(self, status: int, body: bytes) -> Problem:
         from archflow_plugins.dialects.gemini import statuses

@@ -10,20 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode
+from archflow_plugins.dialects.late import late
 from archflow_plugins.dialects.openai_chat.table import MINIMAL, OWN, PLACES
 from archflow_plugins.dialects.openai_family import DONE, OpenAIDialect, no_usage, wants_usage
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head
 from archflow_plugins.translation import (
-    Answering,
     Dropped,
-    Encoded,
     Place,
     Refused,
-    ReplyDecoder,
-    ReplyEncoder,
 )
-from archflow_schema.conversation import Conversation
 
 
 class OpenAIChat(OpenAIDialect):
@@ -49,26 +45,13 @@ class OpenAIChat(OpenAIDialect):
     def encode_model(self, name: str) -> bytes:
         return encode(_model(name))
 
-    def decode(self, head: Head) -> Conversation:
-        from archflow_plugins.dialects.openai_chat.decode import decode
+    decode = late("archflow_plugins.dialects.openai_chat.decode:decode")
 
-        return decode(head)
+    encode = late("archflow_plugins.dialects.openai_chat.encode:encode")
 
-    def encode(self, conversation: Conversation, model: str) -> Encoded:
-        from archflow_plugins.dialects.openai_chat.encode import encode
+    reply_decoder = late("archflow_plugins.dialects.openai_chat.reply_decoder:reply_decoder")
 
-        return encode(conversation, model)
-
-    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
-        from archflow_plugins.dialects.openai_chat.reply_decoder import StreamDecoder, WholeDecoder
-
-        return StreamDecoder() if stream else WholeDecoder()
-
-    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
-        from archflow_plugins.dialects.openai_chat.stream_encoder import StreamEncoder
-        from archflow_plugins.dialects.openai_chat.whole_encoder import WholeEncoder
-
-        return StreamEncoder(head, answering) if head.stream else WholeEncoder(head, answering)
+    reply_encoder = late("archflow_plugins.dialects.openai_chat.stream_encoder:reply_encoder")
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
         shared = {"id": f"chatcmpl-{request_id}", "created": int(time.time()), "model": head.model}

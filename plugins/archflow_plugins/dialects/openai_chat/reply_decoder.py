@@ -34,6 +34,7 @@ from archflow_plugins.dialects.openai_chat.wire import NULL
 from archflow_plugins.dialects.openai_family import ToldUsage, problem_of, usage_of
 from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing import sse
+from archflow_plugins.translation import ReplyDecoder
 from archflow_schema.conversation import Citation
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
@@ -492,3 +493,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         return str(error).partition(" - ")[2] or "an item has another type than it should"
     return "it is not JSON"
+
+
+def reply_decoder(*, stream: bool) -> ReplyDecoder:
+    """A reader for one reply."""
+    return StreamDecoder() if stream else WholeDecoder()

@@ -19,10 +19,11 @@ from archflow_plugins.dialects.openai_chat.reply_choice import (
     shared_fields,
     usage_form,
 )
+from archflow_plugins.dialects.openai_chat.whole_encoder import WholeEncoder
 from archflow_plugins.dialects.openai_family import DONE, error_body
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head
-from archflow_plugins.translation import Answering
+from archflow_plugins.translation import Answering, ReplyEncoder
 from archflow_schema.events import (
     CitationFound,
     Event,
@@ -195,3 +196,8 @@ class StreamEncoder:
             out.append(b'%b],"usage":%b}\n\n' % (self._first.removesuffix(b'{"index":'), told))
         out.append(DONE)
         self._over = True
+
+
+def reply_encoder(head: Head, answering: Answering) -> ReplyEncoder:
+    """A writer for one reply, in the form that the client wants it in."""
+    return StreamEncoder(head, answering) if head.stream else WholeEncoder(head, answering)

@@ -12,23 +12,19 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from archflow_plugins.dialects.json_body import encode
+from archflow_plugins.dialects.late import late
 from archflow_plugins.dialects.openai_family import OpenAIDialect
 from archflow_plugins.dialects.openai_responses import watch
 from archflow_plugins.dialects.openai_responses.foreign_thoughts import without_foreign
 from archflow_plugins.dialects.openai_responses.table import OWN, PLACES
 from archflow_plugins.framing import sse
-from archflow_plugins.kinds import Head, Kept, Recollection, StreamTap, Summary
+from archflow_plugins.kinds import Head, StreamTap, Summary
 from archflow_plugins.translation import (
-    Answering,
     Dropped,
-    Encoded,
     Place,
     Problem,
     Refused,
-    ReplyDecoder,
-    ReplyEncoder,
 )
-from archflow_schema.conversation import Conversation
 
 _MESSAGE_AT_MOST = 2000
 
@@ -55,15 +51,9 @@ class OpenAIResponses(OpenAIDialect):
     def encode_head(self, head: Head, model: str) -> bytes:
         return super().encode_head(without_foreign(head), model)
 
-    def decode(self, head: Head) -> Conversation:
-        from archflow_plugins.dialects.openai_responses import fields
+    decode = late("archflow_plugins.dialects.openai_responses.fields:decode")
 
-        return fields.decode(head)
-
-    def encode(self, conversation: Conversation, model: str) -> Encoded:
-        from archflow_plugins.dialects.openai_responses import request
-
-        return request.encode(conversation, model)
+    encode = late("archflow_plugins.dialects.openai_responses.request:encode")
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
         error = {"type": "error", "sequence_number": 0, "code": code, "message": message, "param": None}
@@ -75,15 +65,9 @@ class OpenAIResponses(OpenAIDialect):
     def tap(self) -> StreamTap:
         return watch.ResponsesTap()
 
-    def reply_decoder(self, *, stream: bool) -> ReplyDecoder:
-        from archflow_plugins.dialects.openai_responses.read_reply import StreamedReply, WholeReply
+    reply_decoder = late("archflow_plugins.dialects.openai_responses.read_reply:reply_decoder")
 
-        return StreamedReply() if stream else WholeReply()
-
-    def reply_encoder(self, head: Head, answering: Answering) -> ReplyEncoder:
-        from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
-
-        return ReplyWriter(head, answering)
+    reply_encoder = late("archflow_plugins.dialects.openai_responses.write_reply:ReplyWriter")
 
     def decode_error(self, status: int, body: bytes) -> Problem:
         from archflow_plugins.dialects.openai_responses.read_reply import problem_of
@@ -95,28 +79,12 @@ class OpenAIResponses(OpenAIDialect):
         message, code = problem
         return Problem(message[:_MESSAGE_AT_MOST], code)
 
-    def recollect(self, head: Head) -> Recollection | None:
-        from archflow_plugins.dialects.openai_responses import state
+    recollect = late("archflow_plugins.dialects.openai_responses.state:recollect")
 
-        return state.recollect(head)
+    missing = late("archflow_plugins.dialects.openai_responses.state:missing")
 
-    def missing(self, head: Head) -> tuple[int, bytes] | None:
-        from archflow_plugins.dialects.openai_responses import state
+    keep = late("archflow_plugins.dialects.openai_responses.write_reply:keep")
 
-        return state.missing(head)
+    asks = late("archflow_plugins.dialects.openai_responses.state:asks")
 
-    def keep(self, head: Head, encoder: ReplyEncoder) -> Kept | None:
-        from archflow_plugins.dialects.openai_responses import state
-        from archflow_plugins.dialects.openai_responses.write_reply import ReplyWriter
-
-        return state.keep(head, encoder.final) if isinstance(encoder, ReplyWriter) else None
-
-    def asks(self, method: str, rest: str) -> str:
-        from archflow_plugins.dialects.openai_responses import state
-
-        return state.asks(method, rest)
-
-    def tell(self, method: str, rest: str, query: str, kept: bytes | None) -> tuple[int, bytes]:
-        from archflow_plugins.dialects.openai_responses import state
-
-        return state.tell(method, rest, query, kept)
+    tell = late("archflow_plugins.dialects.openai_responses.state:tell")

@@ -21,6 +21,7 @@ from archflow_plugins.dialects.openai_responses.items import ORIGIN, citation
 from archflow_plugins.dialects.openai_responses.watch import Incomplete, Told, stopped, usage_of
 from archflow_plugins.dialects.whole_body import WholeBody
 from archflow_plugins.framing import sse
+from archflow_plugins.translation import ReplyDecoder
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
     CitationFound,
@@ -479,3 +480,8 @@ def problem_of(body: bytes) -> tuple[str, str] | None:
     if not error.message:
         return None
     return error.message, str(error.code or error.type or "")
+
+
+def reply_decoder(*, stream: bool) -> ReplyDecoder:
+    """A reader for one reply."""
+    return StreamedReply() if stream else WholeReply()

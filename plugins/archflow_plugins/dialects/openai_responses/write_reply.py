@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archflow_plugins.dialects.json_body import encode
-from archflow_plugins.dialects.openai_responses import fields
+from archflow_plugins.dialects.openai_responses import fields, state
 from archflow_plugins.dialects.openai_responses.echo import Echo
 from archflow_plugins.dialects.openai_responses.items import ORIGIN
 from archflow_plugins.dialects.openai_responses.output import (
@@ -40,8 +40,8 @@ from archflow_plugins.dialects.openai_responses.output import (
 )
 from archflow_plugins.dialects.openai_responses.tools import Called
 from archflow_plugins.dialects.sealed import Proof
-from archflow_plugins.kinds import Head
-from archflow_plugins.translation import Answering
+from archflow_plugins.kinds import Head, Kept
+from archflow_plugins.translation import Answering, ReplyEncoder
 from archflow_schema.events import (
     CitationFound,
     Event,
@@ -425,3 +425,8 @@ class ReplyWriter:
                 "response.function_call_arguments.done",
                 b'%b,"name":%b,"arguments":%b' % (place, encode(called.name), encode(said)),
             )
+
+
+def keep(head: Head, encoder: ReplyEncoder) -> Kept | None:
+    """What to keep of a reply that was written for a request."""
+    return state.keep(head, encoder.final) if isinstance(encoder, ReplyWriter) else None
