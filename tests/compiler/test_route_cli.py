@@ -181,5 +181,7 @@ def test_tune_says_where_a_cascade_asks_its_model(here):
     (here / "cases.yaml").write_text(SAID)
     shown = archc("route", "tune", "cases.yaml", "c.yaml")
     assert shown.exit_code == 0, shown.output
-    assert "-routing: {router: {kind: cascade, model: gpt-4o, sure: 1.0}}\n+routing: {router: " in shown.stdout
+    assert (
+        "-routing: {router: {kind: cascade, model: gpt-4o, sure: 1.0}}\n+routing: {router: " in shown.stdout
+    )
     assert "sure: 0." in shown.stdout
