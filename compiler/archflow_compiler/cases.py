@@ -24,10 +24,14 @@ from archflow_compiler.decode import Decoder
 from archflow_compiler.source import Source, decode_text, parse
 from archflow_compiler.tree import Places
 from archflow_plugins.kinds import Choice
+from archflow_schema.artifact import MAGIC
 from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.diagnostic import Report
+from archflow_schema.errors import ArchflowError
 from archflow_schema.graph import Choose
 
+FIRST = "cases:"
+"""What a file of cases begins with."""
 NONE = "none"
 """The route of a case that no preference is right for."""
 SHOWN = 100
@@ -85,10 +89,19 @@ class Cases(Struct, frozen=True):
 
 
 def read(path: Path) -> tuple[tuple[Case, ...], Report, Source]:
-    """The cases of a file, and what is wrong with it. Raises OSError."""
-    report = Report()
-    source = decode_text(str(path), path.read_bytes(), report)
-    tree = None if report.failed else parse(source, report)
+    """The cases of a file, and what is wrong with it.
+
+    Raises:
+        OSError: it cannot be read.
+        ArchflowError: it is a graph.
+    """
+    report, data = Report(), path.read_bytes()
+    if data.startswith(MAGIC):
+        raise ArchflowError(
+            f"{path} is a graph and holds no cases: name the file of cases first, then the graph"
+        )
+    source = decode_text(str(path), data, report)
+    tree = None if report.failed else parse(source, report, FIRST)
     if tree is None:
         return (), report, source
     places = Places(tree)

@@ -72,6 +72,10 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     from archflow_plugins.deciding.offline import tuned
     from archflow_plugins.registry import Registry
 
+    if _is_graph(config):
+        raise click.ClickException(
+            f"{config} is a graph: what is tuned is the configuration that it was compiled from"
+        )
     with shown() as watch:
         outcome = compile_file(config, watch)
     if outcome.graph is None:
@@ -88,12 +92,12 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     if not settings:
         output.done(f"{node.use.kind}: {before.right} of {before.cases} cases right; nothing does better")
         return
-    text = outcome.source.text
     for name, value in settings.items():
         changed = writing.proposed(outcome, node.use.kind, name, value)
         if changed is None:
             raise click.ClickException(f"write `{name}: {value:g}` below routing.router of {config} by hand")
-        outcome, text = writing.compiled_again(outcome, changed), changed
+        outcome = changed
+    text = outcome.source.text
     assert outcome.graph is not None  # noqa: S101 - `proposed` compiled it
     _, node, chosen = _answers(output, cases, outcome.graph, config)
     after = judging.judge(node, found, chosen)
@@ -104,6 +108,16 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
         output.done(f"wrote {config}")
     else:
         output.done("nothing was written; --write does")
+
+
+def _is_graph(path: Path) -> bool:
+    from archflow_schema.artifact import MAGIC
+
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False  # who compiles it says so
 
 
 def _answers(

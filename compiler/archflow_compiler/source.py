@@ -27,6 +27,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
 MAX_DIGITS = 40
+FIRST = "version: v0.4.0"
+"""What a configuration begins with."""
 """A longer number is text: nobody means it, and neither floats nor msgpack can hold it."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -97,8 +99,13 @@ def decode_text(file: str, data: bytes, report: Report) -> Source:
         return Source(file, data.decode("utf-8-sig", errors="replace"))
 
 
-def parse(source: Source, report: Report) -> Mapping | None:
+def parse(source: Source, report: Report, first: str = FIRST) -> Mapping | None:
     """Text -> tree.
+
+    Args:
+        source: the text.
+        report: gets what is wrong with it.
+        first: what such a file begins with, for those that do not.
 
     Returns:
         The root mapping; None if there is none, which is then reported.
@@ -116,9 +123,9 @@ def parse(source: Source, report: Report) -> Mapping | None:
         report.add(
             _error(
                 "empty-file",
-                "the file holds no configuration",
+                "the file holds no configuration" if first == FIRST else "the file is empty",
                 _whole(source, 1),
-                fix="`archc init` writes one",
+                fix="`archc init` writes one" if first == FIRST else f"begin with `{first}`",
             )
         )
         return None
@@ -128,7 +135,7 @@ def parse(source: Source, report: Report) -> Mapping | None:
                 "not-a-mapping",
                 f"the file is {'a list' if isinstance(root, Sequence) else 'a single value'}, not a mapping of keys",
                 _head_of(root.range),
-                fix="begin with `version: v0.4.0`",
+                fix=f"begin with `{first}`",
             )
         )
         return None

@@ -17,20 +17,15 @@ from archflow_schema.graph import Choose
 AT = ("routing", "router")
 
 
-def proposed(outcome: Outcome, kind: str, name: str, value: float) -> str | None:
-    """The configuration with a setting of its router; None if it must be written by hand."""
+def proposed(outcome: Outcome, kind: str, name: str, value: float) -> Outcome | None:
+    """The outcome of the configuration with a setting of its router; None if it must be written by hand."""
     if outcome.unit is None:
         return None
-    text = outcome.source.text
-    changed = _changed(text, outcome.unit.places, kind, name, f"{value:g}")
-    if changed is None:
+    text = _changed(outcome.source.text, outcome.unit.places, kind, name, f"{value:g}")
+    if text is None:
         return None
-    return changed if _arrived(compiled_again(outcome, changed), name, value) else None
-
-
-def compiled_again(outcome: Outcome, text: str) -> Outcome:
-    """The outcome of a changed text of the same file."""
-    return compile_bytes(outcome.source.file, text.encode())
+    again = compile_bytes(outcome.source.file, text.encode())
+    return again if _arrived(again, name, value) else None
 
 
 def diff(before: str, after: str, name: str) -> str:
@@ -46,13 +41,14 @@ def diff(before: str, after: str, name: str) -> str:
 def _changed(text: str, places: Places, kind: str, name: str, value: str) -> str | None:
     lines = text.splitlines(keepends=True)
     if places.said(*AT, name):
-        return _replaced(lines, places.value(*AT, name), value)
+        place = places.value(*AT, name)
+        return _written(lines, place, place.column, value)
     if places.said(*AT, "kind"):
         place = places.value(*AT, "kind")
         flow = places.key(*AT, "kind").line == places.key(*AT).line
         indent = " " * (places.key(*AT, "kind").column - 1)
         more = f", {name}: {value}" if flow else f"\n{indent}{name}: {value}"
-        return _inserted(lines, place, more)
+        return _written(lines, place, place.end_column, more)
     router = f"router: {{kind: {kind.removeprefix('router.')}, {name}: {value}}}"
     routing = places.node("routing")
     if not isinstance(routing, Mapping) or not places.said("routing"):
@@ -66,28 +62,21 @@ def _changed(text: str, places: Places, kind: str, name: str, value: str) -> str
     return "".join(lines)
 
 
-def _replaced(lines: list[str], place: Range, value: str) -> str | None:
+def _written(lines: list[str], place: Range, start: int, value: str) -> str | None:
+    """The text with `value` from the column `start` to the end of a place; None if that is on several lines."""
     if place.line != place.end_line:
         return None
     line = lines[place.line - 1]
-    lines[place.line - 1] = line[: place.column - 1] + value + line[place.end_column - 1 :]
-    return "".join(lines)
-
-
-def _inserted(lines: list[str], place: Range, more: str) -> str | None:
-    if place.line != place.end_line:
-        return None
-    line = lines[place.line - 1]
-    lines[place.line - 1] = line[: place.end_column - 1] + more + line[place.end_column - 1 :]
+    lines[place.line - 1] = line[: start - 1] + value + line[place.end_column - 1 :]
     return "".join(lines)
 
 
 def _arrived(outcome: Outcome, name: str, value: float) -> bool:
-    """Whether the router of a configuration has a setting of this value."""
-    if outcome.graph is None:
+    """Whether the router of a configuration, or a part of it, has a setting of this value."""
+    nodes = () if outcome.graph is None else outcome.graph.nodes
+    node = next((one for one in nodes if isinstance(one, Choose)), None)
+    if node is None:
         return False
-    for node in outcome.graph.nodes:
-        if isinstance(node, Choose):
-            stored = msgspec.msgpack.decode(node.use.compiled)
-            return isinstance(stored, dict) and stored.get(name) == value
-    return False
+    stored = msgspec.msgpack.decode(node.use.compiled)
+    parts = [stored, *stored.values()] if isinstance(stored, dict) else []
+    return any(isinstance(part, dict) and part.get(name) == value for part in parts)

@@ -54,6 +54,8 @@ def test_eval_is_content_with_less_and_speaks_json(here):
         ("cases: [{prompt: x, route: cooking}]", "the graph has no route cooking; it has code, story"),
         ("cases: []", "has no cases"),
         ("cases: [{route: code, promt: x}]", "promt"),
+        ("[{prompt: x, route: code}]", "begin with `cases:`"),
+        ("", "begin with `cases:`"),
     ],
 )
 def test_eval_of_what_cannot_be_judged(here, cases, words):
@@ -61,6 +63,17 @@ def test_eval_of_what_cannot_be_judged(here, cases, words):
     done = archc("route", "eval", "cases.yaml", "c.yaml")
     assert done.exit_code == 1
     assert words in done.output
+
+
+def test_files_in_the_wrong_order_are_told_apart(here):
+    assert archc("compile", "c.yaml", "-o", "t.bin", "-q").exit_code == 0
+    for command in ("eval", "tune"):
+        done = archc("route", command, "t.bin", "c.yaml")
+        assert done.exit_code == 1
+        assert "t.bin is a graph and holds no cases: name the file of cases first" in done.output
+    done = archc("route", "tune", "cases.yaml", "t.bin")
+    assert done.exit_code == 1
+    assert "t.bin is a graph: what is tuned is the configuration" in done.output
 
 
 def test_eval_without_a_router_or_a_file(here):
@@ -160,3 +173,15 @@ def test_tune_of_a_router_without_numbers(here):
     assert "nothing does better" in done.stderr
     (here / "c.yaml").write_text("a: [")
     assert archc("route", "tune", "cases.yaml", "c.yaml").exit_code == 1
+
+
+def test_tune_says_where_a_cascade_asks_its_model(here):
+    router = "{kind: cascade, model: gpt-4o, sure: 1.0}"
+    (here / "c.yaml").write_text(CONFIG.replace("{kind: static, option: code}", router))
+    (here / "cases.yaml").write_text(SAID)
+    shown = archc("route", "tune", "cases.yaml", "c.yaml")
+    assert shown.exit_code == 0, shown.output
+    assert (
+        "-routing: {router: {kind: cascade, model: gpt-4o, sure: 1.0}}\n+routing: {router: " in shown.stdout
+    )
+    assert "sure: 0." in shown.stdout

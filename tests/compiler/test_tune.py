@@ -32,16 +32,27 @@ FORMS = {
 def test_it_goes_where_it_belongs(form):
     before, after = FORMS[form]
     outcome = compile_bytes("c.yaml", (HEAD + before).encode())
-    assert proposed(outcome, "router.composite", "threshold", 0.35) == HEAD + after
+    found = proposed(outcome, "router.composite", "threshold", 0.35)
+    assert found is not None
+    assert found.source.text == HEAD + after
 
 
 def test_what_cannot_be_written_is_left_to_people():
     for text in ("routing: {timeout: 3s}\n", "routing: {router: &r {kind: composite}, timeout: 3s}\n"):
         outcome = compile_bytes("c.yaml", (HEAD + text).encode())
         found = proposed(outcome, "router.composite", "threshold", 0.35)
-        assert found is None or "threshold: 0.35" in found
+        assert found is None or "threshold: 0.35" in found.source.text
     outcome = compile_bytes("c.yaml", HEAD.encode())
     assert proposed(outcome, "router.composite", "no-such-setting", 0.35) is None
+
+
+def test_a_setting_of_a_part_of_the_router_arrives_too():
+    router = "routing: {router: {kind: cascade, model: gpt-4o}}\n"
+    outcome = compile_bytes("c.yaml", (HEAD + router).encode())
+    for name in ("sure", "threshold"):
+        found = proposed(outcome, "router.cascade", name, 0.62)
+        assert found is not None
+        assert f", {name}: 0.62" in found.source.text
 
 
 def test_a_difference_for_people():

@@ -216,8 +216,9 @@ class Prompts:
     def _match_with(self) -> Use | None:
         draft = self._draft
         implied: dict[str, object] = {}
-        if draft.unit.places.said("overrides", "prompt_target_intent_matching_threshold"):
-            implied["threshold"] = draft.config.overrides.prompt_target_intent_matching_threshold
+        threshold = draft.config.overrides.prompt_target_intent_matching_threshold
+        if threshold is not None:
+            implied["threshold"] = threshold
         return self._kind(
             "matcher",
             draft.config.prompting.matcher,

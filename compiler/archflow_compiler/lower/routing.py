@@ -53,7 +53,8 @@ def router(draft: Draft, preferred: tuple[Preferred, ...]) -> Router | None:
     routing = draft.config.routing
     if not preferred and routing.router is None:
         return None
-    at: Path = ("routing", "router")
+    # Nothing stands at the default router's place: what is to be said of it is said of the first preference.
+    at: Path = ("routing", "router") if routing.router is not None else (*preferred[0].path, "router")
     options = tuple(
         Option(name=one.name, description=one.description, examples=one.examples) for one in preferred
     )

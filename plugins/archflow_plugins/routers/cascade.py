@@ -7,6 +7,7 @@ Rule: a model that fails costs its answer, not the composite router's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from msgspec import Struct, structs
@@ -15,6 +16,7 @@ from archflow_plugins.choosing.by_model import ByModel, ByModelConfig, compile_m
 from archflow_plugins.choosing.chooser import TOLD, Chooser
 from archflow_plugins.choosing.compiled import ROUTER_THRESHOLD, WINDOW, Chosen, RouterConfig, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
+from archflow_plugins.deciding.tuning import best_sure, best_threshold, judged
 from archflow_plugins.kinds import Choice, Router
 from archflow_plugins.routers.language_model import PLACES, LanguageModelRouter
 from archflow_schema.conversation import Conversation
@@ -115,3 +117,10 @@ class CascadeRouter(Router):
         if second.reason == "unknown_route":
             return first
         return structs.replace(second, scores=first.scores)
+
+    def tuned(self, cases: Sequence[tuple[str, Choice]]) -> Mapping[str, float]:
+        known = [judged(route, choice) for route, choice in cases]
+        now = {"threshold": self.settings.first.threshold, "sure": self.settings.sure}
+        threshold = best_threshold(known, now["threshold"])
+        found = {"threshold": threshold, "sure": best_sure(known, now["sure"], threshold)}
+        return {name: value for name, value in found.items() if value != now[name]}

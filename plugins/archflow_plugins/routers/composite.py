@@ -10,7 +10,7 @@ from msgspec import Struct
 from archflow_plugins.choosing.chooser import Chooser
 from archflow_plugins.choosing.compiled import Chosen, RouterConfig, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
-from archflow_plugins.deciding.tuning import Judged, best_threshold
+from archflow_plugins.deciding.tuning import best_threshold, judged
 from archflow_plugins.kinds import Choice, Router
 from archflow_schema.conversation import Conversation
 
@@ -44,9 +44,5 @@ class CompositeRouter(Router):
 
     def tuned(self, cases: Sequence[tuple[str, Choice]]) -> Mapping[str, float]:
         now = self.settings.threshold
-        judged = [
-            Judged(route, choice.scores[0][0] if choice.scores else "", choice.confidence)
-            for route, choice in cases
-        ]
-        best = best_threshold(judged, now)
+        best = best_threshold([judged(route, choice) for route, choice in cases], now)
         return {} if best == now else {"threshold": best}

@@ -13,7 +13,8 @@ class Overrides(Struct, frozen=True, kw_only=True):
     """Settings of Arch that change its defaults.
 
     Attributes:
-        prompt_target_intent_matching_threshold: how sure a match with a prompt target must be.
+        prompt_target_intent_matching_threshold: how sure a match with a prompt target must be; the matcher's own
+            threshold if it is not said, which is 0.5 for `composite`.
         optimize_context_window: leave the answers of endpoints out of what a model is asked.
         use_agent_orchestrator: the prompt targets are agents behind the only endpoint, which answers at listeners of
             type `prompt` in the place of models, and reads in `metadata` which of them is asked (`agent-name`).
@@ -26,7 +27,7 @@ class Overrides(Struct, frozen=True, kw_only=True):
         orchestrator_model_context_length: how many tokens that model takes.
     """
 
-    prompt_target_intent_matching_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    prompt_target_intent_matching_threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
     optimize_context_window: bool = False
     use_agent_orchestrator: bool = False
     disable_signals: bool = False

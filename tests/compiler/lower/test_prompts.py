@@ -255,3 +255,14 @@ def test_a_model_that_only_understands_prompts_can_be_asked():
     match = node(made, "match chat")
     assert [made.nodes[index].name for index in match.asks] == ["dispatch openai/m"]
     assert [one.name for one in made.upstreams] == ["openai/m"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "threshold"), [({}, 0.5), ({"prompt_target_intent_matching_threshold": 0.8}, 0.8)]
+)
+def test_the_threshold_is_the_matcher_s_own_unless_arch_s_key_says_one(
+    overrides: dict[str, float], threshold: float
+) -> None:
+    made = graph(WEATHER, JOKE, overrides=overrides, prompting={"matcher": {"kind": "composite"}})
+    [match] = [one for one in made.nodes if isinstance(one, Match)]
+    assert msgspec.msgpack.decode(match.use.compiled)["threshold"] == threshold

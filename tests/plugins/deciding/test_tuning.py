@@ -1,6 +1,6 @@
 """The threshold that decides labelled cases best."""
 
-from archflow_plugins.deciding.tuning import Judged, best_threshold, right
+from archflow_plugins.deciding.tuning import Judged, best_sure, best_threshold, right
 
 
 def cases(*told):
@@ -31,3 +31,19 @@ def test_without_a_gain_nothing_moves():
 
 def test_a_threshold_that_is_never_reached():
     assert best_threshold(cases(("", "a", 0.99), ("", "b", 0.9)), 0.5) == 1.0
+
+
+def test_sure_is_where_nothing_is_wrong_any_more():
+    found = cases(("a", "a", 0.9), ("a", "b", 0.6), ("", "b", 0.3), ("a", "a", 0.7), ("a", "a", 0.2))
+    assert best_sure(found, 0.5, 0.35) == 0.65  # between 0.6, which is wrong, and 0.7
+    assert best_sure(found, 0.95, 0.35) == 0.65  # the model would be asked for two cases more
+    assert best_sure(found, 0.68, 0.35) == 0.68  # as good as any: it stays
+
+
+def test_sure_where_everything_is_right_or_nothing_is():
+    every = cases(("a", "a", 0.9), ("b", "b", 0.5))
+    assert best_sure(every, 0.8, 0.35) == 0.43
+    assert best_sure(every, 0.4, 0.35) == 0.4
+    assert best_sure(cases(("a", "b", 0.9)), 0.8, 0.35) == 1.0
+    assert best_sure(cases(("a", "b", 0.7)), 0.8, 0.35) == 0.8
+    assert best_sure([], 0.8, 0.35) == 0.8
