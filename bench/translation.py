@@ -5,7 +5,8 @@
 
 One archrun on a core of its own, `gateway/load.c` and `gateway/mock.c` on another, as in `gateway`. A lane is what the
 client speaks and what its model's upstream speaks. Lanes take turns within a round, one load after the other, and the
-table shows medians: of the costs, and of the ratios to what relaying chat to chat took in the same round.
+table shows medians: of the costs, and of the ratios to what relaying took in the same round, for a client of the same
+dialect and for one of chat.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ listeners:
   - {{type: model, name: egress, address: 127.0.0.1, port: {port}}}
 model_providers:
   - {{model: mistral/chat, base_url: "http://127.0.0.1:{upstream}", access_key: $BENCH_KEY}}
+  - {{model: openai/responses, base_url: "http://127.0.0.1:{upstream}", access_key: $BENCH_KEY}}
   - {{model: anthropic/messages, base_url: "http://127.0.0.1:{upstream}", access_key: $BENCH_KEY}}
 access_log: {{format: json, path: {folder}/access.log}}
 """
@@ -55,11 +57,12 @@ class Lane:
 
 ENDS = {"chat": "[DONE]", "messages": "message_stop", "responses": '"truncation"'}
 PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+VENDORS = {"chat": "mistral", "messages": "anthropic", "responses": "openai"}
 LANES = tuple(
     Lane(client, PATHS[client], ENDS[client], model)
     for client, model in (
-        ("chat", "chat"), ("messages", "messages"), ("chat", "messages"), ("messages", "chat"), ("responses", "chat"),
-        ("responses", "messages"),
+        ("chat", "chat"), ("messages", "messages"), ("responses", "responses"), ("chat", "messages"),
+        ("messages", "chat"), ("responses", "chat"), ("responses", "messages"),
     )
 )  # fmt: skip
 LOADS = {"1 KB": (1024, False, 16), "32 KB": (32_700, False, 16), "chunk": (1024, True, 64)}
@@ -70,8 +73,7 @@ def body(lane: Lane, size: int, *, stream: bool) -> bytes:
     """A request of about `size` bytes in the client's dialect."""
     text = (SENTENCE * (size // len(SENTENCE) + 1))[: max(10, size - 220)]
     user = {"role": "user", "content": text}
-    vendor = "mistral" if lane.model == "chat" else "anthropic"
-    shared: dict[str, object] = {"model": f"{vendor}/{lane.model}", "temperature": 0.7}
+    shared: dict[str, object] = {"model": f"{VENDORS[lane.model]}/{lane.model}", "temperature": 0.7}
     if lane.client == "responses":
         shared |= {
             "instructions": "You are a helpful assistant.",
@@ -145,14 +147,17 @@ def measure(rounds: int, seconds: float) -> Samples:
 
 def table(samples: Samples) -> str:
     """Medians and ratios, for people."""
-    relayed = samples[LANES[0].name]
-    lines = [f"{'lane':<22}" + "".join(f"{load + ' us':>10}{'ratio':>7}" for load in LOADS)]
-    for lane, one in samples.items():
+    heads = "".join(f"{load + ' us':>10}{'ratio':>7}{'chat':>6}" for load in LOADS)
+    lines = [f"{'lane':<22}{heads}"]
+    for lane in LANES:
         cells = ""
-        for load, values in one.items():
-            ratio = statistics.median(map(truediv, values, relayed[load]))
-            cells += f"{statistics.median(values):>10.1f}{ratio:>7.2f}"
-        lines.append(f"{lane:<22}{cells}")
+        for load, values in samples[lane.name].items():
+            ratios = [
+                statistics.median(map(truediv, values, samples[f"{relayed} -> {relayed}"][load]))
+                for relayed in (lane.client, "chat")
+            ]
+            cells += f"{statistics.median(values):>10.1f}{ratios[0]:>7.2f}{ratios[1]:>6.2f}"
+        lines.append(f"{lane.name:<22}{cells}")
     return "\n".join(lines)
 
 

@@ -4,7 +4,8 @@
  *
  * HTTP/1.1 on the loopback interface, one thread, one epoll. A POST whose body says "stream": true gets CHUNKS
  * server-sent events in chunked encoding, the last of them [DONE], PAUSE_US apart; any other POST gets 472 bytes of
- * chat completion. A POST to a path that ends with /messages gets the same in Anthropic's form. GET /v1/models gets a list, any other GET {"status":"ok"}.
+ * chat completion. A POST to a path that ends with /messages or /responses gets the same in Anthropic's form or that of
+ * OpenAI's Responses. GET /v1/models gets a list, any other GET {"status":"ok"}.
  *
  * Rule: it trusts its peer; it is no server for anything but a measurement.
  */
@@ -52,6 +53,21 @@ static const char MESSAGE[] =
     "\"type\":\"text\",\"text\":\"Hello! This is a canned answer of the mock upstream. It is about as long as a short "
     "answer.\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":181,"
     "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":21,\"service_tier\":\"standard\"}}";
+#define RESPONSE(STATUS, OUTPUT, USAGE) \
+    "{\"id\":\"resp_mock0123456789abcdefghij\",\"object\":\"response\",\"created_at\":1735689600,\"status\":\"" STATUS "\"," \
+    "\"error\":null,\"incomplete_details\":null,\"instructions\":\"You are a helpful assistant.\",\"max_output_tokens\":256," \
+    "\"model\":\"gpt-4o-mini\",\"output\":[" OUTPUT "],\"parallel_tool_calls\":true,\"previous_response_id\":null," \
+    "\"reasoning\":{\"effort\":null,\"summary\":null},\"store\":false,\"temperature\":0.7,\"text\":{\"format\":{\"type\":\"text\"}}," \
+    "\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":1.0,\"truncation\":\"disabled\",\"usage\":" USAGE ",\"user\":null,\"metadata\":{}}"
+#define ITEM(STATUS, CONTENT) \
+    "{\"type\":\"message\",\"id\":\"msg_mock0123456789abcdefghij\",\"status\":\"" STATUS "\",\"role\":\"assistant\",\"content\":[" CONTENT "]}"
+#define TEXT(SAID) "{\"type\":\"output_text\",\"text\":\"" SAID "\",\"annotations\":[],\"logprobs\":[]}"
+#define SAID "Hello! This is a canned answer of the mock upstream. It is about as long as a short answer."
+#define PLACE "\"item_id\":\"msg_mock0123456789abcdefghij\",\"output_index\":0,\"content_index\":0"
+#define SPENT(OUT, ALL) \
+    "{\"input_tokens\":181,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":" OUT "," \
+    "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":" ALL "}"
+static const char ANSWER[] = RESPONSE("completed", ITEM("completed", TEXT(SAID)), SPENT("21", "202"));
 static const char MODELS[] =
     "{\"object\":\"list\",\"data\":[{\"id\":\"gpt-4o-mini\",\"object\":\"model\",\"created\":1735689600,"
     "\"owned_by\":\"mock\",\"root\":\"gpt-4o-mini\"}]}";
@@ -62,7 +78,7 @@ static const char STREAM_HEAD[] =
 
 static connection connections[MOST];
 static int streams[MOST], streaming; /* file descriptors whose next chunk has a time */
-static bytes completion, message, models, ok, chunks[MOST_CHUNKS], events[MOST_CHUNKS];
+static bytes completion, message, answered, models, ok, chunks[MOST_CHUNKS], events[MOST_CHUNKS], items[MOST_CHUNKS];
 static int chunk_count = 50;
 static uint64_t pause_us;
 
@@ -102,11 +118,38 @@ static bytes message_event(int i, bool last) {
     return format(last ? "%zx\r\n%s\r\n0\r\n\r\n" : "%zx\r\n%s\r\n", strlen(event), event);
 }
 
+/* One event of the Responses' stream, with its number. */
+#define NUMBERED(TYPE, REST) "event: " TYPE "\ndata: {\"type\":\"" TYPE "\",\"sequence_number\":%d," REST "}\n\n"
+
+/* The first brings its opening along, the last one the end. */
+static bytes response_event(int i, bool last) {
+    char event[8192];
+    if (last)
+        snprintf(event, sizeof event,
+                 NUMBERED("response.output_text.done", PLACE ",\"text\":\"" SAID "\",\"logprobs\":[]")
+                 NUMBERED("response.content_part.done", PLACE ",\"part\":" TEXT(SAID))
+                 NUMBERED("response.output_item.done", "\"output_index\":0,\"item\":" ITEM("completed", TEXT(SAID)))
+                 NUMBERED("response.completed", "\"response\":" RESPONSE("completed", ITEM("completed", TEXT(SAID)), SPENT("49", "230"))),
+                 i + 4, i + 5, i + 6, i + 7);
+    else if (!i)
+        snprintf(event, sizeof event,
+                 NUMBERED("response.created", "\"response\":" RESPONSE("in_progress", "", "null"))
+                 NUMBERED("response.in_progress", "\"response\":" RESPONSE("in_progress", "", "null"))
+                 NUMBERED("response.output_item.added", "\"output_index\":0,\"item\":" ITEM("in_progress", ""))
+                 NUMBERED("response.content_part.added", PLACE ",\"part\":" TEXT(""))
+                 NUMBERED("response.output_text.delta", PLACE ",\"delta\":\" tok000\",\"logprobs\":[]"),
+                 0, 1, 2, 3, 4);
+    else
+        snprintf(event, sizeof event, NUMBERED("response.output_text.delta", PLACE ",\"delta\":\" tok%03d\",\"logprobs\":[]"), i + 4, i);
+    return format(last ? "%zx\r\n%s\r\n0\r\n\r\n" : "%zx\r\n%s\r\n", strlen(event), event);
+}
+
 static void prepare(void) {
     const char *reply = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nserver: mock\r\nx-request-id: req_mock\r\n"
                         "content-length: %zu\r\n\r\n%s";
     completion = format(reply, strlen(COMPLETION), COMPLETION);
     message = format(reply, strlen(MESSAGE), MESSAGE);
+    answered = format(reply, strlen(ANSWER), ANSWER);
     models = format(reply, strlen(MODELS), MODELS);
     ok = format(reply, strlen(OK), OK);
     for (int i = 0; i < chunk_count; i++) {
@@ -119,6 +162,7 @@ static void prepare(void) {
                  delta, last ? "\"stop\"" : "null", last ? "data: [DONE]\n\n" : "");
         chunks[i] = format(last ? "%zx\r\n%s\r\n0\r\n\r\n" : "%zx\r\n%s\r\n", strlen(event), event);
         events[i] = message_event(i, last);
+        items[i] = response_event(i, last);
     }
 }
 
@@ -161,15 +205,16 @@ static void respond(int fd, const char *request, const char *body, size_t body_l
     connection *c = &connections[fd];
     const char *line = memchr(request, '\r', (size_t)(body - request));
     bool messages = line && memmem(request, (size_t)(line - request), "/messages ", 10);
+    bool responses = line && memmem(request, (size_t)(line - request), "/responses ", 11);
     if (!strncmp(request, "GET /v1/models", 14)) {
         put(fd, models.data, models.length);
     } else if (!strncmp(request, "GET ", 4)) {
         put(fd, ok.data, ok.length);
     } else if (!asks_for_stream(body, body_length)) {
-        const bytes *whole = messages ? &message : &completion;
+        const bytes *whole = messages ? &message : responses ? &answered : &completion;
         put(fd, whole->data, whole->length);
     } else {
-        c->chunks = messages ? events : chunks;
+        c->chunks = messages ? events : responses ? items : chunks;
         put(fd, STREAM_HEAD, sizeof STREAM_HEAD - 1);
         put(fd, c->chunks[0].data, c->chunks[0].length);
         c->next = 1;
