@@ -260,3 +260,112 @@ async def test_answers_are_masked_while_they_come(size: int) -> None:
         )
         assert content == "ask <EMAIL_1> or <PHONE_1> now"
         assert (await play.record()).guards == [("screen-0", "allow")]
+
+
+def tokens(*texts: str) -> dict[str, object]:
+    """The tokens of a choice, as chat completions tell their probabilities."""
+    return {"content": [{"token": one, "logprob": -0.5, "bytes": None, "top_logprobs": []} for one in texts]}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_tokens_do_not_tell_what_is_masked_and_all_others_are_told(stream: bool) -> None:
+    use = Use("guard.pii", encode_compiled(PiiConfig(action="mask")))
+    field = "delta" if stream else "message"
+    end = None if stream else "stop"
+    texts = (("ask ", "him@example.com", " now"), ("hello ", "there "))
+    bodies = [
+        json.encode(
+            {
+                "id": "c",
+                "model": "x",
+                "choices": [
+                    {
+                        "index": 0,
+                        field: {"content": "".join(text)},
+                        "logprobs": tokens(*text),
+                        "finish_reason": end,
+                    }
+                ],
+            }
+        )
+        for text in texts
+    ]
+    if stream:  # tokens alone come with no text that could be judged
+        alone = {
+            "index": 0,
+            "delta": {"content": ""},
+            "logprobs": tokens("him@example.com"),
+            "finish_reason": None,
+        }
+        last = piece(end="stop") + DONE
+        bodies = [
+            sse.encode(one) + sse.encode(json.encode({"id": "c", "choices": [alone]})) + last
+            for one in bodies
+        ]
+    async with playing(screens=(use,)) as play:
+        client = await play.client()
+        for body, text in zip(bodies, texts, strict=True):
+            play.upstream.script = lambda _, body=body: reply(body, headers=STREAM if stream else ())
+            answer = await client.talks({**ASKED, "stream": stream, "logprobs": True})
+            assert b"example.com" not in answer.body
+            assert (b'"token":"hello "' in answer.body) == (text[0] == "hello ")
+
+
+async def test_sources_are_masked_and_get_values_back() -> None:
+    cited = {
+        "url": "https://x.test/him@example.com",
+        "title": "of <EMAIL_1>",
+        "start_index": 0,
+        "end_index": 2,
+    }
+    body = whole("so", annotations=[{"type": "url_citation", "url_citation": cited}])
+    out = Use("guard.pii", encode_compiled(PiiConfig(action="mask")))
+    async with playing(guards=(MASK,)) as play:
+        play.upstream.script = lambda _: reply(body)
+        told = (await (await play.client()).talks(ASKED)).json["choices"][0]["message"]["annotations"]
+        assert told[0]["url_citation"] == {**cited, "title": "of me@example.com"}
+    async with playing(screens=(out,)) as play:
+        play.upstream.script = lambda _: reply(body)
+        told = (await (await play.client()).talks(ASKED)).json["choices"][0]["message"]["annotations"]
+        assert told[0]["url_citation"] == {**cited, "url": "https://x.test/<EMAIL_1>"}
+
+
+RESPONSES = """
+version: v0.4.0
+listeners:
+  - {{name: llm, type: model, guards: [{{kind: pii, action: mask, restore: true}}]}}
+model_providers: [{{model: openai/m, base_url: "{url}", access_key: $UPSTREAM_KEY}}]
+"""
+ME = "me@example.com"
+THOUGHT = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": ME}], "content": []}
+BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a predicted output": ("/v1/chat/completions", {"prediction": {"type": "content", "content": ME}}),
+    "a call in its old form": (
+        "/v1/chat/completions",
+        {"messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": ME}}]},
+    ),
+    "a field that nobody knows": (
+        "/v1/chat/completions", {"messages": [{"role": "user", "content": "hello", "odd": [{"x": ME}]}]},
+    ),
+    "variables of a prompt": ("/v1/responses", {"input": "hello", "prompt": {"id": "p", "variables": {"a": ME}}}),
+    "the summary of a thought": ("/v1/responses", {"input": [{"role": "user", "content": ME}, THOUGHT]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+async def test_what_only_the_clients_api_knows_is_masked_and_put_back(beside: str) -> None:
+    path, more = BESIDE[beside]
+    async with playing() as play:
+        await play.swap(compiled(RESPONSES.format(url=play.upstream.url)))
+        client = await play.client()
+        asking = {"messages": [{"role": "user", "content": "hello"}]} if path.endswith("completions") else {}
+        await client.ask({"model": "m", **asking, **more}, path=path)
+        asked = await play.upstream.asked()
+        assert b"example.com" not in asked.body
+        assert b"<EMAIL_1>" in asked.body
+        if path.endswith("completions"):
+            await asked.reply(whole("to <EMAIL_1>"))
+            assert (await client.reply()).json["choices"][0]["message"]["content"] == f"to {ME}"
+        else:
+            await asked.reply({"error": {"message": "no"}}, status=400)
+            assert (await client.reply()).status == 400

@@ -10,8 +10,13 @@ import pytest
 import trio
 from msgspec import json
 
+from archflow_engine import exchange, screening
+from archflow_engine.screening import Screening
+from archflow_engine.stages import Ended
 from archflow_plugins import Channel, Passed, Screen, Verdict
 from archflow_plugins.framing import sse
+from archflow_schema.errors import UpstreamProtocolError
+from archflow_schema.events import Event, Finished, Ping, ReasoningDelta, Stopped, TextDelta
 from archflow_schema.graph import Use
 from peers import Reply, Upstream, chunk, reply
 from playbook import compiled, playing
@@ -246,6 +251,61 @@ async def test_each_choice_has_a_screen_of_its_own() -> None:
             for choice in one["choices"]:
                 said[choice["index"]] += choice["delta"].get("content") or ""
         assert said == {0: "the second", 1: "ret is out"}
+
+
+async def test_what_waits_behind_a_text_is_bounded_whether_it_is_judged_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screening, "HELD_AT_MOST", 1000)
+
+    def held(first: Event, more: Event) -> int:
+        one = Screening(lambda channel: Word("secret") if channel == "text" else None, Heard())
+        one.feed([first])
+        for number in range(100):
+            try:
+                one.feed([more])
+            except UpstreamProtocolError:
+                return number
+        return -1
+
+    assert held(TextDelta("a good day"), TextDelta("to you all")) == -1
+    assert 0 < held(TextDelta("sec"), ReasoningDelta("so")) < 50
+    assert 0 < held(TextDelta("sec"), Ping()) < 50
+
+
+class Heard:
+    """What becomes of a reply."""
+
+    def allowed(self) -> None:
+        raise AssertionError("it was denied")
+
+    def denied(self, verdict: Verdict) -> None:
+        assert verdict is DENIED
+
+    def failed(self, error: Exception) -> Ended | None:
+        raise error
+
+
+async def test_a_choice_is_denied_in_its_own_words_if_all_others_are_whole() -> None:
+    screening = Screening(lambda _: Word("secret"), Heard())
+    fine = [TextDelta("fine"), Stopped("stop")]
+    assert screening.feed(fine) == fine
+    with pytest.raises(Ended) as ended:
+        screening.feed([TextDelta("a secret", choice=1)])
+    assert ended.value.events == [
+        TextDelta("not that", block=1, choice=1),
+        Stopped("content_filter", choice=1),
+        Finished(),
+    ]
+
+
+async def test_a_source_that_is_denied_ends_the_reply() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "https://x.test", "title": "a secret"}}
+    async with playing(screens=(GUARD,)) as play:
+        play.scene.screen = lambda channel: Word("secret") if channel == "cited" else None
+        play.upstream.script = lambda _: reply(json.encode(whole("Good day", annotations=[cited])))
+        answer = await (await play.client()).talks(CHAT)
+        assert (answer.status, answer.message) == (400, "not that")
 
 
 async def test_several_guards_judge_one_after_the_other() -> None:
@@ -505,3 +565,48 @@ async def test_filters_of_replies_get_only_what_was_judged() -> None:
         model.script = lambda _: reply(json.encode(whole("a secret")))
         assert (await client.talks(CHAT)).code == "guard_denied"
         assert not any(b"secret" in one.body for one in filtering.requests)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["holding", "waiting"])
+async def test_a_client_in_mid_stream_hears_that_it_lives_while_a_guard_lets_nothing_go(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "PULSE", 0.1)
+    go = trio.Event()
+
+    class Slow(Screen):
+        held = 0
+
+        def feed_nowait(self, text: str, *, end: bool) -> Sequence[Passed] | None:
+            if text == "Well, ":
+                return (Passed(len(text)),)
+            if waits:
+                return None
+            self.held += len(text)
+            return (Passed(self.held),) if end else ()
+
+        async def feed(self, text: str, *, end: bool) -> Sequence[Passed]:
+            await go.wait()
+            return (Passed(len(text)),) if text else ()
+
+    async with playing(screens=(GUARD,)) as play:
+        play.scene.screen = lambda _: Slow()
+        client = await play.client()
+        await client.ask(SAID, path=MESSAGES)
+        asked = await play.upstream.asked()
+        await asked.stream(piece(content="Well, "))
+        answer = await client.begins()
+        await client.reads(b'"Well, "}}\n\n')
+
+        async def talk() -> None:
+            while not go.is_set():
+                await asked.more(piece(content="a"))
+                await trio.sleep(0.02)
+            await asked.more(piece(end="stop") + DONE)
+            await asked.end()
+
+        play.nursery.start_soon(talk)
+        for _ in range(2):
+            assert b"event: ping" in (await client.more() or b"")
+        go.set()
+        assert b"message_stop" in (await client.rest(answer)).body
