@@ -403,6 +403,25 @@ def test_a_confirmation_answers_the_question():
     assert calls(*turns, "user: no", names=("reboot_devices",)) == [{"device_ids": [3], "confirmed": False}]
 
 
+@pytest.mark.parametrize(
+    ("reply", "plant"),
+    [
+        ("cancel order 77", None),
+        ("please play another", None),
+        ("Order of the Phoenix", "Order of the Phoenix"),
+    ],
+)
+def test_another_request_is_no_name(reply, plant):
+    order = Intent("order", "Order plants", (Slot("plant", "name of the plant", "str", required=True),))
+    turns = ("user: I want a plant", "assistant: Could you tell me the name of the plant?", f"user: {reply}")
+    found = filled(conversation(*turns), "order", more=(order,))
+    if plant is None:
+        assert isinstance(found, Question)
+    else:
+        assert isinstance(found, Filled)
+        assert msgspec.json.decode(dict(found.calls[0].values)["plant"]) == plant
+
+
 @pytest.mark.parametrize("text", ["I don't know", "what do you mean?", "why"])
 def test_no_reply_is_no_value(text):
     turns = ("user: a hotel", "assistant: Could you tell me the city?", f"user: {text}")
