@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from archflow_engine.nodes.match import named
 from archflow_engine.prompts import state
-from archflow_engine.prompts.prompt import of
+from archflow_engine.prompts.prompt import Prompt, of
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import SlotFiller
 from archflow_schema.conversation import Conversation
@@ -42,11 +43,13 @@ class FillNode(Runner):
             return self.edges["failed"]
         if isinstance(found, Question):
             exchange.error = found.text
+            _first(exchange, prompt, (found.target,))
             if prompt.tells:
                 prompt.metadata = state.asked(found.target, found.text)
             return self.edges["ask"]
         if not found.calls:
             return self.edges["none"]
+        _first(exchange, prompt, tuple(call.target for call in found.calls))
         prompt.filled = found
         prompt.filler = self
         return self.edges["filled"]
@@ -64,6 +67,13 @@ class FillNode(Runner):
         except Exception as error:  # noqa: BLE001 - a slot filler that fails has filled nothing
             exchange.plan.hub.trouble(error)
         return None
+
+
+def _first(exchange: Exchange, prompt: Prompt, found: tuple[str, ...]) -> None:
+    """Put the target that was found first, if it is another than the matcher's best, and name it in the reply."""
+    if found[0] and prompt.targets[:1] and prompt.targets[0] not in found:
+        prompt.targets = tuple(dict.fromkeys((*found, *prompt.targets)))
+        named(exchange, found[0])
 
 
 def _checked(found: Filled | Question, known: frozenset[str]) -> Filled | Question:

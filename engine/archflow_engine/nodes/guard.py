@@ -93,7 +93,7 @@ class GuardNode(Runner):
     def _failed(self, exchange: Exchange, error: Exception) -> Runner | None:
         exchange.record.guards.append((self.name, "failed"))
         if self.edges["failed"] is not self.edges["allow"]:
-            exchange.error = f"the guard {self.name} could not judge the request"
+            exchange.error = f"the guard {self._label} could not judge the request"
         exchange.plan.hub.trouble(error)
         return self.edges["failed"]
 

@@ -75,7 +75,7 @@ class OfReply:
         exchange.plan.hub.trouble(error)
         if self._open:
             return None
-        message = f"the guard {node.name} could not judge the answer"
+        message = f"the guard {self._label} could not judge the answer"
         exchange.error = message
         exchange.record.error, exchange.record.detail = "guard_failed", message
         return Ended(node.edges["failed"], [Failed("guard_failed", message)])

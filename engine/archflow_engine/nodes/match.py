@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EMPTY = "No content in the last user prompt"
 TARGET = b"x-arch-prompt-target"
-"""The reply header that names what was matched."""
+"""The reply header that names the target that the prompt is for."""
 
 
 class MatchNode(Runner):
@@ -57,5 +57,11 @@ class MatchNode(Runner):
             return self.edges["failed"]
         decision.option = choice.option
         prompt.targets = tuple(dict.fromkeys((choice.option, *choice.also)))
-        exchange.reply_headers.append((TARGET, choice.option.encode("ascii", "backslashreplace")))
+        named(exchange, choice.option)
         return following
+
+
+def named(exchange: Exchange, target: str) -> None:
+    """Name the target in the reply's header, in the place of another that was named before."""
+    kept = [line for line in exchange.reply_headers if line[0] != TARGET]
+    exchange.reply_headers[:] = [*kept, (TARGET, target.encode("ascii", "backslashreplace"))]

@@ -1,4 +1,4 @@
-"""The state of conversations that is kept here, so that clients need carry nothing.
+"""The state of conversations that is kept here, so that clients need carry nothing but their own messages.
 
 Rule: a conversation is known by its id, by the listener and by the client's key together, so that nobody reads
 another's by guessing an id.

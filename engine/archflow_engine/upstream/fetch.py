@@ -131,5 +131,7 @@ async def fetch(
         if fetched is None:
             call.cancel()
     if fetched is None:
-        raise UpstreamTimeout(f"{waiter.address or pool.origin} did not answer within {timeout:g} s")
+        raise UpstreamTimeout(
+            f"{waiter.address or pool.origin} did not answer within {round(timeout, 3):g} s"
+        )
     return fetched

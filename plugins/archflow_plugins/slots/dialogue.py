@@ -40,6 +40,13 @@ _CANCELLED = re.compile(
     r"|that(?:'s| is) (?:all|enough)(?: for (?:now|today))?|(?:good)?bye)\W*$",
     re.IGNORECASE,
 )
+_SMALL_TALK = re.compile(
+    r"\W*(?:(?:hello|hi|hey)(?: there)?|good (?:morning|afternoon|evening|night)|ok(?:ay)?|great|perfect|cool|nice|good"
+    r"|wonderful|excellent|awesome|interesting|i see|got it|alright|all right|wow|haha)"
+    r"(?:\W+(?:ok(?:ay)?|great|perfect|cool|nice|good|got it|i see|then|there))*\W*$",
+    re.IGNORECASE,
+)
+"""What asks for nothing, unless it answers a question."""
 _TODAY = re.compile(
     r"(?:current|today'?s?)\s+(?:date|day|time)(?:\s+and\s+time)?\s*(?:is|:|=)\s*(.{6,40})|\btoday\s+is\s+(.{6,40})",
     re.IGNORECASE,
@@ -76,7 +83,7 @@ class Dialogue(Struct, frozen=True, kw_only=True):
         calls: that were made, the newest first.
         reader: reads its turns, each once.
         now: the moment that the conversation takes place in.
-        cancelled: whether the newest turn takes the request back, or only closes it: `thank you`.
+        cancelled: whether the newest turn takes the request back, or asks for nothing: `thank you`, `hello`.
     """
 
     turns: tuple[Past, ...]
@@ -117,8 +124,13 @@ def read(conversation: Conversation, now: datetime, *, day_first: bool = False) 
         calls=tuple(calls),
         reader=Reader(then, day_first=day_first),
         now=then,
-        cancelled=bool(turns) and bool(_CANCELLED.match(turns[0].text)),
+        cancelled=bool(turns) and (bool(_CANCELLED.match(turns[0].text)) or _small_talk(turns)),
     )
+
+
+def _small_talk(turns: Sequence[Past]) -> bool:
+    """Whether the newest turn says nothing but `great` or `hello` behind a request, and answers no question."""
+    return len(turns) > 1 and not turns[0].asked and bool(_SMALL_TALK.match(turns[0].text))
 
 
 def said(message: Message) -> str:

@@ -33,6 +33,11 @@ _NO_VALUE = re.compile(
     r"|how|yes|ok(?:ay)?|sure|thanks?|hello|hi|y|n)\b",
     re.IGNORECASE,
 )
+_REQUEST = re.compile(
+    r"^\W*(?:please )?(?i:cancel|order|book|buy|delete|remove|stop|start|add|create|make|update|set|send|play"
+    r"|open|change|close|turn|check|search|list|reboot|restart|explain|calculate|convert|translate) (?!of\b)[a-z0-9]"
+)
+"""What begins as another request: `cancel order 77` is no plant. A name may, `Order of the Phoenix`."""
 _PARTS = re.compile(r"[,;\n]|\band\b")
 FREE_WORDS = 8
 """Words of the longest reply that is taken whole as a value."""
@@ -71,6 +76,8 @@ def replied(
             given[place] = (value,)
             open_.remove(place)
     free = [place for place in open_ if wants[place].facet not in EXACT and wants[place].facet != "object"]
+    if _REQUEST.match(read.text):
+        free = [place for place in free if wants[place].facet not in {"place", "name"}]
     # A piece that was taken by a guess of the extractors is better explained by the question.
     if (
         len(free) == 1

@@ -118,9 +118,16 @@ def _following(
     reach.sort(key=lambda each: (each.start, -each.end) if forward else (-each.end, each.start))
     for each in reach[:NEIGHBOURS]:
         left, right = (edge, each) if forward else (each, edge)
-        if _joins(turn, left.start, left.end, right.start):
-            return each
+        if _several(turn, left, right) or not _joins(turn, left.start, left.end, right.start):
+            continue
+        return each
     return None
+
+
+def _several(turn: Turn, left: Candidate, right: Candidate) -> bool:
+    """Whether the right one is itself a part of the list: `Oslo, Bergen` behind `Paris, `."""
+    inside = turn.text[right.start : right.end]
+    return "," in inside and "," in turn.text[left.end : right.start]
 
 
 def _alike(one: Candidate, each: Candidate) -> bool:

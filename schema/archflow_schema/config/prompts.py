@@ -197,7 +197,8 @@ class Prompting(Struct, frozen=True, kw_only=True):
         call_retries: how often a call that may be repeated (GET, PUT, DELETE) is tried again when it fails.
         max_steps: how many calls one prompt may make.
         state: `client` gives what was called to clients, who send it back, as with Arch; `server` keeps it here, by
-            the id in the header or metadata `x-arch-conversation-id`; `none` forgets it.
+            the id in the header or metadata `x-arch-conversation-id`, so that clients send their messages as ever and
+            nothing else; `none` forgets it.
         state_store: where `server` keeps it; by default in memory.
         state_ttl: seconds for which it is kept.
     """

@@ -67,7 +67,7 @@ async def test_a_guard_that_fails_has_not_allowed(guard: Use) -> None:
         play.scene.judge_waiting = fail_later
         answer = await (await play.client()).talks(WORDS)
         assert (answer.status, answer.code) == (503, "guard_failed")
-        assert answer.message == "the guard guard-0 could not judge the request"
+        assert answer.message == "the guard number 0 could not judge the request"
         assert (await play.record()).guards == [("guard-0", "failed")]
         assert play.upstream.connections == []
         play.trouble = 1

@@ -329,7 +329,7 @@ async def test_a_guard_that_fails_has_not_allowed() -> None:
         client = await play.client()
         answer = await client.talks(CHAT)
         assert (answer.status, answer.code) == (503, "guard_failed")
-        assert answer.message == "the guard screen-0 could not judge the answer"
+        assert answer.message == "the guard number 0 could not judge the answer"
         assert (await play.record()).guards == [("screen-0", "failed")]
         play.upstream.script = None
         await client.ask(STREAMED)

@@ -199,6 +199,18 @@ async def test_what_is_missing_is_asked_for() -> None:
         assert play.api.unanswered == play.model.unanswered == 0
 
 
+async def test_the_reply_names_the_target_that_was_filled_where_another_matched_best() -> None:
+    forecast = {**WEATHER, "name": "forecast", "endpoint": {"name": "api", "path": "/forecast/{city}"}}
+    async with prompts(WEATHER, forecast) as play:
+        play.matches("weather", "forecast", calls=Filled((call("forecast", city="Voss"),)))
+        await play.send("and Voss?")
+        await play.answered(b"rain")
+        await play.told()
+        assert (await play.reply()).header("x-arch-prompt-target") == "forecast"
+        play.matches("weather", "forecast", calls=Question("In which city?", ("city",), "forecast"))
+        assert (await play.ask("and there?")).header("x-arch-prompt-target") == "forecast"
+
+
 async def test_a_conversation_that_asks_for_nothing_after_all_is_a_miss() -> None:
     async with prompts(WEATHER, system_prompt="be kind") as play:
         play.matches("weather", calls=Filled(()))

@@ -91,7 +91,7 @@ async def test_one_that_is_damaged_and_one_in_an_unknown_coding() -> None:
 async def test_an_upstream_that_says_nothing() -> None:
     async with playing() as play:
         with pytest.raises(UpstreamTimeout, match=r"did not answer within 0\.05 s"):
-            await ask(play, timeout=0.05)
+            await ask(play, timeout=0.049999)
         asked = await play.upstream.asked()
         await asked.connection.left()
 

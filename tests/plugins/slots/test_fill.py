@@ -243,12 +243,32 @@ def test_what_is_still_missing_is_asked_again():
     [
         ("and in celsius?", {"location": "Rome", "days": 3, "unit": "celsius"}),
         ("what about Oslo?", {"location": "Oslo", "days": 3}),
+        ("and Oslo?", {"location": "Oslo", "days": 3}),
+        ("Oslo instead", {"location": "Oslo", "days": 3}),
+        ("And Oslo for 2 days?", {"location": "Oslo", "days": 2}),
         ("make it 5 days", {"location": "Rome", "days": 5}),
     ],
 )
 def test_follow_ups_keep_what_was_said(newest, expected):
     turns = ("user: weather in Rome for 3 days", "assistant: It is sunny.", f"user: {newest}")
     assert calls(*turns, names=("get_weather",)) == [expected]
+
+
+@pytest.mark.parametrize("newest", ["great", "hello", "Cool, got it!", "ok, good", "Good morning"])
+def test_small_talk_behind_a_request_calls_nothing(newest):
+    before = ("user: weather in Rome for 3 days", "assistant: It is sunny.")
+    assert calls(*before, f"user: {newest}", names=("get_weather",)) == []
+
+
+def test_an_assent_to_a_question_is_no_small_talk():
+    before = ("user: weather in Rome for 3 days", "assistant: Shall I look it up?")
+    assert calls(*before, "user: ok", names=("get_weather",)) == [{"location": "Rome", "days": 3}]
+
+
+def test_names_that_are_told_one_after_the_other_are_as_many_calls():
+    air = Intent("air", "Tell the air quality in a city", (Slot("city", "the city", "str", required=True),))
+    found = calls("user: air quality in Paris, Rome, Oslo and Bergen", names=("air",), more=(air,))
+    assert found == [{"city": one} for one in ("Paris", "Rome", "Oslo", "Bergen")]
 
 
 def test_another_request_gets_only_what_it_needs_of_older_turns():
@@ -381,6 +401,25 @@ def test_a_confirmation_answers_the_question():
     turns = ("user: reboot device 3", "assistant: Is the reboot confirmed?")
     assert calls(*turns, "user: yes", names=("reboot_devices",)) == [{"device_ids": [3], "confirmed": True}]
     assert calls(*turns, "user: no", names=("reboot_devices",)) == [{"device_ids": [3], "confirmed": False}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "plant"),
+    [
+        ("cancel order 77", None),
+        ("please play another", None),
+        ("Order of the Phoenix", "Order of the Phoenix"),
+    ],
+)
+def test_another_request_is_no_name(reply, plant):
+    order = Intent("order", "Order plants", (Slot("plant", "name of the plant", "str", required=True),))
+    turns = ("user: I want a plant", "assistant: Could you tell me the name of the plant?", f"user: {reply}")
+    found = filled(conversation(*turns), "order", more=(order,))
+    if plant is None:
+        assert isinstance(found, Question)
+    else:
+        assert isinstance(found, Filled)
+        assert msgspec.json.decode(dict(found.calls[0].values)["plant"]) == plant
 
 
 @pytest.mark.parametrize("text", ["I don't know", "what do you mean?", "why"])

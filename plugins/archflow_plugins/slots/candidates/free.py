@@ -25,6 +25,8 @@ _NEAREST = frozenset({"in", "near", "at", "around", "from", "to"})
 _PLACED = frozenset({"in", "near", "at", "around", "for", "about"})
 _NOWHERE = said("free.nowhere")
 _MAKER = frozenset({"by", "featuring", "starring", "with", "from"})
+_INSTEAD = {("please",), ("too",), ("instead",)}
+"""What stands behind a name that takes the place of another: `Berlin instead`."""
 _CALLED = frozenset({"called", "named", "titled"})
 _LINKS = said("free.links")
 _STREETS = said("free.streets")
@@ -52,6 +54,8 @@ def places(want: Want, turn: Turn) -> Iterator[Candidate]:
             score += 1.6 if before in _NEAREST else 1.2
         elif before == "about" and one.before[1:2] in {("what",), ("how",)}:
             score += 1.6
+        elif one.shape == "name" and (one.before == ("and",) or one.after[:1] in _INSTEAD):
+            score += 1.2
         elif one.shape == "plain":
             score -= 1.0
         if one.shape == "plain":

@@ -151,6 +151,8 @@ def _words(text: str) -> list[Mention]:
             found += _run(text, run)
             run = []
         low = one[0].casefold()
+        if low == "one" and _POINTED.search(text[max(0, one.start() - 24) : one.start()]):
+            low = ""
         if _known(low) or (run and low == "and") or (low == "a" and run and run[-1][0].casefold() == "and"):
             run.append(one)
         else:
@@ -159,6 +161,13 @@ def _words(text: str) -> list[Mention]:
         if len(found) >= MOST:
             return found[:MOST]
     return [*found, *_run(text, run)]
+
+
+_POINTED = re.compile(
+    r"\b(?:this|that|which|the|another|other|any|every|each|same|last|next|first|an? [a-z]+)\s+$",
+    re.IGNORECASE,
+)
+"""What stands before a `one` that is no number: `that one`, `a cheaper one`."""
 
 
 def _known(low: str) -> bool:

@@ -40,6 +40,9 @@ def values(text):
         ("v1.2.3", []),
         ("no number", []),
         ("one", [1]),
+        ("lend one book, chapter one", [1, 1]),
+        ("who wrote that one", []),
+        ("a cheaper one, or another one", []),
         ("1/0", []),
     ],
 )
