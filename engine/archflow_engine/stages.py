@@ -203,7 +203,8 @@ class Passage(Generic[T]):
     async def _drain(self, at: int, events: Sequence[T]) -> None:
         """Go on from a stage that must wait, until nothing is left of what came meanwhile."""
         while True:
-            end, error = self._end, self._error
+            # What has come meanwhile, though it is not looked at yet, comes before the end.
+            end, error = (False, None) if self._inbox else (self._end, self._error)
             while at < len(self._stages):
                 events = await self._stages[at].feed_waiting(events)
                 at, events = self._through(at + 1, events)
