@@ -1,6 +1,7 @@
 """The stage in which a guard judges a reply: events wait in their order until all the text before them may leave.
 
 Rule: text, and all that comes behind it, is held until the guard's screen passes it; what was denied never leaves.
+Rule: what tells a text again (its tokens, a source as its vendor writes it) goes only where the text goes unchanged.
 Rule: nothing goes to the client before the first text may, so that a denial can still be an answer of its own.
 Invariant: where the upstream's portions end makes no difference to what is denied.
 """
@@ -16,8 +17,10 @@ from msgspec import structs
 
 from archflow_engine.stages import Ended
 from archflow_plugins.verdict import Channel, Passed, Screen, Screens, Verdict
+from archflow_schema.conversation import Citation
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.events import (
+    CitationFound,
     Event,
     Failed,
     Finished,
@@ -46,6 +49,10 @@ _OF_THE_LAST: dict[type, dict[str, Any]] = {
     ReasoningDelta: {"signature": "", "sealed": "", "id": ""},
 }
 """What an event that is told in portions says with the first of them, or the last; and what the others say instead."""
+_OF_THE_SAME: dict[type, dict[str, Any]] = {TextDelta: {"logprobs": ()}}
+"""What an event says only with the text that it came with, and what it says with another one."""
+_SOURCE = ("title", "url", "cited")
+"""The words of a citation, each on a line of its own but for the last."""
 _Key = tuple[int, Channel, int]
 _Delta = TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta
 
@@ -64,26 +71,28 @@ class Judge(Protocol):
 
 
 class _Through:
-    """A channel: its screen, what that has passed of what is held, and whether all of it was fed."""
+    """A channel: its choice, its screen, what that has passed of what is held, and whether all of it was fed."""
 
-    __slots__ = ("ended", "passed", "screen")
+    __slots__ = ("choice", "ended", "passed", "screen")
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, choice: int, screen: Screen) -> None:
+        self.choice = choice
         self.screen = screen
         self.passed: deque[Passed] = deque()
         self.ended = False
 
 
 class _Held:
-    """An event that waits, what of its text has not left, and whether some has."""
+    """An event that waits, what of its text has not left, whether some has, and whether as another text."""
 
-    __slots__ = ("begun", "event", "text", "through")
+    __slots__ = ("begun", "changed", "event", "text", "through")
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self.text: str = getattr(event, _CHANNELS[type(event)][1]) if isinstance(event, _Delta) else ""
+        self.text = _words(event)
         self.through: _Through | None = None
         self.begun = False
+        self.changed = False
 
 
 class Screening:
@@ -97,6 +106,7 @@ class Screening:
         self._channels: dict[_Key, _Through | None] = {}
         self._work: deque[tuple[_Through, str, bool]] = deque()
         self._lead: list[Event] = []
+        self._cited = 0
         self._size = 0
         self._off = False
         self._left: dict[int, bool] = {}
@@ -150,6 +160,8 @@ class Screening:
             event = one.event
             if isinstance(event, _Delta):
                 self._take_text(event, one, fed)
+            elif isinstance(event, CitationFound):
+                self._take_source(event, one, fed)
             elif isinstance(event, Stopped):
                 self._end(event.choice, fed)
             elif isinstance(event, Finished):
@@ -172,17 +184,29 @@ class Screening:
             self._size += len(held.text)
             held.through = through
             fed.setdefault(through, []).append(held.text)
+        elif through is not None and isinstance(event, TextDelta) and event.logprobs:
+            held.event = structs.replace(event, logprobs=())  # tokens of a text that was not judged with them
+
+    def _take_source(self, event: CitationFound, held: _Held, fed: dict[_Through, list[str]]) -> None:
+        """A citation is judged alone, and whole."""
+        self._cited += 1
+        through = self._through(event.choice, "cited", self._cited)
+        if through is not None and held.text:
+            through.ended = True
+            self._size += len(held.text)
+            held.through = through
+            fed[through] = [held.text]
 
     def _through(self, choice: int, channel: Channel, index: int) -> _Through | None:
         key = (choice, channel, index)
         if key not in self._channels:
             screen = self._screens(channel)
-            self._channels[key] = None if screen is None else _Through(screen)
+            self._channels[key] = None if screen is None else _Through(choice, screen)
         return self._channels[key]
 
     def _end(self, choice: int, fed: dict[_Through, list[str]]) -> None:
         """A choice has said all; one that said nothing and called nothing has said an empty text."""
-        if not any(one == choice and channel != "reasoning" for one, channel, _ in self._channels):
+        if not any(one == choice and channel in {"text", "arguments"} for one, channel, _ in self._channels):
             self._through(choice, "text", 0)
         for (one, _, _), through in self._channels.items():
             if one == choice and through is not None and not through.ended:
@@ -197,7 +221,7 @@ class Screening:
         elif told.allow:
             raise TypeError("a screen says what may leave, and not that all may")
         else:
-            raise Ended(self._judge.denied(told), self._instead(told.message))
+            raise Ended(self._judge.denied(told), self._instead(told.message, through.choice))
 
     def _failed(self, error: Exception) -> Sequence[Event]:
         ended = self._judge.failed(error)
@@ -209,10 +233,10 @@ class Screening:
             held.through = None
         return self._leaving()
 
-    def _instead(self, message: str) -> list[Event]:
-        """What a client in mid-stream hears instead of the rest."""
+    def _instead(self, message: str, denied: int) -> list[Event]:
+        """What a client in mid-stream hears instead of the rest; in `denied` if that is all it has not heard of."""
         said: list[Event] = []
-        for choice, words in (self._left or {0: False}).items():
+        for choice, words in (self._left or {denied: False}).items():
             self._block += 1
             said.append(TextDelta(f"\n\n{message}" if words else message, block=self._block, choice=choice))
             said.append(Stopped("content_filter", choice=choice))
@@ -276,15 +300,37 @@ class Screening:
             return None
         held.text = text[at:]
         words = "".join(said)
-        if not held.begun and not held.text and words == text:
+        held.changed = held.changed or words != text[:at]
+        if not held.begun and not held.text and not held.changed:
             return event
+        if isinstance(event, CitationFound):
+            return structs.replace(event, citation=_cited(event.citation, words))
         new: dict[str, Any] = {_CHANNELS[type(event)][1]: words}
         if held.begun:
             new |= _OF_THE_FIRST.get(type(event), {})
         if held.text:
             new |= _OF_THE_LAST.get(type(event), {})
+        elif held.changed:
+            new |= _OF_THE_SAME.get(type(event), {})
         held.begun = True
         return structs.replace(event, **new)
+
+
+def _words(event: Event) -> str:
+    """What of an event is judged."""
+    if isinstance(event, _Delta):
+        return str(getattr(event, _CHANNELS[type(event)][1]))
+    if not isinstance(event, CitationFound):
+        return ""
+    source = event.citation
+    words = "\n".join((*(" ".join(one.splitlines()) for one in (source.title, source.url)), source.cited))
+    return words if words.strip() else ""
+
+
+def _cited(source: Citation, words: str) -> Citation:
+    """A citation with other words, and so without its vendor's form."""
+    found = (*words.split("\n", 2), "", "")[:3]
+    return structs.replace(source, origin="", raw=Citation().raw, **dict(zip(_SOURCE, found, strict=True)))
 
 
 def _taken(passed: deque[Passed], text: str) -> tuple[list[str], int]:

@@ -420,7 +420,7 @@ async def _screen(guard: Guard, asked: Conversation) -> None:
     """A reply of each channel, in portions."""
     name = _name(type(guard))
     screens = guard.screens(lambda: asked)
-    channels: tuple[Channel, ...] = ("text", "reasoning", "arguments")
+    channels: tuple[Channel, ...] = ("text", "reasoning", "arguments", "cited")
     for channel in channels:
         screen = screens(channel)
         if screen is None:

@@ -1,7 +1,8 @@
 """What guards say of conversations, and how they judge replies while these come.
 
-A reply has channels: what the model says, what it shows of its thoughts, and the arguments of each call. A Screen
-judges one of them, portion by portion, and says how much of it may leave; the engine holds the rest.
+A reply has channels: what the model says, what it shows of its thoughts, the arguments of each call, and each source
+that it cites. A Screen judges one of them, portion by portion, and says how much of it may leave; the engine holds
+the rest.
 
 Rule: what a Screen let go cannot be called back, so it lets go what no further text can make wrong, and nothing else.
 Rule: where portions begin and end makes no difference to what is denied.
@@ -17,8 +18,9 @@ from msgspec import Struct
 from archflow_schema.conversation import Conversation
 
 Side = Literal["input", "output"]
-Channel = Literal["text", "reasoning", "arguments"]
-"""What is said, what is thought, and with what a tool is called (JSON, unless the tool takes free text)."""
+Channel = Literal["text", "reasoning", "arguments", "cited"]
+"""What is said, what is thought, with what a tool is called (JSON, unless the tool takes free text), and what a cited
+source is and says: its title and its address on a line each, and then its words."""
 
 
 class Passed(Struct, frozen=True):

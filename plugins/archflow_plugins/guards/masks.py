@@ -18,6 +18,7 @@ from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import Whose
 from archflow_plugins.verdict import Passed, Screen
 from archflow_schema.conversation import (
+    Citation,
     Conversation,
     DocumentPart,
     Message,
@@ -116,7 +117,10 @@ def _turn(message: Message, change: Callable[[str], str]) -> Message:
 def _part(part: Part, change: Callable[[str], str]) -> Part:
     """A part with all that is text in it changed; what proves a thought stays, and so does what is no text."""
     match part:
-        case TextPart() | RefusalPart() | ReasoningPart():
+        case TextPart():
+            sources = tuple(one for one in part.citations if not _changes(one, change))
+            return structs.replace(part, text=change(part.text), citations=sources)
+        case RefusalPart() | ReasoningPart():
             return structs.replace(part, text=change(part.text))
         case DocumentPart():
             return structs.replace(
@@ -130,6 +134,11 @@ def _part(part: Part, change: Callable[[str], str]) -> Part:
             return part
 
 
+def _changes(source: Citation, change: Callable[[str], str]) -> bool:
+    """Whether a source is not as it would have to be: it stands there in its vendor's form, which nobody can change."""
+    return any(change(text) != text for text in (source.title, source.url, source.cited))
+
+
 class Masking(Screen):
     """Puts placeholders into what a model says; `mask` does it at once."""
 
@@ -141,20 +150,20 @@ class Masking(Screen):
 
     def mask(self, text: str, *, end: bool) -> Sequence[Passed]:
         """What leaves of what was said so far."""
-        self._held += text
+        held, began = self._held + text, self._left
         passed: list[Passed] = []
         for found in self._sighting.feed(text, end=end):
             self._pass(passed, found.start)
-            value = self._held[: found.end - found.start]
+            value = held[found.start - began : found.end - began]
             self._pass(passed, found.end, self._masks.of(found.name, value))
         self._pass(passed, self._sighting.safe)
+        self._held = held[self._left - began :]
         return passed
 
     def _pass(self, passed: list[Passed], until: int, instead: str | None = None) -> None:
         length = until - self._left
         if length:
             passed.append(Passed(length, instead))
-            self._held = self._held[length:]
             self._left = until
 
 

@@ -133,7 +133,7 @@ class RegexGuard(Guard):
             return _Screen(self, denied, allow=True)
         if not self.deny.needed:
             return None
-        if channel == "reasoning":
+        if channel != "arguments":
             return _Screen(self, denied, allow=False)
 
         async def judge(arguments: str) -> Verdict:

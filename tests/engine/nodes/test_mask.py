@@ -260,3 +260,71 @@ async def test_answers_are_masked_while_they_come(size: int) -> None:
         )
         assert content == "ask <EMAIL_1> or <PHONE_1> now"
         assert (await play.record()).guards == [("screen-0", "allow")]
+
+
+def tokens(*texts: str) -> dict[str, object]:
+    """The tokens of a choice, as chat completions tell their probabilities."""
+    return {"content": [{"token": one, "logprob": -0.5, "bytes": None, "top_logprobs": []} for one in texts]}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_tokens_do_not_tell_what_is_masked_and_all_others_are_told(stream: bool) -> None:
+    use = Use("guard.pii", encode_compiled(PiiConfig(action="mask")))
+    field = "delta" if stream else "message"
+    end = None if stream else "stop"
+    texts = (("ask ", "him@example.com", " now"), ("hello ", "there "))
+    bodies = [
+        json.encode(
+            {
+                "id": "c",
+                "model": "x",
+                "choices": [
+                    {
+                        "index": 0,
+                        field: {"content": "".join(text)},
+                        "logprobs": tokens(*text),
+                        "finish_reason": end,
+                    }
+                ],
+            }
+        )
+        for text in texts
+    ]
+    if stream:  # tokens alone come with no text that could be judged
+        alone = {
+            "index": 0,
+            "delta": {"content": ""},
+            "logprobs": tokens("him@example.com"),
+            "finish_reason": None,
+        }
+        last = piece(end="stop") + DONE
+        bodies = [
+            sse.encode(one) + sse.encode(json.encode({"id": "c", "choices": [alone]})) + last
+            for one in bodies
+        ]
+    async with playing(screens=(use,)) as play:
+        client = await play.client()
+        for body, text in zip(bodies, texts, strict=True):
+            play.upstream.script = lambda _, body=body: reply(body, headers=STREAM if stream else ())
+            answer = await client.talks({**ASKED, "stream": stream, "logprobs": True})
+            assert b"example.com" not in answer.body
+            assert (b'"token":"hello "' in answer.body) == (text[0] == "hello ")
+
+
+async def test_sources_are_masked_and_get_values_back() -> None:
+    cited = {
+        "url": "https://x.test/him@example.com",
+        "title": "of <EMAIL_1>",
+        "start_index": 0,
+        "end_index": 2,
+    }
+    body = whole("so", annotations=[{"type": "url_citation", "url_citation": cited}])
+    out = Use("guard.pii", encode_compiled(PiiConfig(action="mask")))
+    async with playing(guards=(MASK,)) as play:
+        play.upstream.script = lambda _: reply(body)
+        told = (await (await play.client()).talks(ASKED)).json["choices"][0]["message"]["annotations"]
+        assert told[0]["url_citation"] == {**cited, "title": "of me@example.com"}
+    async with playing(screens=(out,)) as play:
+        play.upstream.script = lambda _: reply(body)
+        told = (await (await play.client()).talks(ASKED)).json["choices"][0]["message"]["annotations"]
+        assert told[0]["url_citation"] == {**cited, "url": "https://x.test/<EMAIL_1>"}

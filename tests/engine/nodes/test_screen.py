@@ -10,8 +10,11 @@ import pytest
 import trio
 from msgspec import json
 
+from archflow_engine.screening import Screening
+from archflow_engine.stages import Ended
 from archflow_plugins import Channel, Passed, Screen, Verdict
 from archflow_plugins.framing import sse
+from archflow_schema.events import Finished, Stopped, TextDelta
 from archflow_schema.graph import Use
 from peers import Reply, Upstream, chunk, reply
 from playbook import compiled, playing
@@ -246,6 +249,41 @@ async def test_each_choice_has_a_screen_of_its_own() -> None:
             for choice in one["choices"]:
                 said[choice["index"]] += choice["delta"].get("content") or ""
         assert said == {0: "the second", 1: "ret is out"}
+
+
+class Heard:
+    """What becomes of a reply."""
+
+    def allowed(self) -> None:
+        raise AssertionError("it was denied")
+
+    def denied(self, verdict: Verdict) -> None:
+        assert verdict is DENIED
+
+    def failed(self, error: Exception) -> Ended | None:
+        raise error
+
+
+async def test_a_choice_is_denied_in_its_own_words_if_all_others_are_whole() -> None:
+    screening = Screening(lambda _: Word("secret"), Heard())
+    fine = [TextDelta("fine"), Stopped("stop")]
+    assert screening.feed(fine) == fine
+    with pytest.raises(Ended) as ended:
+        screening.feed([TextDelta("a secret", choice=1)])
+    assert ended.value.events == [
+        TextDelta("not that", block=1, choice=1),
+        Stopped("content_filter", choice=1),
+        Finished(),
+    ]
+
+
+async def test_a_source_that_is_denied_ends_the_reply() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "https://x.test", "title": "a secret"}}
+    async with playing(screens=(GUARD,)) as play:
+        play.scene.screen = lambda channel: Word("secret") if channel == "cited" else None
+        play.upstream.script = lambda _: reply(json.encode(whole("Good day", annotations=[cited])))
+        answer = await (await play.client()).talks(CHAT)
+        assert (answer.status, answer.message) == (400, "not that")
 
 
 async def test_several_guards_judge_one_after_the_other() -> None:

@@ -8,6 +8,7 @@ from archflow_plugins.guards.masks import Masks, Restoring, mask
 from archflow_plugins.guards.pii import AT_ONCE, EVERYBODY, PiiConfig, PiiGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_schema.conversation import (
+    Citation,
     Conversation,
     DocumentPart,
     ImagePart,
@@ -48,6 +49,15 @@ def test_every_text_of_a_turn_is_masked_and_nothing_else():
     assert result == ToolResultPart("1", (TextPart("<EMAIL_2>"), image))
     assert thought == ReasoningPart(text="<EMAIL_1>", signature="s")
     assert len(masks.values) == 2
+
+
+def test_sources_that_name_what_is_masked_are_left_out():
+    kept = Citation(title="a letter", url="https://x.test", cited="words")
+    part = TextPart("so", citations=(Citation(cited="write to a@b.de"), kept))
+    other, _ = mask(
+        Conversation(messages=(Message(role="assistant", parts=(part,)),)), EMAIL, EVERYBODY, apart=True
+    )
+    assert other.messages[0].parts == (TextPart("so", citations=(kept,)),)
 
 
 def test_only_asked_roles_and_the_same_conversation_if_there_is_nothing():
