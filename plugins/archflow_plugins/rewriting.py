@@ -10,7 +10,7 @@ Rule: what the conversation did not change keeps its bytes, and so does what the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import Raw, structs
@@ -70,6 +70,59 @@ def rewritten(
         except ClientProtocolError:
             pass
     return _head(head, after, _fields(head.fields, old, new, {}, DEEPEST))
+
+
+def covered(dialect: Dialect, head: Head, conversation: Conversation, change: Callable[[str], str]) -> Head:
+    """The request with other texts where it holds what a Conversation has no place for; itself if none is another.
+
+    Args:
+        dialect: the request's.
+        head: the request.
+        conversation: the same, whose own texts stay.
+        change: gives the other text. What is a data URL is no text.
+    """
+    told = {text for message in conversation.messages for part in message.parts for text in _texts(part)}
+
+    def other(text: str) -> str:
+        return text if text in told or text.startswith("data:") else change(text)
+
+    try:
+        known = _object(dialect.encode(structs.replace(conversation, extras=()), head.model).body)
+    except ClientProtocolError:  # it holds what is no other's business: all of it is read
+        known = {name: raw for name, raw in head.fields.items() if name == "model"}
+    fields = {name: _beside(raw, known.get(name), other, DEEPEST) for name, raw in head.fields.items()}
+    if all(fields[name] is raw for name, raw in head.fields.items()):
+        return head
+    return Head(head.model, head.stream, fields, _encode(fields))
+
+
+def _beside(came: Raw, known: Raw | None, change: Callable[[str], str], deep: int) -> Raw:
+    """A value with other texts wherever `known`, which says the same, has none in the same place."""
+    opening = bytes(came)[:1]
+    also = b"" if known is None else bytes(known)[:1]
+    new: object
+    match opening:
+        case b'"':
+            if known is not None:
+                return came
+            text = _text(came)
+            new = change(text)
+            return came if new == text else Raw(_encode(new))
+        case b"{" if deep:
+            fields = _object(came)
+            places = _object(known) if known is not None and also == b"{" else {}
+            new = {name: _beside(raw, places.get(name), change, deep - 1) for name, raw in fields.items()}
+            same = all(new[name] is raw for name, raw in fields.items())
+        case b"[" if deep:
+            items = _list(came)
+            others: list[Raw | None] = [*_list(known)] if known is not None and also == b"[" else []
+            if len(others) != len(items):
+                others = [None] * len(items)
+            new = [_beside(raw, place, change, deep - 1) for raw, place in zip(items, others, strict=True)]
+            same = all(one is raw for one, raw in zip(new, items, strict=True))
+        case _:
+            return came
+    return came if same else Raw(_encode(new))
 
 
 def _head(head: Head, after: Conversation, fields: dict[str, Raw]) -> Head:

@@ -66,13 +66,16 @@ class Verdict(Struct, frozen=True):
         message: for the client when it does not.
         score: 0..1, how sure the guard is.
         becomes: the conversation that goes on instead.
-        screens: what the reply to it passes, as from `Guard.screens`, such as what puts masked values back.
+        texts: what becomes of every text of the request that a Conversation has no place for.
+        screens: what the reply to it passes, as from `Guard.screens`, such as what puts masked values back; beside
+            `texts` only where the request goes on as another one.
     """
 
     allow: bool
     message: str = ""
     score: float = 0.0
     becomes: Conversation | None = None
+    texts: Callable[[str], str] | None = None
     screens: Screens | None = None
 
 

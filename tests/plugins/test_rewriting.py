@@ -5,7 +5,7 @@ from msgspec import json, structs
 from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty
-from archflow_plugins.rewriting import rewritten
+from archflow_plugins.rewriting import covered, rewritten
 from archflow_plugins.testing import run_context
 from archflow_schema.conversation import Message, TextPart
 
@@ -60,6 +60,27 @@ def test_more_or_other_messages_are_written_anew():
     ]
     other = told(CHAT, body, lambda _: (Message(role="system", parts=(TextPart("a"),)),))
     assert json.decode(other)["messages"] == [{"role": "system", "content": "a"}]
+
+
+def test_texts_that_a_conversation_has_no_place_for_change_and_no_others():
+    body = (
+        b'{"model":"a","messages":[{"role":"user","name":"a","content":[{"type":"text","text":"a","odd":["a",{"x":"b"}]}]},'
+        b'{"role":"assistant","content":"c","function_call":{"name":"f","arguments":"c"}}],'
+        b'"prediction":{"type":"content","content":[{"type":"text","text":"b"}],"url":"data:b"},"user":"b","temperature":1.50}'
+    )
+    head = CHAT.decode_head(body)
+    found = covered(CHAT, head, CHAT.decode(head), lambda text: {"a": "z", "b": "z"}.get(text, text))
+    wanted = body.replace(b'{"x":"b"}', b'{"x":"z"}').replace(b'"text":"b"', b'"text":"z"')
+    assert found.body == wanted
+    assert covered(CHAT, head, CHAT.decode(head), lambda text: text) is head
+
+
+def test_what_no_conversation_can_say_is_read_as_a_whole():
+    head = CHAT.decode_head(
+        b'{"model":"b","messages":[{"role":"user","content":[{"type":"odd","odd":"b"}]}]}'
+    )
+    found = covered(CHAT, head, CHAT.decode(head), lambda text: text.replace("b", "z"))
+    assert found.body == b'{"model":"b","messages":[{"role":"user","content":[{"type":"odd","odd":"z"}]}]}'
 
 
 def test_a_text_that_is_also_a_name_changes_where_it_is_said():

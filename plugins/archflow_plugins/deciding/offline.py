@@ -37,7 +37,7 @@ from archflow_plugins.kinds import (
 )
 from archflow_plugins.record import Decision
 from archflow_plugins.registry import Registry
-from archflow_plugins.rewriting import rewritten
+from archflow_plugins.rewriting import covered, rewritten
 from archflow_schema import graph as ir
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError, UpstreamError
@@ -345,22 +345,26 @@ class _Walker:
 
     async def _guard(self, node: ir.Guard) -> Step:
         guard = await self._world.open(node.use, Guard, node.name)
+        head = self._head
         try:
-            verdict = await guard.check(self._dialect.decode(self._head))
+            before = self._dialect.decode(head)
+            verdict = await guard.check(before)
         except trio.Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - as in the engine, it has not allowed
             return _said(node, "failed", f"{node.use.kind} failed: {error}"[:FAILURES_AT_MOST])
         outcome = "allow" if verdict.allow else "deny"
         if verdict.becomes is not None:
-            before = self._dialect.decode(self._head)
-            self._head = rewritten(self._dialect, self._head, before, verdict.becomes)
+            head = rewritten(self._dialect, head, before, verdict.becomes)
+        if verdict.texts is not None:
+            head = covered(self._dialect, head, verdict.becomes or before, verdict.texts)
         scores = (("score", verdict.score),) if verdict.score else ()
         words = (
             f"{node.use.kind} says: {verdict.message}" if verdict.message
-            else f"{node.use.kind} allows it" if verdict.becomes is None
+            else f"{node.use.kind} allows it" if head is self._head
             else f"{node.use.kind} changes what goes on"
         )  # fmt: skip
+        self._head = head
         return Step(node=node.name, type="guard", outcome=outcome, why=words, scores=scores)
 
     async def _prompt(self, node: ir.Match | ir.Select | ir.Fill) -> Step:

@@ -108,10 +108,12 @@ class PiiGuard(Guard):
 
         long = sum(map(len, words(conversation, EVERYBODY))) > AT_ONCE
         other, masks = await self.ctx.offload(work) if long else work()
-        if not masks.values:
-            return ALLOW
-        restoring: Screens | None = (lambda _: Restoring(masks.values)) if settings.restore else None
-        return Verdict(allow=True, becomes=other, screens=restoring)
+        return Verdict(
+            allow=True,
+            becomes=other if masks.values else None,
+            texts=lambda text: masks.masked(text, settings.find),
+            screens=(lambda _: Restoring(masks.values)) if settings.restore else None,
+        )
 
     def screens(self, asked: Callable[[], Conversation]) -> Screens:
         if self.settings.action == "mask":

@@ -328,3 +328,44 @@ async def test_sources_are_masked_and_get_values_back() -> None:
         play.upstream.script = lambda _: reply(body)
         told = (await (await play.client()).talks(ASKED)).json["choices"][0]["message"]["annotations"]
         assert told[0]["url_citation"] == {**cited, "url": "https://x.test/<EMAIL_1>"}
+
+
+RESPONSES = """
+version: v0.4.0
+listeners:
+  - {{name: llm, type: model, guards: [{{kind: pii, action: mask, restore: true}}]}}
+model_providers: [{{model: openai/m, base_url: "{url}", access_key: $UPSTREAM_KEY}}]
+"""
+ME = "me@example.com"
+THOUGHT = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": ME}], "content": []}
+BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a predicted output": ("/v1/chat/completions", {"prediction": {"type": "content", "content": ME}}),
+    "a call in its old form": (
+        "/v1/chat/completions",
+        {"messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": ME}}]},
+    ),
+    "a field that nobody knows": (
+        "/v1/chat/completions", {"messages": [{"role": "user", "content": "hello", "odd": [{"x": ME}]}]},
+    ),
+    "variables of a prompt": ("/v1/responses", {"input": "hello", "prompt": {"id": "p", "variables": {"a": ME}}}),
+    "the summary of a thought": ("/v1/responses", {"input": [{"role": "user", "content": ME}, THOUGHT]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+async def test_what_only_the_clients_api_knows_is_masked_and_put_back(beside: str) -> None:
+    path, more = BESIDE[beside]
+    async with playing() as play:
+        await play.swap(compiled(RESPONSES.format(url=play.upstream.url)))
+        client = await play.client()
+        asking = {"messages": [{"role": "user", "content": "hello"}]} if path.endswith("completions") else {}
+        await client.ask({"model": "m", **asking, **more}, path=path)
+        asked = await play.upstream.asked()
+        assert b"example.com" not in asked.body
+        assert b"<EMAIL_1>" in asked.body
+        if path.endswith("completions"):
+            await asked.reply(whole("to <EMAIL_1>"))
+            assert (await client.reply()).json["choices"][0]["message"]["content"] == f"to {ME}"
+        else:
+            await asked.reply({"error": {"message": "no"}}, status=400)
+            assert (await client.reply()).status == 400
