@@ -159,7 +159,7 @@ class Exchange:
         plan.live += 1
         self.dialect: Dialect | None = None
         self.head: Head | None = None
-        self.said: Head | None = None  # the request as the client sent it, where `head` holds more
+        self.said: Head | None = None  # the request as the client sent it, where another one goes on
         self.selfsufficient: Head | None = None  # the request, if it refers to nothing that is kept
         self.keeper: RecallNode | None = None
         self.error = ""
@@ -310,6 +310,11 @@ class Exchange:
         if prompt is not None and prompt.original is not None and told is not None:
             prompt.original = self.conversation
             self._conversation = structs.replace(cleaned(prompt.original), messages=told.messages)
+
+    def instead(self, head: Head) -> None:
+        """As `becomes`, for what the client need not know: its reply, and what is kept of it, tell what it sent."""
+        self.said = self.said or self.head
+        self.becomes(head)
 
     def back(self, head: Head) -> None:
         """The request is again what it was before nodes made something of it."""
@@ -558,6 +563,8 @@ class Exchange:
         watch = self._watch
         if self._stream and self.translation is not None:
             event = self.translation.cut_short(code, message)
+            if not event and self.dialect is not None:  # it has said all, though not all of that has left
+                event = self.dialect.encode_stream_error(code, message)
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
         elif self._stream and self.dialect is not None and self._appendable:

@@ -57,7 +57,7 @@ class FilterNode(Runner):
         except Exception as error:  # noqa: BLE001 - a filter that fails lets nothing pass
             told_failure(exchange, self._who, error)
             return self.edges["failed"]
-        exchange.becomes(new)
+        exchange.instead(new)
         return self.edges["passed"]
 
 

@@ -60,8 +60,7 @@ class GuardNode(Runner):
             return None
         changed = head is not None and head is not exchange.head
         if head is not None and changed:
-            exchange.said = exchange.said or exchange.head
-            exchange.becomes(head)
+            exchange.instead(head)
         if verdict.screens is not None and (changed or verdict.texts is None):
             screens = verdict.screens
             open_here = self.edges["failed"] is self.edges["allow"]

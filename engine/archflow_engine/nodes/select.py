@@ -87,7 +87,7 @@ class SelectNode(Runner):
         try:
             said = await runner.ask(exchange)
             exchange.back(head)
-            exchange.becomes(rewritten(exchange, _told(exchange.conversation, agent, said)))
+            exchange.instead(rewritten(exchange, _told(exchange.conversation, agent, said)))
         except (UpstreamError, ClientProtocolError) as error:
             exchange.error = str(error)
             return runner.edges["failed"]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from peers import Asked, Upstream, reply
+from peers import Asked, Upstream, reply, request
 from playbook import Play, compiled, playing
 
 pytestmark = pytest.mark.trio
@@ -80,6 +80,24 @@ async def test_an_http_filter_gets_the_body_and_gives_the_one_that_goes_on() -> 
         record = await play.record()
         assert [one.outcome for one in record.attempts] == ["answered", "streaming"]
         assert record.attempts[0].span_id in str(asked.header("traceparent"))
+
+
+async def test_a_reply_tells_the_client_what_it_sent_and_nothing_of_what_a_filter_made_of_it() -> None:
+    async with playing(Upstream(), Upstream()) as play:
+        outside, model = play.upstreams
+        outside.script = lambda asked: reply({**asked.json, "instructions": "a context", "input": "changed"})
+        model.script = lambda _: completion("done")
+        groq = MODELS.replace("openai/m", "groq/m")
+        filters = f'filters: [{{id: f, url: "{outside.url}", type: http}}]'
+        await play.swap(compiled(groq.format(filters=filters, names="f", model=model.url)))
+        client = await play.client()
+        answer = await client.talks({"model": "m", "input": "hello", "store": True}, path="/v1/responses")
+        assert [one["content"] for one in model.requests[0].json["messages"]] == ["a context", "changed"]
+        assert (answer.status, answer.json["instructions"]) == (200, None)
+        kept = f"/v1/responses/{answer.json['id']}/input_items"
+        await client.send(request(b"", path=kept, method="GET"))
+        told = (await client.reply(method="GET")).json["data"]
+        assert [one["content"][0]["text"] for one in told] == ["hello"]
 
 
 async def test_it_sees_the_clients_own_dialect_and_path() -> None:

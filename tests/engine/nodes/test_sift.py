@@ -234,6 +234,22 @@ async def test_what_a_service_says_in_the_models_place_passes_too(stream: bool) 
 # Streams.
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_translated_stream_whose_end_is_refused_ends_with_an_error(path: str) -> None:
+    ends = (b"[DONE]", b"message_stop", b"response.completed")
+    async with sifted(model="groq/m") as play:
+        play.f.script = lambda asked: reply(
+            asked.body, status=422 if any(end in asked.body for end in ends) else 200
+        )
+        body = {**ASKED, "stream": True, "max_tokens": 9, "input": "hello"}
+        asked = await play.streams(event("so"), body=body, path=path)
+        begun = await play.client.begins()
+        await asked.more(STOP + DONE)
+        await asked.end()
+        answer = await play.client.rest(begun)
+        assert b"the filter 'f' answered with status 422" in answer.body.rpartition(b"data: ")[2]
+
+
 async def test_events_go_on_as_they_come() -> None:
     async with sifted() as play:
         asked = await play.streams(event("a secret"))
