@@ -116,9 +116,11 @@ class Exchange:
         "_held",
         "_last",
         "_patience",
+        "_quiet",
         "_scopes",
         "_started",
         "_stream",
+        "_told",
         "_watch",
         "_whole",
         "attempt",
@@ -186,6 +188,8 @@ class Exchange:
         self._scopes: tuple[trio.CancelScope, ...] = ()
         self._heard = 0.0  # when the upstream last said something, or was asked
         self._patience = 0.0  # for how long it may say nothing
+        self._quiet = 0.0  # since when the client has been told nothing,
+        self._told = -1  # if it has had no more than so many bytes
         self._began = began = monotonic()
         self._whole = self.deadline = began + listener.timeout
         request_id, trace_id, span_id = trace.new_ids()
@@ -455,7 +459,9 @@ class Exchange:
         """The upstream lives: it may be silent again for as long as it may."""
         self._heard = now = monotonic()
         self._patience = self._dispatch.between_chunks
-        self._wait(now + PULSE)
+        if self.record.bytes_sent != self._told:
+            self._told, self._quiet = self.record.bytes_sent, now
+        self._wait(self._quiet + PULSE)
 
     def _wait(self, pulse: float) -> None:
         """Until the upstream has said nothing for too long, or the client was told nothing until `pulse`."""
@@ -475,7 +481,8 @@ class Exchange:
     def hold(self) -> None:
         """What the upstream said is not ready for the client: it is not heard until `go_on`."""
         if self._call is not None:
-            self.deadline = self._whole
+            self._patience = _FOREVER
+            self._wait(self._whole if self._held else monotonic() + PULSE)
             self._call.pause()
 
     def go_on(self) -> None:
@@ -490,6 +497,8 @@ class Exchange:
             return
         self.unheard()
         self.translation = self.sieve = self.stages = None
+        if self.prompt is not None:  # what it tells was the reply's
+            self.prompt.metadata = self.prompt.prelude = ()
         now = monotonic()
         if self.attempt is not None:
             self.attempt.status, self.attempt.outcome = status, "streaming"
@@ -611,11 +620,13 @@ class Exchange:
             self.plan.hub.timed.discard(self)
             return
         if now < self._whole and now < self._heard + self._patience:
-            if now < self._heard + PULSE:
-                self._wait(self._heard + PULSE)
+            quiet = self._quiet if self.record.bytes_sent == self._told else self._heard
+            if now < quiet + PULSE:
+                self._wait(quiet + PULSE)
             else:
                 self._wait(now + PULSE)
                 self._pulse()
+                self._told, self._quiet = self.record.bytes_sent, now
             return
         self._stop()
         timeout = self.listener.timeout
@@ -631,7 +642,7 @@ class Exchange:
             self.failed(error)
 
     def _pulse(self) -> None:
-        """The upstream says nothing for a while: tell a client in mid-stream that its stream lives."""
+        """The client hears nothing for a while: tell it, in mid-stream, that its stream lives."""
         dialect, watch = self.dialect, self._watch
         between = (
             self.translation is not None

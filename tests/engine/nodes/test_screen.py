@@ -10,6 +10,7 @@ import pytest
 import trio
 from msgspec import json
 
+from archflow_engine import exchange
 from archflow_engine.screening import Screening
 from archflow_engine.stages import Ended
 from archflow_plugins import Channel, Passed, Screen, Verdict
@@ -543,3 +544,48 @@ async def test_filters_of_replies_get_only_what_was_judged() -> None:
         model.script = lambda _: reply(json.encode(whole("a secret")))
         assert (await client.talks(CHAT)).code == "guard_denied"
         assert not any(b"secret" in one.body for one in filtering.requests)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["holding", "waiting"])
+async def test_a_client_in_mid_stream_hears_that_it_lives_while_a_guard_lets_nothing_go(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "PULSE", 0.1)
+    go = trio.Event()
+
+    class Slow(Screen):
+        held = 0
+
+        def feed_nowait(self, text: str, *, end: bool) -> Sequence[Passed] | None:
+            if text == "Well, ":
+                return (Passed(len(text)),)
+            if waits:
+                return None
+            self.held += len(text)
+            return (Passed(self.held),) if end else ()
+
+        async def feed(self, text: str, *, end: bool) -> Sequence[Passed]:
+            await go.wait()
+            return (Passed(len(text)),) if text else ()
+
+    async with playing(screens=(GUARD,)) as play:
+        play.scene.screen = lambda _: Slow()
+        client = await play.client()
+        await client.ask(SAID, path=MESSAGES)
+        asked = await play.upstream.asked()
+        await asked.stream(piece(content="Well, "))
+        answer = await client.begins()
+        await client.reads(b'"Well, "}}\n\n')
+
+        async def talk() -> None:
+            while not go.is_set():
+                await asked.more(piece(content="a"))
+                await trio.sleep(0.02)
+            await asked.more(piece(end="stop") + DONE)
+            await asked.end()
+
+        play.nursery.start_soon(talk)
+        for _ in range(2):
+            assert b"event: ping" in (await client.more() or b"")
+        go.set()
+        assert b"message_stop" in (await client.rest(answer)).body

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import json
 
+from archflow_plugins.framing import sse
 from promptbook import WEATHER, prompts
 
 pytestmark = pytest.mark.trio
+DONE = b"data: [DONE]\n\n"
 VERBATIM: dict[str, Any] = {**WEATHER, "auto_llm_dispatch_on_response": False}
 GUARDS: dict[str, Any] = {
     "prompt_guards": {
@@ -66,3 +69,22 @@ async def test_bytes_that_are_no_text_are_judged_as_far_as_they_are_and_keep_the
         await play.send("how is it in Bergen?")
         await play.answered(b'{"rain": "\xff\xfe"}')
         assert b"\xff\xfe" in (await play.reply()).body
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_what_was_called_for_an_answer_that_is_denied_is_not_told_either(stream: bool) -> None:
+    async with prompts(WEATHER, **SAYS) as play:
+        play.matches("weather", city="Bergen")
+        await play.send("how is it in Bergen?", stream=stream)
+        await play.answered(b"a wet rain")
+        asked = await play.model.asked()
+        field, end = ("delta", None) if stream else ("message", "stop")
+        choice = {"index": 0, field: {"role": "assistant", "content": "a secret"}, "finish_reason": end}
+        said = json.encode({"id": "c", "model": "x", "choices": [choice]})
+        if stream:
+            await asked.reply(sse.encode(said) + DONE, headers=("content-type: text/event-stream",))
+        else:
+            await asked.reply(said)
+        answer = await play.reply()
+        assert b"not that" in answer.body
+        assert b"wet" not in answer.body
