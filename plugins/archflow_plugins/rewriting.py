@@ -81,7 +81,7 @@ def covered(dialect: Dialect, head: Head, conversation: Conversation, change: Ca
         conversation: the same, whose own texts stay.
         change: gives the other text. What is a data URL is no text.
     """
-    told = {text for message in conversation.messages for part in message.parts for text in _texts(part)}
+    told = {text for message in conversation.messages for part in message.parts for text in texts_of(part)}
 
     def other(text: str) -> str:
         return text if text in told or text.startswith("data:") else change(text)
@@ -133,12 +133,13 @@ def _changed(before: Conversation, after: Conversation) -> Iterator[tuple[str, s
     """The texts that became others, where nothing but texts did."""
     for was, now in zip(before.messages, after.messages, strict=False):
         for one, other in zip(was.parts, now.parts, strict=False):
-            for text, became in zip(_texts(one), _texts(other), strict=False):
+            for text, became in zip(texts_of(one), texts_of(other), strict=False):
                 if text != became:
                     yield text, became
 
 
-def _texts(part: Part) -> Iterator[str]:
+def texts_of(part: Part) -> Iterator[str]:
+    """Everything in a part that is text."""
     match part:
         case TextPart() | RefusalPart() | ReasoningPart():
             yield part.text
@@ -148,7 +149,7 @@ def _texts(part: Part) -> Iterator[str]:
             yield part.arguments
         case ToolResultPart():
             for one in part.parts:
-                yield from _texts(one)
+                yield from texts_of(one)
         case _:
             pass
 

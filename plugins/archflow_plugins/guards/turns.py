@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from archflow_schema.conversation import (
-    Conversation,
-    DocumentPart,
-    Message,
-    RefusalPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from archflow_plugins.rewriting import texts_of
+from archflow_schema.conversation import Conversation, Message
 
 Whose = Literal["system", "user", "assistant", "tool"]
 USER: tuple[Whose, ...] = ("user",)
@@ -34,12 +27,4 @@ def words(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]
 
 def said(message: Message) -> str:
     """Everything in a turn that is text, its parts on lines of their own."""
-    found: list[str] = []
-    for part in message.parts:
-        if isinstance(part, TextPart | RefusalPart | ToolResultPart):
-            found.append(part.text)
-        elif isinstance(part, DocumentPart):
-            found += [part.text, part.context]
-        elif isinstance(part, ToolCallPart):
-            found.append(part.arguments)
-    return "\n".join(text for text in found if text)
+    return "\n".join(text for part in message.parts for text in texts_of(part) if text)

@@ -5,14 +5,15 @@ Rule: nothing of what is held here leaves before it was judged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import msgspec
 
 from archflow_plugins.verdict import Passed, Screen, Verdict
 
-DEEPEST = 100
-"""Levels of arguments that are read."""
+_WRITTEN = re.compile(r"\\u([0-9a-fA-F]{4})")
+"""A character as JSON may write it."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -48,7 +49,8 @@ def readable(arguments: str) -> str:
     try:
         return "\n".join([arguments, *_texts(_decode(arguments.encode()))])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return arguments  # free text, which is what it says
+        free = _WRITTEN.sub(lambda match: chr(int(match[1], 16)), arguments)  # cut off, or no JSON at all
+        return arguments if free == arguments else f"{arguments}\n{free}"
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -10,6 +10,7 @@ from archflow_schema.conversation import (
     ImagePart,
     Message,
     OpaquePart,
+    ReasoningPart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -28,13 +29,17 @@ def test_everything_that_a_model_reads_as_text():
         parts=(
             TextPart("t"),
             ImagePart("https://x"),
-            DocumentPart(text="d", context="c"),
-            ToolResultPart("1", (TextPart("r"),)),
+            DocumentPart(text="d", context="c", name="n"),
+            ToolResultPart("1", (TextPart("r"), DocumentPart(text="in it"))),
             OpaquePart("k", Raw(b"{}")),
         ),
     )
-    called = Message(role="assistant", parts=(ToolCallPart("1", "f", '{"a":1}'),))
+    called = Message(role="assistant", parts=(ReasoningPart(text="so"), ToolCallPart("1", "f", '{"a":1}')))
     developer = Message(role="developer", parts=(TextPart("rules"),))
     silent = Message(role="user", parts=(ImagePart("https://x"),))
     asked = Conversation(messages=(developer, user, called, silent))
-    assert list(words(asked, ("user", "assistant", "system"))) == ['{"a":1}', "t\nd\nc\nr", "rules"]
+    assert list(words(asked, ("user", "assistant", "system"))) == [
+        'so\n{"a":1}',
+        "t\nd\nc\nn\nr\nin it",
+        "rules",
+    ]

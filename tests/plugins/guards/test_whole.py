@@ -30,4 +30,6 @@ def test_what_is_written_by_numbers_is_read_all_the_same():
     arguments = '{"a": ["\\u0062omb"], "\\u0063": 1}'
     assert set(readable(arguments).split("\n")) == {arguments, "bomb", "a", "c"}
     assert readable("free \\ text") == "free \\ text"
+    cut = '{"a": "\\u0062omb'
+    assert readable(cut) == f'{cut}\n{{"a": "bomb'
     assert readable('"\\' + "[" * 100_000) == '"\\' + "[" * 100_000
