@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 HELD_AT_MOST = 16 << 20
 """Characters of a reply that are held; more than that cannot be judged."""
+EVENT = 64
+"""Characters that an event is counted as, beside its own."""
 _CHANNELS: dict[type, tuple[Channel, str]] = {
     TextDelta: ("text", "text"),
     RefusalDelta: ("text", "text"),
@@ -154,6 +156,7 @@ class Screening:
     def _take(self, events: Sequence[Event]) -> None:
         """Let events wait, and each channel's text be judged in one piece."""
         held = [_Held(event) for event in events]
+        self._size += sum(EVENT + len(one.text) for one in held)
         self._queue += held  # first of all, for they leave where the guard fails open
         fed: dict[_Through, list[str]] = {}
         for one in held:
@@ -181,7 +184,6 @@ class Screening:
         if through is not None and held.text:
             if through.ended:
                 raise UpstreamProtocolError("the upstream went on after it had stopped")
-            self._size += len(held.text)
             held.through = through
             fed.setdefault(through, []).append(held.text)
         elif through is not None and isinstance(event, TextDelta) and event.logprobs:
@@ -193,7 +195,6 @@ class Screening:
         through = self._through(event.choice, "cited", self._cited)
         if through is not None and held.text:
             through.ended = True
-            self._size += len(held.text)
             held.through = through
             fed[through] = [held.text]
 
@@ -267,6 +268,7 @@ class Screening:
             else:
                 self._lead.append(event)
             queue.popleft()
+            self._size -= EVENT
         return out
 
     def _begin(self, out: list[Event]) -> None:
@@ -295,9 +297,9 @@ class Screening:
             said, at = [text], len(text)
         else:
             said, at = _taken(held.through.passed, text)
-            self._size -= at
         if not at:
             return None
+        self._size -= at
         held.text = text[at:]
         words = "".join(said)
         held.changed = held.changed or words != text[:at]

@@ -10,12 +10,13 @@ import pytest
 import trio
 from msgspec import json
 
-from archflow_engine import exchange
+from archflow_engine import exchange, screening
 from archflow_engine.screening import Screening
 from archflow_engine.stages import Ended
 from archflow_plugins import Channel, Passed, Screen, Verdict
 from archflow_plugins.framing import sse
-from archflow_schema.events import Finished, Stopped, TextDelta
+from archflow_schema.errors import UpstreamProtocolError
+from archflow_schema.events import Event, Finished, Ping, ReasoningDelta, Stopped, TextDelta
 from archflow_schema.graph import Use
 from peers import Reply, Upstream, chunk, reply
 from playbook import compiled, playing
@@ -250,6 +251,26 @@ async def test_each_choice_has_a_screen_of_its_own() -> None:
             for choice in one["choices"]:
                 said[choice["index"]] += choice["delta"].get("content") or ""
         assert said == {0: "the second", 1: "ret is out"}
+
+
+async def test_what_waits_behind_a_text_is_bounded_whether_it_is_judged_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screening, "HELD_AT_MOST", 1000)
+
+    def held(first: Event, more: Event) -> int:
+        one = Screening(lambda channel: Word("secret") if channel == "text" else None, Heard())
+        one.feed([first])
+        for number in range(100):
+            try:
+                one.feed([more])
+            except UpstreamProtocolError:
+                return number
+        return -1
+
+    assert held(TextDelta("a good day"), TextDelta("to you all")) == -1
+    assert 0 < held(TextDelta("sec"), ReasoningDelta("so")) < 50
+    assert 0 < held(TextDelta("sec"), Ping()) < 50
 
 
 class Heard:
