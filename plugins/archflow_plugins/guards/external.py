@@ -7,7 +7,7 @@ one of 4xx denies; anything else, and no answer in time, is a guard that could n
 Source: the HTTP filters of Arch's successor, which get a request by POST and refuse it by their status.
 
 Rule: scheme and host come from the configuration alone.
-Rule: what the service says is told to the client, cut short, and to nobody else.
+Rule: what the service says is told to the client, cut short, and stands in the log as every guard's words do.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from msgspec import structs
 from archflow_plugins.guards.identifiers import find
 from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import Whose
+from archflow_plugins.rewriting import texts_of
 from archflow_plugins.verdict import Passed, Screen
 from archflow_schema.conversation import (
     Citation,
@@ -48,12 +49,13 @@ class Masks:
         values: placeholder -> value.
     """
 
-    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
-        """Make it empty; `taken` are placeholders that stand for nothing of ours."""
+    def __init__(self, taken: Callable[[], frozenset[str]] = frozenset) -> None:
+        """Make it empty; `taken` gives, if there is a first one, the placeholders that stand for something else."""
         self.values: dict[str, str] = {}
         self._known: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
         self._taken = taken
+        self._others: frozenset[str] = frozenset()
 
     def of(self, name: str, value: str) -> str:
         """The placeholder of a value."""
@@ -61,7 +63,9 @@ class Masks:
         known = self._known.get(key)
         if known is None:
             known = self._next(name)
-            while known in self._taken:
+            if not self._known:
+                self._others = self._taken()
+            while known in self._others:
                 known = self._next(name)
             self._known[key] = known
             self.values[known] = value
@@ -93,21 +97,23 @@ def mask(
         roles: whose turns.
         apart: use no placeholder that stands in the conversation already, so that it can be told which are ours.
     """
-    taken: set[str] = set()
-
-    def note(text: str) -> str:
-        taken.update(match[0] for match in _PLACEHOLDER.finditer(text))
-        return text
-
-    if apart:
-        for message in conversation.messages:
-            _turn(message, note)
-    masks = Masks(frozenset(taken))
+    masks = Masks(lambda: placeholders(conversation)) if apart else Masks()
     turns = []
     for message in conversation.messages:
         role = "system" if message.role == "developer" else message.role
         turns.append(_turn(message, lambda text: masks.masked(text, names)) if role in roles else message)
     return (structs.replace(conversation, messages=tuple(turns)) if masks.values else conversation), masks
+
+
+def placeholders(conversation: Conversation) -> frozenset[str]:
+    """All placeholders that stand in a conversation, whoever put them there."""
+    return frozenset(
+        match[0]
+        for message in conversation.messages
+        for part in message.parts
+        for text in texts_of(part)
+        for match in _PLACEHOLDER.finditer(text)
+    )
 
 
 def _turn(message: Message, change: Callable[[str], str]) -> Message:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext
 from archflow_plugins.guards.identifiers import USUAL, find
-from archflow_plugins.guards.masks import Masking, Masks, Restoring, mask
+from archflow_plugins.guards.masks import Masking, Masks, Restoring, mask, placeholders
 from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import USER, Whose, words
 from archflow_plugins.guards.whole import Whole, readable
@@ -117,7 +117,7 @@ class PiiGuard(Guard):
 
     def screens(self, asked: Callable[[], Conversation]) -> Screens:
         if self.settings.action == "mask":
-            masks = Masks()
+            masks = Masks(lambda: placeholders(asked()))  # one of the request may be put back into the answer
             return lambda _: _Masking(self, masks)
         return lambda channel: Whole(self._judge) if channel == "arguments" else _Denying(self)
 

@@ -369,3 +369,13 @@ async def test_what_only_the_clients_api_knows_is_masked_and_put_back(beside: st
         else:
             await asked.reply({"error": {"message": "no"}}, status=400)
             assert (await client.reply()).status == 400
+
+
+async def test_what_is_masked_in_an_answer_is_never_taken_for_what_was_masked_in_the_request() -> None:
+    out = Use("guard.pii", encode_compiled(PiiConfig(action="mask")))
+    async with playing(guards=(MASK,), screens=(out,)) as play:
+        play.upstream.script = lambda _: reply(whole("<EMAIL_2>, ask him@example.com and her@example.com"))
+        answer = await (await play.client()).talks(ASKED)
+        assert (
+            answer.json["choices"][0]["message"]["content"] == "you@example.com, ask <EMAIL_3> and <EMAIL_4>"
+        )
