@@ -161,7 +161,9 @@ class Exchange:
         plan.live += 1
         self.dialect: Dialect | None = None
         self.head: Head | None = None
-        self.said: Head | None = None  # the request as its client sent it, where `head` holds more, or other things
+        self.said: Head | None = (
+            None  # the request as its client sent it, where `head` holds more, or other things
+        )
         self.selfsufficient: Head | None = None  # the request, if it refers to nothing that is kept
         self.keeper: RecallNode | None = None
         self.error = ""
