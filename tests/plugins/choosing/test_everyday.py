@@ -176,6 +176,36 @@ def test_seven_everyday_preferences_are_told_apart():
     assert sum(chosen(text, options) == "" for text in (*RAIN, *RESTART, *MONEY)) >= 12
 
 
+FURTHER = ("and in Rome?", "what about London?", "and tomorrow?", "Rome", "in celsius please", "for 3 days")
+TARGETS = (WEATHER, REBOOT, RATES)
+
+
+@pytest.mark.parametrize("options", [(WEATHER,), TARGETS], ids=["one", "three"])
+@pytest.mark.parametrize(
+    "text", ["tell me a joke", "write a function in Rust", "who are you?", "who won the world cup in 2018"]
+)
+def test_a_request_for_something_else_does_not_stay_with_the_target_before(text, options):
+    found = find("what's the weather like in Paris", text, options=options)
+    assert found.confidence < ROUTER_THRESHOLD
+
+
+def test_most_requests_for_something_else_right_after_a_call_are_left_alone():
+    left, asked = 0, 0
+    for options, before in (((WEATHER,), WEATHER), ((RATES,), RATES), *((TARGETS, one) for one in TARGETS)):
+        for text in (*ELSE, *(text for one, texts in SAID.items() if one not in options for text in texts)):
+            found = find(SAID[before][1], text, options=options)
+            left, asked = left + (found.confidence < THRESHOLD), asked + 1
+    assert asked == 288
+    assert left / asked >= 0.65
+
+
+@pytest.mark.parametrize("text", FURTHER)
+def test_a_follow_up_stays_with_the_target_before(text):
+    found = find("what's the weather like in Paris", text, options=TARGETS)
+    assert TARGETS[found.options[0]] == WEATHER
+    assert found.confidence >= THRESHOLD
+
+
 @pytest.mark.parametrize(
     ("before", "now", "option"),
     [

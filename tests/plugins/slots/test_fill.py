@@ -405,11 +405,7 @@ def test_a_confirmation_answers_the_question():
 
 @pytest.mark.parametrize(
     ("reply", "plant"),
-    [
-        ("cancel order 77", None),
-        ("please play another", None),
-        ("Order of the Phoenix", "Order of the Phoenix"),
-    ],
+    [("cancel order 77", None), ("please play another", None), ("baby blue eyes", "baby blue eyes")],
 )
 def test_another_request_is_no_name(reply, plant):
     order = Intent("order", "Order plants", (Slot("plant", "name of the plant", "str", required=True),))

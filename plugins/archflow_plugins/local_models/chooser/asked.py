@@ -41,6 +41,11 @@ _POINTS = re.compile(
     r"\b(it|its|that|this|these|those|them|there|one|ones|same|instead|again|else|another|more)\b",
     re.IGNORECASE,
 )
+_QUESTION = re.compile(
+    r"^(?:who|what|which|how|why|when|where)(?:'s| (?:\w+ ){0,2}(?:is|are|was|were|do|does|did|can|could|should|would"
+    r"|will|has|have|won))\b",
+    re.IGNORECASE,
+)
 _PART = re.compile(
     r"(?<=[.?!;\n])\s+|,?\s+(?:and\s+then|and\s+also|and|then|also|plus|as well as)\s+|,\s+",
     re.IGNORECASE,
@@ -58,6 +63,7 @@ class Asked(Struct, frozen=True):
         words: of the turns together, those that say something.
         leans: how much the newest turn needs those before it: few words, begins as a follow-up, points back,
             asks by a verb.
+        whole: whether the newest turn is a request or a question that can be read by itself.
     """
 
     newest: str
@@ -65,6 +71,7 @@ class Asked(Struct, frozen=True):
     joined: str = ""
     words: tuple[str, ...] = ()
     leans: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    whole: bool = False
 
     @property
     def texts(self) -> list[str]:
@@ -107,7 +114,8 @@ def asked(said: Sequence[str], window: int = WINDOW, *, several: bool = False) -
         joined = f"{earlier[-BEFORE:]} {newest}"
     found = tuple(parts(newest)) if several else ()
     words = (*longest(newest), *longest(joined))
-    return Asked(newest, found, joined, tuple(dict.fromkeys(words)), leaning(newest))
+    leans = leaning(newest)
+    return Asked(newest, found, joined, tuple(dict.fromkeys(words)), leans, _whole(newest, leans))
 
 
 def longest(text: str) -> list[str]:
@@ -137,6 +145,11 @@ def leaning(text: str) -> tuple[float, ...]:
         float(bool(_POINTS.search(text))),
         float(bool(verbs(text))),
     )
+
+
+def _whole(text: str, leans: tuple[float, ...]) -> bool:
+    _, begins, points, verb = leans
+    return not begins and not points and bool(verb or _QUESTION.match(text))
 
 
 def parts(text: str) -> list[str]:

@@ -54,6 +54,9 @@ CONFIDENCE = (
 """What decides the confidence."""
 LIKENESS = FEATURES.index("likeness to the other options")
 """The column that only options have; the last."""
+ELSEWHERE = 3.0
+"""A turn that can be read by itself needs none before it if a subject of the backdrop stands so far above
+the options."""
 MARGIN = 6.0
 """Margins are counted up to this one; a single option has none."""
 
@@ -88,6 +91,7 @@ class Compared(Struct, frozen=True):
         likeness: of each option to each subject of the backdrop.
         leans: `Asked.leans`.
         options: how many there are, those that were not compared included.
+        whole: `Asked.whole`.
     """
 
     newest: Beside
@@ -95,6 +99,7 @@ class Compared(Struct, frozen=True):
     likeness: NDArray[Any]
     leans: tuple[float, ...]
     options: int
+    whole: bool = False
 
 
 class Scored(Struct, frozen=True):
@@ -166,9 +171,13 @@ class Scorer:
 
     def leans(self, compared: Compared) -> float:
         """How much the turns before count beside the newest, 0..1; nothing if there are none."""
-        if compared.joined is None:
+        if compared.joined is None or (compared.whole and self._elsewhere(compared)):
             return 0.0
         return curve(float(self._leaning @ self.leaning(compared)))
+
+    def _elsewhere(self, compared: Compared) -> bool:
+        """Whether the newest turn is clearly about something that is none of the options."""
+        return self._standing(compared.newest, compared.likeness).margin <= -ELSEWHERE
 
     def leaning(self, compared: Compared) -> NDArray[Any]:
         """What decides how much the turns before count, in the order of `LEANING`."""

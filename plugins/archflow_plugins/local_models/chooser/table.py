@@ -144,7 +144,9 @@ class Table:
             return Beside(own, behind.rows(asked, text, column))
 
         joined = beside(asked.joined, 1) if asked.joined else None
-        whole = Compared(beside(asked.newest, 0), joined, behind.likeness, asked.leans, len(self.options))
+        whole = Compared(
+            beside(asked.newest, 0), joined, behind.likeness, asked.leans, len(self.options), asked.whole
+        )
         some = asked.parts if parts else ()
         return places, [
             whole,
