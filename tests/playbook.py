@@ -126,12 +126,14 @@ class Play:
         records: what the tracer was told, in order.
         log: what the gateway logged: its fields, the event's name under `event`.
         trouble: how many internal errors the play is about; more or fewer fail it.
+        outages: how many services that did not answer the play is about; more or fewer fail it.
     """
 
     def __init__(self, nursery: trio.Nursery, upstreams: list[Upstream], **graph: Any) -> None:
         self.records: list[Record] = []
         self.log: list[dict[str, Any]] = []
         self.trouble = 0
+        self.outages = 0
         self.scene = play_kinds.set_scene()
         self.scene.tell = self._told
         self.nursery = nursery
@@ -265,6 +267,9 @@ class Play:
             raise AssertionError(f"{len(troubles)} internal errors, not {self.trouble}: {errors}") from (
                 errors[0] if errors else None
             )
+        outages = [line["detail"] for line in self.log if line["event"] == "service_failed"]
+        if len(outages) != self.outages:
+            raise AssertionError(f"{len(outages)} services failed, not {self.outages}: {outages}")
         with trio.fail_after(PATIENCE):
             if not gateway.draining:
                 await gateway.drain(PATIENCE)

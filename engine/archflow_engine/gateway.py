@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from archflow_engine import metrics as names
+from archflow_engine.ask import current
 from archflow_engine.bind import bind
 from archflow_engine.exchange import Exchange
 from archflow_engine.front.serve import Front, server_tls
@@ -23,7 +24,7 @@ from archflow_engine.load import Program
 from archflow_engine.metrics import Metrics, Snapshot
 from archflow_engine.plan import Plan
 from archflow_plugins.registry import Policy, Registry
-from archflow_schema.errors import ArchflowError
+from archflow_schema.errors import ArchflowError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -210,5 +211,12 @@ class Gateway:
         return trio.to_thread.run_sync(work, limiter=self._threads)
 
     def _trouble(self, error: BaseException) -> None:
+        """A service that does not answer is told in a line; all else is a bug, with its traceback."""
+        if isinstance(error, UpstreamError):
+            exchange = current.get()
+            asking = {} if exchange is None else {"request_id": exchange.record.request_id}
+            self.metrics.count(names.SERVICE_FAILURES, ())
+            self._log("service_failed", level="warning", detail=str(error), **asking)
+            return
         self.metrics.count(names.TROUBLE, ())
         self._log("internal_error", level="error", exc_info=error)

@@ -95,11 +95,18 @@ LOCAL_LOOKUPS = Family(
 )
 INFO = Family("archflow_graph_info", "gauge", ("digest",), "The graph that is running.")
 SWAPS = Family("archflow_graph_swaps_total", "counter", ("result",), "Graphs swapped in or refused.")
+SERVICE_FAILURES = Family(
+    "archflow_service_failures_total",
+    "counter",
+    (),
+    "Services that a request needed besides its upstream, such as a router's model or a guard, and did not get.",
+)
 TROUBLE = Family("archflow_internal_errors_total", "counter", (), "Exceptions that should not have happened.")
 
 FAMILIES = (
     REQUESTS, ERRORS, DURATION, FIRST_BYTE, OVERHEAD, TOKENS, ATTEMPTS, GUARDS, DECISIONS, DECIDING, RATELIMITED,
-    IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, LOCAL_BYTES, LOCAL_WAITING, LOCAL_LOOKUPS, INFO, SWAPS, TROUBLE,
+    IN_FLIGHT, CONNECTIONS, UPSTREAM_CONNECTIONS, LOCAL_BYTES, LOCAL_WAITING, LOCAL_LOOKUPS, INFO, SWAPS,
+    SERVICE_FAILURES, TROUBLE,
 )  # fmt: skip
 
 OF_KINDS = {"bytes": LOCAL_BYTES, "waiting": LOCAL_WAITING, "lookups": LOCAL_LOOKUPS}

@@ -14,8 +14,8 @@ import msgspec
 import openai
 import pytest
 
-from process.harness import KEY, PATIENCE, Gateway, archc, compiled, free_port
-from process.upstream import ScriptedUpstream
+from process.harness import KEY, PATIENCE, Gateway, archc, compiled, eventually, free_port
+from process.upstream import Answer, ScriptedUpstream
 
 pytestmark = pytest.mark.process
 CODE, STORY, ELSE = "openai/gpt-4.1", "mistral/large", "openai/gpt-4o-mini"
@@ -48,10 +48,25 @@ class Side:
     """A gateway between two upstreams."""
 
     def __init__(
-        self, folder: Path, first: ScriptedUpstream, second: ScriptedUpstream, routing: str = ""
+        self,
+        folder: Path,
+        first: ScriptedUpstream,
+        second: ScriptedUpstream,
+        *,
+        routing: str = "",
+        router: int = 0,
     ) -> None:
+        """Args: `router` is the port of the router's model, if one decides."""
         self.upstreams = {CODE: first, ELSE: first, STORY: second}
         self.port = free_port()
+        if router:
+            routing += "routing: {model: openai/decider}\n"
+        decider = (
+            f"""
+  - {{model: openai/decider, access_key: $TEST_KEY, base_url: "http://127.0.0.1:{router}"}}"""
+            if router
+            else ""
+        )
         self.config = folder / "arch_config.yaml"
         self.config.write_text(f"""
 version: v0.1.0
@@ -68,7 +83,7 @@ model_providers:
     access_key: $TEST_KEY
     base_url: http://127.0.0.1:{second.port}
     routing_preferences:
-      - {{name: story writing, description: "writing stories, poems and other fiction"}}
+      - {{name: story writing, description: "writing stories, poems and other fiction"}}{decider}
 {routing}
 """)
         self.gateway = Gateway(compiled(self.config), self.port)
@@ -111,6 +126,31 @@ def test_what_is_done_is_what_explain_says(
             ), name
             if reason:
                 assert raw.headers["x-arch-decision-id"], name
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["nobody", "a stranger"])
+def test_a_router_model_that_is_missing_costs_a_preference_and_nothing_else(
+    tmp_path: Path, both: tuple[ScriptedUpstream, ScriptedUpstream], answers: bool
+) -> None:
+    with ScriptedUpstream() as stranger:
+        stranger.script = lambda _: Answer(404, b'{"error": {"message": "there is no decider"}}')
+        side = Side(tmp_path, *both, router=stranger.port if answers else free_port())
+        with side.gateway as gateway:
+            raw = side.ask("none", [user(FUNCTION)])
+            assert (raw.headers["x-arch-model"], raw.headers["x-arch-route-reason"]) == (ELSE, "failed")
+            heard = side.upstreams[ELSE].last
+            assert heard.json["model"] == "gpt-4o-mini"
+            gateway.said("service_failed")
+            lines = [msgspec.json.decode(one) for one in gateway.stderr.splitlines() if "_failed" in one]
+            assert [(one["event"], one["level"]) for one in lines] == [("service_failed", "warning")]
+            assert lines[0]["request_id"] == heard.headers["x-request-id"]
+            assert lines[0]["detail"]
+            said = 'archflow_router_decisions_total{route="",reason="failed"} 1'
+            eventually(lambda: said in gateway.ask_admin("/metrics").text, "the decision is counted")
+            metrics = gateway.ask_admin("/metrics").text
+            assert "archflow_service_failures_total 1" in metrics
+            assert "archflow_internal_errors_total 1" not in metrics
+            assert len(stranger.received) == int(answers)
 
 
 def test_a_session_stays_with_its_model_across_a_restart(

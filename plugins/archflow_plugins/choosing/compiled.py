@@ -13,7 +13,7 @@ from archflow_plugins.contexts import CompileContext, Option
 from archflow_schema.errors import ArchflowError
 
 EMBEDDER = "minilm"
-THRESHOLD = 0.5
+THRESHOLD = 0.65
 ROUTER_THRESHOLD = 0.35
 WINDOW = 3
 MOST_TURNS = 16

@@ -14,7 +14,7 @@ class Overrides(Struct, frozen=True, kw_only=True):
 
     Attributes:
         prompt_target_intent_matching_threshold: how sure a match with a prompt target must be; the matcher's own
-            threshold if it is not said, which is 0.5 for `composite`.
+            threshold if it is not said, which is 0.65 for `composite`.
         optimize_context_window: leave the answers of endpoints out of what a model is asked.
         use_agent_orchestrator: the prompt targets are agents behind the only endpoint, which answers at listeners of
             type `prompt` in the place of models, and reads in `metadata` which of them is asked (`agent-name`).

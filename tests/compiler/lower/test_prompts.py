@@ -258,7 +258,7 @@ def test_a_model_that_only_understands_prompts_can_be_asked():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "threshold"), [({}, 0.5), ({"prompt_target_intent_matching_threshold": 0.8}, 0.8)]
+    ("overrides", "threshold"), [({}, 0.65), ({"prompt_target_intent_matching_threshold": 0.8}, 0.8)]
 )
 def test_the_threshold_is_the_matcher_s_own_unless_arch_s_key_says_one(
     overrides: dict[str, float], threshold: float

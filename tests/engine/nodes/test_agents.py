@@ -157,7 +157,7 @@ async def test_none_goes_to_the_default_agent_else_to_the_first(default: bool, c
 
 async def test_a_router_that_fails_has_chosen_nobody() -> None:
     async with travelling(default=True) as play:
-        play.trouble = 1
+        play.outages = 1
         flights, hotels, model = play.upstreams
         model.script = lambda _: reply({"error": {"message": "no"}}, status=500)
         hotels.script = lambda _: reply(ANSWER)

@@ -98,6 +98,25 @@ async def test_a_route_that_is_not_there_is_no_preference() -> None:
         assert three.counts == [0, 0, 1]
 
 
+async def test_a_service_that_is_down_is_told_in_a_line() -> None:
+    async def fail(*_: object) -> Choice:
+        await trio.lowlevel.checkpoint()
+        raise UpstreamError("the router's model is down")
+
+    async with Three() as play:
+        play.scene.choose = fail
+        await (await play.client()).talks(said())
+        line = await play.logged("service_failed")
+        assert line == {
+            "event": "service_failed",
+            "level": "warning",
+            "detail": "the router's model is down",
+            "request_id": (await play.record()).request_id,
+        }
+        assert "archflow_service_failures_total 1" in play.metrics
+        play.outages = 1
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("boom"), UpstreamError("down")])
 async def test_a_router_that_fails_has_preferred_nothing(error: Exception) -> None:
     async def fail(*_: object) -> Choice:
@@ -111,7 +130,8 @@ async def test_a_router_that_fails_has_preferred_nothing(error: Exception) -> No
         assert (answer.status, answer.header("x-arch-route-reason")) == (200, "failed")
         assert three.counts == [0, 0, 1]
         assert 'archflow_router_decisions_total{route="",reason="failed"} 1' in play.metrics
-        play.trouble = 1
+        play.trouble = int(isinstance(error, ZeroDivisionError))
+        play.outages = 1 - play.trouble
 
 
 async def test_a_router_that_is_late_has_preferred_nothing() -> None:

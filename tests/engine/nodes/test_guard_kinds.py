@@ -80,4 +80,4 @@ async def test_a_service_judges_and_fails_as_the_graph_says() -> None:
         await play.swap(guards=(use,), fail="open")
         assert (await client.talks(WORDS)).status == 200
         assert (await play.record()).guards == [("guard-0", "failed")]
-        play.trouble = 2
+        play.outages = 2
