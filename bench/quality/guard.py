@@ -8,33 +8,56 @@ these sets lack; where a set says "a source not trained on", that figure is the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
+import hidden
 import numpy as np
 import sets
 from figures import area, recall_at, share
 from vectors import Vectors
 
-from archflow_plugins.guards.jailbreak import HEAD, RATE, JailbreakConfig, card, threshold_for
+from archflow_plugins.guards.jailbreak import (
+    HEAD,
+    PIECES,
+    RATE,
+    JailbreakConfig,
+    card,
+    of_pieces,
+    threshold_for,
+)
+from archflow_plugins.guards.pieces import pieces
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.local_models.classifier import Classifier, choose
 
 
 def scores(texts: tuple[str, ...], head: Classifier, vectors: Vectors) -> np.ndarray:
     """The score of each text, computed as the guard does."""
-    most = JailbreakConfig().windows
+    bar = card().pieces
+    whole = [
+        head.judge(ngrams, rows, number) if number else 0.0
+        for number, ngrams, rows in judged(texts, windows, JailbreakConfig().windows, head, vectors)
+    ]
+    parts = [
+        of_pieces(head, ngrams, rows, bar) if number > 1 else 0.0
+        for number, ngrams, rows in judged(texts, pieces, PIECES, head, vectors)
+    ]
+    return np.maximum(whole, parts)
+
+
+def judged(
+    texts: Sequence[str], cut: Callable[[str], list[str]], most: int, head: Classifier, vectors: Vectors
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Of each text: how many parts it has, and the n-grams and embeddings of those that are chosen."""
     plans, wanted = [], []
     for text in texts:
-        pieces = windows(text)
-        table = head.ngrams(pieces)
+        found = cut(text)
+        table = head.ngrams(found)
         chosen = choose(table.tolist(), most)
-        plans.append((len(pieces), table[chosen], len(wanted)))
-        wanted += [pieces[at] for at in chosen]
+        plans.append((len(found), table[chosen], len(wanted)))
+        wanted += [found[at] for at in chosen]
     rows = vectors(wanted)
-    return np.array(
-        [
-            head.judge(table, rows[at : at + len(table)], number) if number else 0.0
-            for number, table, at in plans
-        ]
-    )
+    for number, table, at in plans:
+        yield number, table, rows[at : at + len(table)]
 
 
 def table(vectors: Vectors, *, chat: bool) -> list[str]:
@@ -66,6 +89,15 @@ def table(vectors: Vectors, *, chat: bool) -> list[str]:
             parts |= {f"{name}, what is disputed": doubtful, f"{name}, the rest": ~doubtful}
         for part, some in parts.items():
             lines.append(_line(part, found[some], labels[some], (usual, loose, 0.5)))
+    short = hidden.attacks(tests)
+    alone = scores(tuple(short), head, vectors)
+    lines.append(_line("the attacks below, alone", alone, np.ones(len(short)), (usual, loose, 0.5)))
+    for size in hidden.SIZES:
+        documents = hidden.documents(tests, size)
+        texts = documents + [hidden.inserted(*pair) for pair in zip(documents, short, strict=True)]
+        labels = np.repeat([0, 1], len(documents))
+        found = scores(tuple(texts), head, vectors)
+        lines.append(_line(f"one attack in {size:,} characters", found, labels, (usual, loose, 0.5)))
     return lines
 
 

@@ -31,13 +31,15 @@ import msgspec
 import numpy as np
 import sets
 from packages import PACKAGES
+from pieces_bar import bar
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from vectors import Vectors
 
+from archflow_plugins.guards.jailbreak import RATE, threshold_for
 from archflow_plugins.guards.windows import windows
-from archflow_plugins.local_models.classifier import TOP
+from archflow_plugins.local_models.classifier import TOP, Classifier
 from archflow_plugins.local_models.ngrams import BUCKETS, buckets
 
 HEAD = Path(__file__).parents[2] / "plugins/archflow_plugins/guards/jailbreak_head"
@@ -250,11 +252,13 @@ def main() -> None:
     fitted = fit(rows, np.arange(len(rows.text)), options.nets, options.hidden, options.epochs)
     tell("trained on all")
     weights = pack(fitted, mix, pool)
+    rates = {f"{rate:g}": score for rate, score in thresholds(rows, scores).items()}
     card = {
         "sha256": hashlib.sha256(weights).hexdigest(),
         "embedder": vectors.model.entry.name,
         "embedder_sha256": vectors.model.entry.sha256,
-        "thresholds": {f"{rate:g}": score for rate, score in thresholds(rows, scores).items()},
+        "thresholds": rates,
+        "pieces": bar(Classifier(weights), vectors, threshold_for(RATE, rates)),
         "cross_fitted": _cross_fitted(rows, scores),
         "data": [
             {

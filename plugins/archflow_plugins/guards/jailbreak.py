@@ -1,16 +1,19 @@
 """The jailbreak guard: denies a conversation in which the user tries to talk a model out of its instructions.
 
 A head of our own judges every turn of the user: hashed n-grams of each window, and small networks over the embedding
-of the windows that the n-grams find most suspicious. What it learned from, its figures and its weaknesses stand in
-jailbreak_head/README.md.
+of the windows that the n-grams find most suspicious. What passes so is judged again sentence by sentence, with a bar of
+its own, because a window in which an attack stands beside innocent text looks innocent. What the head learned from, its
+figures and its weaknesses stand in jailbreak_head/README.md.
 
 Rule: the graph holds a threshold and the digests of head and embedder; other weights are refused when it is opened.
 Rule: what a turn says is never logged, and stands in no error.
 Rule: nothing heavy is imported before the guard is opened, and nothing is computed on the event loop.
+Rule: a turn of one piece is judged as one window, and no other way.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.guards.pieces import pieces
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.kinds import Guard, Number
 from archflow_plugins.verdict import ALLOW, Verdict
@@ -26,6 +30,8 @@ from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archflow_plugins.local_models.cache import Model
     from archflow_plugins.local_models.classifier import Classifier
     from archflow_plugins.local_models.host import EmbeddingLane, Host
@@ -36,6 +42,8 @@ RATE = 0.01
 BATCH = 64
 """Windows whose n-grams are hashed in one go of a thread, a few milliseconds."""
 MOST_WINDOWS = 256
+PIECES = 8
+"""Pieces of a turn that are embedded at most; a sentence costs a few milliseconds."""
 
 
 class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,12 +67,14 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
     """What the graph stores.
 
     Attributes:
+        pieces: what is taken from the logit of the most suspicious piece before it is held against the threshold.
         head: sha256 of the head's weights.
         embedder: the catalogue's name of the encoder.
         embedder_digest: of the encoder as it was converted.
     """
 
     threshold: float
+    pieces: float
     message: str
     windows: int
     head: str
@@ -79,6 +89,7 @@ class Card(Struct, frozen=True):
     embedder: str
     embedder_sha256: str
     thresholds: dict[str, float]
+    pieces: float
 
 
 def card() -> Card:
@@ -151,6 +162,7 @@ class JailbreakGuard(Guard):
             ctx.warning("empty-message", "a client that is denied is told nothing", "message", fix="say why")
         return Jailbreak(
             threshold=threshold,
+            pieces=installed.pieces,
             message=config.message,
             windows=config.windows,
             head=installed.sha256,
@@ -193,23 +205,41 @@ class JailbreakGuard(Guard):
 
     async def _score(self, text: str) -> float:
         """How sure it is that a turn is an attack, 0..1. Blocks while threads compute."""
+        found = await self._host.offload(lambda: windows(text))
+        if not found:
+            return 0.0
+        ngrams, embeddings = await self._judged(found, self.settings.windows)
+        head, number = self._head, len(found)
+        score = await self._host.offload(lambda: head.judge(ngrams, embeddings, number))
+        if score >= self.settings.threshold:
+            return score
+        found = await self._host.offload(lambda: pieces(text))
+        if len(found) < 2:
+            return score
+        ngrams, embeddings = await self._judged(found, PIECES)
+        bar = self.settings.pieces
+        return max(score, await self._host.offload(lambda: of_pieces(head, ngrams, embeddings, bar)))
+
+    async def _judged(self, parts: list[str], most: int) -> tuple[list[float], Any]:
+        """What the n-grams say of the most suspicious parts of a text, and their embeddings."""
         from archflow_plugins.local_models.classifier import choose
 
-        offload, head, lane = self._host.offload, self._head, self._lane
+        head, lane = self._head, self._lane
         if lane is None:
             raise RuntimeError("the jailbreak guard was closed")
-        pieces = await offload(lambda: windows(text))
-        if not pieces:
-            return 0.0
-        tables = [
-            await offload(lambda at=at: head.ngrams(pieces[at : at + BATCH]))  # type: ignore[misc]
-            for at in range(0, len(pieces), BATCH)
-        ]
+        ngrams: list[float] = []
+        for at in range(0, len(parts), BATCH):
+            batch = parts[at : at + BATCH]
+            ngrams += (await self._host.offload(lambda batch=batch: head.ngrams(batch))).tolist()  # type: ignore[misc]
+        chosen = choose(ngrams, most)
+        return [ngrams[at] for at in chosen], await lane.encode([parts[at] for at in chosen])
 
-        ngrams = [float(value) for table in tables for value in table]
-        chosen = choose(ngrams, self.settings.windows)
-        embeddings = await lane.encode([pieces[at] for at in chosen])
-        return await offload(lambda: head.judge([ngrams[at] for at in chosen], embeddings, len(pieces)))
+
+def of_pieces(head: Classifier, ngrams: Sequence[Any], embeddings: Any, bar: float) -> float:
+    """The score of a text from its most suspicious piece, on the scale that windows are judged on."""
+    networks = head.network(embeddings)
+    highest = max(float(head.windows(*both)) for both in zip(ngrams, networks, strict=True))
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, highest - bar))))
 
 
 def _embedder(installed: Card, ctx: CompileContext) -> str:
