@@ -24,8 +24,16 @@ from archflow_plugins.kinds import Filter as FilterKind
 from archflow_plugins.verdict import Side
 from archflow_schema.graph import Filter, Sift, Use
 
+_NODES: dict[Side, tuple[type[Filter | Sift], str, str]] = {
+    "input": (Filter, "passed", "filter"),
+    "output": (Sift, "ready", "output filter"),
+}
+"""What a filter becomes that changes requests, or replies: the node, its outcome that leads on, how it is called."""
 
-def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where: str) -> int:
+
+def before(
+    draft: Draft, following: int, names: tuple[str, ...], at: Path, where: str, side: Side = "input"
+) -> int:
     """The node where the filters `names` begin that stand before `following`.
 
     Args:
@@ -34,43 +42,24 @@ def before(draft: Draft, following: int, names: tuple[str, ...], at: Path, where
         names: their ids.
         at: where these stand.
         where: what explains which of several nodes of a filter this is.
+        side: whether they change the request, or the reply.
     """
+    node, onward, title = _NODES[side]
     for number in reversed(range(len(names))):
-        used = _use(draft, names[number], (*at, number), "input")
+        used = _use(draft, names[number], (*at, number), side)
         if used is None:
             continue  # reported
+        outcomes = {
+            onward: following,
+            "refused": draft.reply("filter refused", 400, "filter_refused", form="chain"),
+            "failed": draft.reply("filter failed", 500, "filter_failed", form="chain"),
+        }
         following = draft.add(
-            Filter(
-                name=f"filter {names[number]} ({where})",
+            node(
+                name=f"{title} {names[number]} ({where})",
                 filter=names[number],
                 use=used,
-                edges=edges(
-                    passed=following,
-                    refused=draft.reply("filter refused", 400, "filter_refused", form="chain"),
-                    failed=draft.reply("filter failed", 500, "filter_failed", form="chain"),
-                ),
-                origin=draft.origin(*at, number),
-            )
-        )
-    return following
-
-
-def of_replies(draft: Draft, following: int, names: tuple[str, ...], at: Path, listener: str) -> int:
-    """The node where the filters `names` begin that replies pass, before `following`. The rest is as in `before`."""
-    for number in reversed(range(len(names))):
-        used = _use(draft, names[number], (*at, number), "output")
-        if used is None:
-            continue  # reported
-        following = draft.add(
-            Sift(
-                name=f"output filter {names[number]} ({listener})",
-                filter=names[number],
-                use=used,
-                edges=edges(
-                    ready=following,
-                    refused=draft.reply("filter refused", 400, "filter_refused", form="chain"),
-                    failed=draft.reply("filter failed", 500, "filter_failed", form="chain"),
-                ),
+                edges=edges(**outcomes),
                 origin=draft.origin(*at, number),
             )
         )

@@ -61,8 +61,8 @@ def lower(draft: Draft, providers: Providers, router: Router | None) -> None:
         else:
             entry = models()
         entry = filters.before(draft, entry, listener.input_filters, (*at, "input_filters"), listener.name)
-        entry = filters.of_replies(
-            draft, entry, listener.output_filters, (*at, "output_filters"), listener.name
+        entry = filters.before(
+            draft, entry, listener.output_filters, (*at, "output_filters"), listener.name, "output"
         )
         entry = screens.before(listener, at, entry)
         decides = router is not None and listener.type == "model"
