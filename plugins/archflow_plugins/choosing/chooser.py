@@ -62,16 +62,14 @@ class Chooser:
         Raises:
             ArchflowError: encoder or scorer are missing, or others than those of the graph.
         """
-        from archflow_plugins.local_models.cache import Cache
         from archflow_plugins.local_models.chooser.score import Scorer
         from archflow_plugins.local_models.chooser.table import Table
         from archflow_plugins.local_models.host import Host
 
         chooser = cls(compiled, ctx)
         chooser._host = host = await Host.current()
-        model = await host.offload(lambda: Cache().load(compiled.embedder, compiled.embedder_digest))
         chooser._scorer = await host.offload(lambda: Scorer.installed(compiled.scorer))
-        chooser._lane = lane = await host.embedder(model)
+        chooser._lane = lane = await host.recorded_embedder(compiled.embedder, compiled.embedder_digest)
         try:
             if compiled.options:
                 data = ctx.view(compiled.vectors)

@@ -32,7 +32,6 @@ from archflow_schema.errors import ArchflowError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archflow_plugins.local_models.cache import Model
     from archflow_plugins.local_models.classifier import Classifier
     from archflow_plugins.local_models.host import EmbeddingLane, Host
 
@@ -182,8 +181,8 @@ class JailbreakGuard(Guard):
 
         guard = cls(compiled, ctx)
         guard._host = await Host.current()
-        guard._head, model = await guard._host.offload(lambda: _weights(compiled))
-        guard._lane = await guard._host.embedder(model)
+        guard._head = await guard._host.offload(lambda: _head(compiled))
+        guard._lane = await guard._host.recorded_embedder(compiled.embedder, compiled.embedder_digest)
         return guard
 
     def numbers(self) -> tuple[Number, ...]:
@@ -264,10 +263,8 @@ def _embedder(installed: Card, ctx: CompileContext) -> str:
     return model.digest
 
 
-def _weights(compiled: Jailbreak) -> tuple[Classifier, Model]:
-    """The head and the encoder, both checked by digest. Blocks."""
-    from archflow_plugins.local_models.cache import Cache
+def _head(compiled: Jailbreak) -> Classifier:
+    """The head, checked by its digest. Blocks."""
     from archflow_plugins.local_models.classifier import Classifier
 
-    head = Classifier((HEAD / "weights.npz").read_bytes(), compiled.head)
-    return head, Cache().load(compiled.embedder, compiled.embedder_digest)
+    return Classifier((HEAD / "weights.npz").read_bytes(), compiled.head)

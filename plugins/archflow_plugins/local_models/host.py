@@ -618,6 +618,16 @@ class Host:
         """
         return await self._hold(("embedder", model.digest), lambda: EmbeddingLane(self, model))
 
+    async def recorded_embedder(self, name: str, digest: str) -> EmbeddingLane:
+        """Hold the embedder that a graph recorded; `release` it in the end. Blocks while it is read and opened.
+
+        Raises:
+            ArchflowError: it is not there, is another one than was recorded, or cannot be opened.
+        """
+        from archflow_plugins.local_models.cache import Cache
+
+        return await self.embedder(await self.offload(lambda: Cache().load(name, digest)))
+
     async def language_model(self, model: Model) -> GenerationLane:
         """Hold a language model; `release` it when it is needed no more. Blocks while it is opened, once.
 

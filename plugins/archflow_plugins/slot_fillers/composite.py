@@ -109,12 +109,10 @@ class CompositeSlotFiller(SlotFiller):
 
         filler = cls(compiled, ctx)
         if compiled.embedder_digest:
-            from archflow_plugins.local_models.cache import Cache
             from archflow_plugins.local_models.host import Host
 
             host = await Host.current()
-            model = await host.offload(lambda: Cache().load(compiled.embedder, compiled.embedder_digest))
-            filler._lane = await host.embedder(model)
+            filler._lane = await host.recorded_embedder(compiled.embedder, compiled.embedder_digest)
         filler._extracting = Extracting(compiled, ctx, filler._lane.encode if filler._lane else None)
         return filler
 
