@@ -23,8 +23,7 @@ from archflow_engine.inflate import PLAIN, Inflater
 from archflow_engine.prompts.prompt import answering
 from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
-from archflow_plugins.kinds import Dialect, Head
-from archflow_plugins.rewriting import rewritten
+from archflow_plugins.kinds import Dialect
 from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
@@ -90,22 +89,6 @@ def _named(words: list[str]) -> Headers:
     named = ", ".join(names[:NAMES_AT_MOST])
     more = len(names) - NAMES_AT_MOST
     return [(b"x-arch-dropped", (f"{named}, and {more} more" if more > 0 else named).encode("ascii"))]
-
-
-def respoken(dialect: Dialect, head: Head, before: Conversation, after: Conversation, model: str) -> bytes:
-    """The client's own request with what became another one of its conversation: all other fields as they came.
-
-    Args:
-        dialect: the client's, which is the upstream's too.
-        head: the request.
-        before: its conversation as it came.
-        after: as it goes on.
-        model: what the upstream is asked for.
-
-    Raises:
-        ClientProtocolError: the new conversation has no form in this dialect.
-    """
-    return rewritten(dialect, head, before, after, model).body
 
 
 class Translation:

@@ -17,7 +17,8 @@ import msgspec
 
 from archflow_engine.ask import attempting, note
 from archflow_engine.inflate import ACCEPTED
-from archflow_engine.translate import Translation, ask_in, respoken
+from archflow_engine.nodes.rewrite import rewritten
+from archflow_engine.translate import Translation, ask_in
 from archflow_engine.upstream.call import CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
@@ -147,8 +148,7 @@ class DispatchNode(Runner):
             if same and exchange.original is None and stream == head.stream:
                 body = dialect.encode_head(head, model)  # only its reply is read
             elif same:
-                before = exchange.original or exchange.conversation
-                body = respoken(dialect, head, before, _asking(exchange, stream=stream), model)
+                body = rewritten(exchange, _asking(exchange, stream=stream), model).body
             else:
                 body, told = ask_in(dialect, target, name, _asking(exchange, stream=stream), model)
                 exchange.reply_headers += told

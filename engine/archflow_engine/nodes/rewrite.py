@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from archflow_schema.conversation import Conversation
 
 
-def rewritten(exchange: Exchange, after: Conversation) -> Head:
-    """The exchange's request as it is with the conversation `after`.
+def rewritten(exchange: Exchange, after: Conversation, model: str = "") -> Head:
+    """The exchange's request as it is with the conversation `after`, and for `model` if that is another one.
 
     Raises:
         ClientProtocolError: the client's dialect has no words for it.
     """
     dialect, head = exchange.dialect, exchange.head
     assert dialect is not None and head is not None  # noqa: PT018, S101 - set by begin()
-    return rewriting.rewritten(dialect, head, exchange.original or exchange.conversation, after)
+    return rewriting.rewritten(dialect, head, exchange.original or exchange.conversation, after, model)
