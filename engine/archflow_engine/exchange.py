@@ -30,7 +30,7 @@ from archflow_engine.request import RequestHead
 from archflow_engine.sieve import Sieve, Telling
 from archflow_engine.upstream.call import Call, CallHead, Headers, ReplyHead
 from archflow_engine.walk import walk
-from archflow_engine.watch import Watch, take
+from archflow_engine.watch import EVENT_ENDS, Watch, take
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.record import Attempt, Decision, Record
 from archflow_plugins.translation import estimate
@@ -64,7 +64,6 @@ PULSE = 15.0
 """Seconds of silence after which a client in mid-stream is told that its stream lives."""
 _JSON = b"application/json"
 _FOREVER = float("inf")
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class Client(Protocol):
@@ -581,7 +580,7 @@ class Exchange:
             lines = (
                 self.sieve.lines if self.sieve is not None else watch is not None and watch.between is None
             )
-            if lines and not self._last.endswith(_EVENT_ENDS):
+            if lines and not self._last.endswith(EVENT_ENDS):
                 event = b"\n\n" + event  # of its own, not the rest of the one that was cut
             self.record.bytes_sent += len(event)
             self.client.write(event, True)
@@ -650,7 +649,7 @@ class Exchange:
             or (
                 watch is not None
                 and watch.plain
-                and (self._last.endswith(_EVENT_ENDS) if watch.between is None else watch.between)
+                and (self._last.endswith(EVENT_ENDS) if watch.between is None else watch.between)
             )
         )
         if self._stream and between and not self._held and dialect is not None and dialect.ping:
@@ -684,9 +683,7 @@ class Exchange:
             )
 
     def _stop(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        self.unheard()
         for scope in self._scopes:
             scope.cancel()
 

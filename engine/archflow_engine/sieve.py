@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archflow_engine.inflate import Inflater
+from archflow_engine.inflate import PLAIN, Inflater
 from archflow_engine.stages import Ended, Passage
 from archflow_engine.translate import replaced
 from archflow_engine.upstream.call import ReplyHead
 from archflow_engine.walk import Runner
-from archflow_engine.watch import Watch
+from archflow_engine.watch import EVENT_ENDS, Watch
 from archflow_schema.errors import UpstreamError, UpstreamProtocolError
 from archflow_schema.events import Failed
 
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 HELD_AT_MOST = 16 << 20
 """Bytes of a reply, or of one event, that are held for a filter; a larger one cannot be filtered."""
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_LONGEST_END = 4
+_LONGEST_END = max(map(len, EVENT_ENDS))
 
 
 class Sieve:
@@ -42,10 +41,11 @@ class Sieve:
 
     Attributes:
         stream: whether the reply is one of events.
+        lines: whether these are lines of text, so that one may be appended to what was cut.
     """
 
     __slots__ = (
-        "_exchange", "_head", "_inflater", "_kept", "_lines", "_passage", "_seen", "_status", "_through", "_watch",
+        "_exchange", "_head", "_inflater", "_kept", "_passage", "_seen", "_status", "_through", "_watch", "lines",
         "stream",
     )  # fmt: skip
 
@@ -59,15 +59,9 @@ class Sieve:
         self._inflater: Inflater | None = None
         self._watch: Watch | None = None
         self._through = False
-        self._lines = False
         self._kept = bytearray()
         self._seen = 0
-        self.stream = False
-
-    @property
-    def lines(self) -> bool:
-        """Whether the reply's events are lines of text, so that one may be appended to what was cut."""
-        return self._lines
+        self.stream = self.lines = False
 
     # The upstream's side.
 
@@ -115,12 +109,12 @@ class Sieve:
         if self._through:
             return
         self._head = head
-        if head.content_encoding not in {b"", b"identity"}:
+        if head.content_encoding not in PLAIN:
             self._inflater = Inflater(head.content_encoding)
         self.stream = head.content_type.startswith(dialect.stream_type.encode())
         if exchange.translation is None:
             self._watch = Watch(dialect, stream=self.stream, encoding=b"")
-            self._lines = self.stream and self._watch.between is None
+            self.lines = self.stream and self._watch.between is None
 
     def _take(self, data: bytes) -> None:
         self._kept += data
@@ -136,7 +130,7 @@ class Sieve:
             at = len(kept)
         elif not self.stream or self._watch is None:
             at = 0
-        elif self._lines:
+        elif self.lines:
             at = self._whole()
         else:
             at = len(kept) if self._watch.between else 0
@@ -148,7 +142,7 @@ class Sieve:
     def _whole(self) -> int:
         """Where the last whole event of lines ends; what was searched before is not searched again."""
         start = max(0, self._seen - _LONGEST_END + 1)
-        ends = ((self._kept.rfind(end, start), len(end)) for end in _EVENT_ENDS)
+        ends = ((self._kept.rfind(end, start), len(end)) for end in EVENT_ENDS)
         return max((at + length for at, length in ends if at >= 0), default=0)
 
     # The client's side.

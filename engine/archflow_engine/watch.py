@@ -19,6 +19,8 @@ LARGEST = 4 << 20
 """Bytes of a whole reply beyond which it is relayed unread."""
 BATCH = 4096
 """Bytes of a stream that are looked at together."""
+EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""How an event ends in a stream of lines."""
 
 
 class Watch:
