@@ -95,23 +95,37 @@ class Guards:
     ) -> int:
         """Add a guard; `told` is where the error target is told of what it denies, empty for its own path."""
         draft = self._draft
-        several = f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
-        code = "guard_denied" if status >= 400 else ""
-        closed = fail == "closed"
-        deny = draft.reply("guard denied" if code else "guard answers", status, code)
+        name = named(draft, f"guard {label}", listener)
+        deny = denied(draft, status)
         if told is not None:
-            deny = services.told(draft, f"tell of guard {label}{several}", "PromptGuardError", deny, told)
+            deny = services.told(draft, f"tell of {name}", "PromptGuardError", deny, told)
         return draft.add(
             Guard(
-                name=f"guard {label}{several}",
+                name=name,
                 use=use,
                 edges=edges(
                     allow=following,
                     deny=deny,
-                    failed=draft.reply("guard failed", 503, "guard_failed") if closed else following,
+                    failed=following if fail == "open" else failed(draft),
                 ),
                 origin=draft.origin(*at),
                 label=label,
                 fail=fail,
             )
         )
+
+
+def named(draft: Draft, guard: str, listener: ListenerConfig) -> str:
+    """The name of a guard's node, which tells its listener where there are several."""
+    return f"{guard} ({listener.name})" if len(draft.config.listeners) > 1 else guard
+
+
+def denied(draft: Draft, status: int) -> int:
+    """The node that answers with a guard's message: as an error, or as an answer."""
+    code = "guard_denied" if status >= 400 else ""
+    return draft.reply("guard denied" if code else "guard answers", status, code)
+
+
+def failed(draft: Draft) -> int:
+    """The node that answers where a guard could not judge."""
+    return draft.reply("guard failed", 503, "guard_failed")

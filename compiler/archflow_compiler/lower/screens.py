@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from archflow_compiler.lower import chosen
 from archflow_compiler.lower.draft import Draft, edges
-from archflow_compiler.lower.guards import KNOWN
+from archflow_compiler.lower.guards import KNOWN, denied, failed, named
 from archflow_compiler.passes.prompts import takes_prompts
 from archflow_compiler.tree import Path
 from archflow_schema.config import GuardUse
@@ -63,16 +63,14 @@ class Screens:
         self, listener: ListenerConfig, at: Path, guard: GuardUse, label: str, use: Use, following: int
     ) -> int:
         draft = self._draft
-        several = f" ({listener.name})" if len(draft.config.listeners) > 1 else ""
-        code = "guard_denied" if guard.status >= 400 else ""
         return draft.add(
             Screen(
-                name=f"output guard {label}{several}",
+                name=named(draft, f"output guard {label}", listener),
                 use=use,
                 edges=edges(
                     ready=following,
-                    deny=draft.reply("guard denied" if code else "guard answers", guard.status, code),
-                    failed=END if guard.fail == "open" else draft.reply("guard failed", 503, "guard_failed"),
+                    deny=denied(draft, guard.status),
+                    failed=END if guard.fail == "open" else failed(draft),
                 ),
                 origin=draft.origin(*at),
                 label=label,
