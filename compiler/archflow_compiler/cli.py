@@ -6,76 +6,22 @@ Exit status: 0 when all went well, 1 when there are errors, 2 for a wrong comman
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from archflow_compiler.models_cli import models
+from archflow_compiler.output import FORMS, Format, Output, as_json, disk, load_graph, version
 from archflow_compiler.progress import shown
 from archflow_compiler.route_cli import route
 
 if TYPE_CHECKING:
     from archflow_compiler.driver import Outcome
-    from archflow_compiler.source import Source
     from archflow_plugins.kinds import Dialect
-    from archflow_schema.diagnostic import Report
     from archflow_schema.graph import Graph
 
 NAMES = ("arch_config.yaml", "config.yaml")
-Format = Literal["text", "json", "sarif", "github"]
-FORMS: tuple[Format, ...] = ("text", "json", "sarif", "github")
-
-
-class Output:
-    """How findings are shown; the global options."""
-
-    def __init__(self, form: Format, colour: bool | None) -> None:
-        self.form = form
-        self._colour = colour
-
-    @property
-    def colour(self) -> bool:
-        """Colours for people at a terminal, unless they said otherwise (https://no-color.org)."""
-        if self._colour is not None:
-            return self._colour
-        return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-    def show(self, report: Report, source: Source) -> None:
-        """Write findings: text to stderr, the forms for machines to stdout."""
-        from archflow_compiler import render
-
-        match self.form:
-            case "text":
-                click.echo(
-                    render.text(report, source, colour=self.colour), err=True, nl=False, color=self.colour
-                )
-            case "json":
-                click.echo(render.json(report), nl=False)
-            case "sarif":
-                click.echo(render.sarif(report, version()), nl=False)
-            case "github":
-                click.echo(render.github(report), nl=False)
-
-    def done(self, words: str) -> None:
-        """Say that something was made, to people only."""
-        if self.form == "text":
-            click.echo(words, err=True)
-
-
-def version() -> str:
-    """The version of this installation."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("archflow")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -220,7 +166,7 @@ def compile_(
         raise click.UsageError(
             "the configuration holds literal keys, which the graph never does: name a file for them with --secrets"
         )
-    with _writing(target):
+    with disk(target, "written"):
         made = write.write(outcome.data, outcome.secrets, target, secrets)
     if target != "-" and not quiet:
         output.done(made)
@@ -234,19 +180,9 @@ def _bundle(output: Output, outcome: Outcome, folder: Path, packages: bool, quie
             output.done(words)
 
     assert outcome.graph is not None  # noqa: S101 - the compile went well
-    with _writing(str(folder)):
+    with disk(str(folder), "written"):
         bundle(outcome.graph, outcome.data, outcome.secrets, folder, packages=packages, say=say)
     say(f"{folder} is ready: {folder / 'README.md'} says how to run it")
-
-
-@contextmanager
-def _writing(target: str) -> Iterator[None]:
-    """Turn what the disk says into an error of the command."""
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise click.ClickException(f"{target} cannot be written: {reason}") from error
 
 
 @main.command()
@@ -269,31 +205,6 @@ def check(output: Output, file: Path | None, env: bool, strict: bool) -> None:
     if not _finish(output, outcome, strict):
         raise SystemExit(1)
     output.done(f"{path} is good")
-
-
-def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
-    """The graph of a graph.bin or of a configuration, and its digest."""
-    from archflow_schema import artifact
-    from archflow_schema.errors import ArtifactError
-
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        from archflow_compiler.driver import compile_file
-
-        with shown() as watch:
-            outcome = compile_file(path, watch)
-        if outcome.graph is None:
-            output.show(outcome.report, outcome.source)
-            raise SystemExit(1)
-        return outcome.graph, artifact.digest(outcome.data)
-    try:
-        data = path.read_bytes()
-        return artifact.load(data), artifact.digest(data)
-    except OSError as error:
-        raise click.ClickException(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
-        ) from error
-    except ArtifactError as error:
-        raise click.ClickException(f"{path}: {error}") from error
 
 
 @main.command()
@@ -371,11 +282,8 @@ def _body(prompt: str | None, messages: Path | None, model: str | None) -> bytes
         raise click.UsageError("--prompt and --messages are two requests: give one of them")
     else:
         try:
-            said = msgspec.json.decode(messages.read_bytes())
-        except OSError as error:
-            raise click.ClickException(
-                f"{messages} cannot be read: {(error.strerror or str(error)).lower()}"
-            ) from error
+            with disk(str(messages), "read"):
+                said = msgspec.json.decode(messages.read_bytes())
         except msgspec.MsgspecError as error:
             raise click.ClickException(f"{messages} is no JSON: {error}") from error
     body = said if isinstance(said, dict) else {"model": "none", "messages": said}
@@ -411,12 +319,6 @@ def diff(output: Output, before: Path, after: Path, exit_code: bool) -> None:
     click.echo(as_json(found) if output.form == "json" else text(found), nl=False)
     if exit_code and found:
         raise SystemExit(1)
-
-
-def as_json(value: object) -> str:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
 @main.command()
@@ -465,7 +367,7 @@ def init(output: Output, file: Path, template: str, listing: bool, api: Path | N
         raise click.BadParameter(f'there is no template "{template}": {hint}', param_hint="--template")
     if file.exists() and not force:
         raise click.ClickException(f"{file} is there already: take --force to replace it")
-    with _writing(str(file)):
+    with disk(str(file), "written"):
         replace(file, TEMPLATES[template][1].encode(), READABLE)
     output.done(f"wrote {file}; next: archc compile {file}")
 
@@ -481,7 +383,7 @@ def _draft(output: Output, file: Path, api: Path, force: bool) -> None:
     output.show(found.report, found.source)
     if not found.text:
         raise SystemExit(1)
-    with _writing(str(file)):
+    with disk(str(file), "written"):
         replace(file, found.text.encode(), READABLE)
     count = "1 prompt target" if found.calls == 1 else f"{found.calls} prompt targets"
     output.done(f"wrote {file} with {count}; read it through, then: archc check {file}")
@@ -528,7 +430,7 @@ def plugins_new(output: Output, name: str, folder: Path | None, family: str) -> 
     from archflow_plugins import scaffold
 
     target = folder or Path(f"archflow-{family}-{name}")
-    with _writing(str(target)):
+    with disk(str(target), "written"):
         paths = scaffold.create(name, target, family)
     for path in paths:
         output.done(f"wrote {path}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
 
 import click
 
+from archflow_compiler.output import as_json, disk
 from archflow_compiler.progress import shown
 from archflow_schema.errors import ArchflowError
 
@@ -106,7 +107,7 @@ def list_(form: Form, provider: str | None) -> None:
     with _told():
         rows = _rows(cache)
     if form == "json":
-        _json([row._asdict() for row in rows])
+        click.echo(as_json([row._asdict() for row in rows]), nl=False)
         return
     for row in rows:
         state = f"{row.state} ({row.quantization}, {row.size / 1e6:.0f} MB)" if row.folder else row.state
@@ -138,7 +139,7 @@ def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: 
             made.append(cache.ensure(cache.find(name), tell, quantization, force=force))
         _ready(form, made[-1])
     if form == "json":
-        _json([_row(model)._asdict() for model in made])
+        click.echo(as_json([_row(model)._asdict() for model in made]), nl=False)
 
 
 @models.command()
@@ -179,7 +180,7 @@ def convert(
         model = cache.adopt(found, called, role, tell, quantization, licence=licence, force=force)
     _ready(form, model)
     if form == "json":
-        _json([_row(model)._asdict()])
+        click.echo(as_json([_row(model)._asdict()]), nl=False)
 
 
 @models.command()
@@ -208,7 +209,7 @@ def verify(form: Form, names: tuple[str, ...]) -> None:
                 )
             )
     if form == "json":
-        _json([verdict._asdict() for verdict in verdicts])
+        click.echo(as_json([verdict._asdict() for verdict in verdicts]), nl=False)
     for verdict in verdicts if form == "text" else ():
         state = "is not what was made" if verdict.problems else f"is whole, sha256 {verdict.digest[:16]}"
         click.echo(f"{verdict.name} ({verdict.quantization}) {state}")
@@ -232,7 +233,7 @@ def remove(form: Form, names: tuple[str, ...]) -> None:
         for name in names:
             freed += cache.remove(name)
     if form == "json":
-        _json({"removed": names, "freed": freed})
+        click.echo(as_json({"removed": names, "freed": freed}), nl=False)
     else:
         click.echo(f"removed {', '.join(names)}: {freed / 1e6:.0f} MB are free again", err=True)
 
@@ -247,13 +248,10 @@ def vectors(form: Form, removing: bool) -> None:
     found = kept.kept()
     freed = 0
     if removing:
-        try:
+        with disk(str(kept.path), "removed"):
             freed = kept.remove()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise click.ClickException(f"{kept.path} cannot be removed: {reason}") from error
     if form == "json":
-        _json({"file": str(kept.path), **found._asdict(), "freed": freed})
+        click.echo(as_json({"file": str(kept.path), **found._asdict(), "freed": freed}), nl=False)
     elif removing:
         click.echo(f"removed {found.vectors:,} vectors: {freed / 1e6:.0f} MB are free again", err=True)
     else:
@@ -278,7 +276,7 @@ def path(form: Form, name: str | None, quantization: Quantization) -> None:
             )
         folder = model.folder
     if form == "json":
-        _json({"path": str(folder)})
+        click.echo(as_json({"path": str(folder)}), nl=False)
     else:
         click.echo(str(folder))
 
@@ -292,7 +290,7 @@ def _of_vendor(form: Form, provider: str) -> None:
     with _told():
         found = vendor_models.models(provider)
     if form == "json":
-        _json(found)
+        click.echo(as_json(found), nl=False)
         return
     for line in vendor_models.lines(found):
         click.echo(line)
@@ -393,9 +391,3 @@ def _origin(entry: Entry) -> str:
     if isinstance(source, Hub):
         return f"hf:{source.repository}@{source.revision}"
     assert_never(source)
-
-
-def _json(value: object) -> None:
-    from msgspec import json
-
-    click.echo(json.format(json.encode(value), indent=2).decode())

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archflow_compiler.output import Output, as_json, disk, load_graph
 from archflow_compiler.progress import shown
 
 if TYPE_CHECKING:
     from archflow_compiler.cases import Case
-    from archflow_compiler.cli import Output
     from archflow_plugins.kinds import Choice
     from archflow_schema.graph import Choose, Graph
 
@@ -43,7 +43,6 @@ def evaluate(output: Output, cases: Path, graph: Path, min_accuracy: float, form
     no preference is right for. GRAPH is a graph.bin, or a configuration (.yaml), which is compiled in memory.
     """
     from archflow_compiler import cases as judging
-    from archflow_compiler.cli import as_json, load_graph
 
     loaded, _ = load_graph(output, graph)
     found, node, chosen = _answers(output, cases, loaded, graph)
@@ -129,12 +128,8 @@ def _answers(
     from archflow_plugins.deciding.offline import choices
     from archflow_plugins.registry import Registry
 
-    try:
+    with disk(str(cases), "read"):
         found, report, source = judging.read(cases)
-    except OSError as error:
-        raise click.ClickException(
-            f"{cases} cannot be read: {(error.strerror or str(error)).lower()}"
-        ) from error
     if report.failed:
         output.show(report, source)
         raise SystemExit(1)

@@ -17,6 +17,7 @@ PLACES = {
     "click": (
         "compiler/archflow_compiler/cli.py",
         "compiler/archflow_compiler/models_cli.py",
+        "compiler/archflow_compiler/output.py",
         "compiler/archflow_compiler/progress.py",
         "compiler/archflow_compiler/route_cli.py",
         "engine/archflow_engine/cli.py",
