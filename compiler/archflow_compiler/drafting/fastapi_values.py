@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 import re
 
-from archflow_compiler.drafting.naming import described, spoken
-from archflow_compiler.drafting.offer import MOST_VALUES, Value, fits
+from archflow_compiler.drafting.naming import PARAMETER, described, spoken
+from archflow_compiler.drafting.offer import MOST_VALUES, WITHOUT_BODY, Value, fits
 from archflow_compiler.drafting.python_values import (
     Kind,
     Module,
@@ -78,7 +78,7 @@ def _bodies(
     """The fields of the one model that the body is; several bodies each stand under their names."""
     if not bodies:
         return
-    if route.method in {"GET", "DELETE"}:
+    if route.method in WITHOUT_BODY:
         left.append(f"{', '.join(one[0] for one in bodies)} is left out: a {route.method} has no body")
         return
     name, kind, default, call = bodies[0]
@@ -139,7 +139,7 @@ def _value(
     if not kind.type:
         remarks.append(f"{kind.name or 'its type'} is not defined in this module")
     return Value(
-        name=alias if isinstance(alias, str) and re.fullmatch(r"[\w.\-\[\]:@]+", alias) else name,
+        name=alias if isinstance(alias, str) and PARAMETER.fullmatch(alias) else name,
         description=words or spoken(name),
         type=kind.type or "str",
         items=kind.items,

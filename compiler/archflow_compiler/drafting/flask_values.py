@@ -9,8 +9,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from archflow_compiler.drafting.naming import spoken
-from archflow_compiler.drafting.offer import MOST_VALUES, Single, Value
+from archflow_compiler.drafting.naming import PARAMETER, spoken
+from archflow_compiler.drafting.offer import MOST_VALUES, WITHOUT_BODY, Single, Value
 from archflow_compiler.drafting.python_values import (
     Function,
     Module,
@@ -39,7 +39,7 @@ def values(module: Module, route: Route) -> Read:
     for source, value in _known(module, route.function, told):
         if source in _NO_WORDS:
             left.setdefault(f"prompts give no {_NO_WORDS[source]}", {})[value.name] = None
-        elif source == "body" and route.method in {"GET", "DELETE"}:
+        elif source == "body" and route.method in WITHOUT_BODY:
             left.setdefault(f"a {route.method} has no body", {})[value.name] = None
         elif value.name not in found or (value.required and not found[value.name].required):
             found[value.name] = value
@@ -108,7 +108,7 @@ def _read(module: Module, function: Function, told: dict[str, str]) -> Iterator[
             given = node.args[1] if len(node.args) > 1 else keyword(node, "default")
             required, default = False, module.default(given)
             kind, many = _TYPES.get(name_of(keyword(node, "type")), ""), node.func.attr == "getlist"
-        if not source or not isinstance(name, str) or not re.fullmatch(r"[\w.\-\[\]:@]+", name):
+        if not source or not isinstance(name, str) or not PARAMETER.fullmatch(name):
             continue
         kind = kind or wrapped.get(id(node), "") or _of_default(default)
         value = Value(

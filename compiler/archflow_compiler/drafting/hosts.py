@@ -9,13 +9,12 @@ import re
 from urllib.parse import urlsplit
 
 from archflow_compiler.drafting.document import Document
-from archflow_compiler.drafting.naming import plain, snake
+from archflow_compiler.drafting.naming import HOLE, plain, snake
 from archflow_compiler.drafting.offer import Host
 from archflow_compiler.passes.prompts import OF_THE_GATEWAY
 from archflow_compiler.tree import Mapping, Node, head
 
 UNKNOWN = "127.0.0.1:8000"
-_HOLE = re.compile(r"\{([^{}]*)\}")
 _ADDRESS = re.compile(r"[\w.-]+(?::\d+)?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _LONGEST = 500
@@ -64,7 +63,7 @@ class Hosts:
             guessed.append(hole[1])
             return self._document.text(self._document.look(variables, hole[1]), "default")
 
-        url = _HOLE.sub(default, self._document.text(server, "url")[:_LONGEST])[:_LONGEST]
+        url = HOLE.sub(default, self._document.text(server, "url")[:_LONGEST])[:_LONGEST]
         return url, f"{plain(', '.join(guessed), 80)} may differ" if guessed else ""
 
 

@@ -15,7 +15,12 @@ _OTHER = re.compile(r"[^A-Za-z0-9]+")
 _MARKUP = re.compile(r"<[^<>]{0,200}>|[*`#]+")
 _DOLLAR = re.compile(r"\$(?=[A-Za-z_{$])")
 """What would name the environment in a configuration."""
-_HOLE = re.compile(r"\{([^{}]*)\}")
+HOLE = re.compile(r"\{([^{}]*)\}")
+"""A place in a path."""
+PARAMETER = re.compile(r"[\w.\-\[\]:@]+")
+"""A name of a parameter that a configuration can hold as it is."""
+UNDESCRIBED = "nothing describes it: say in your own words what users want then"
+"""What is remarked where a description is only a guess."""
 
 
 def snake(text: str) -> str:
@@ -26,7 +31,7 @@ def snake(text: str) -> str:
 
 def of_path(method: str, path: str) -> str:
     """A name for a call that has none: `GET /pets/{id}` gives `get_pets_by_id`."""
-    told = _HOLE.sub(lambda hole: f"by {hole[1]}", path)
+    told = HOLE.sub(lambda hole: f"by {hole[1]}", path)
     return snake(f"{method.lower()} {told}") or method.lower()
 
 
@@ -46,6 +51,11 @@ def plain(text: str, most: int = LONGEST) -> str:
 def described(text: str) -> str:
     """What a text says first, for a description: nothing in it names the environment."""
     return plain(_DOLLAR.sub("", _paragraph(text)))
+
+
+def guessed(name: str) -> str:
+    """A description for what has none: its name in words."""
+    return plain(name.replace("_", " ")).capitalize()
 
 
 def _paragraph(text: str) -> str:

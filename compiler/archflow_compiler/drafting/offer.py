@@ -16,6 +16,8 @@ MOST_CALLS = 1000
 """Calls of a draft; nobody reads on."""
 MOST_VALUES = 64
 """Parameters of a call."""
+WITHOUT_BODY = frozenset({"GET", "DELETE"})
+"""Methods whose parameters go into the query by themselves, for they have no body."""
 _LONGEST_TEXT = 500
 _SORTS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
 

@@ -13,8 +13,19 @@ from msgspec import structs
 
 from archflow_compiler.drafting.document import Document, Notes
 from archflow_compiler.drafting.hosts import Hosts, credentials
-from archflow_compiler.drafting.naming import Unique, described, of_path, plain, snake, spoken
-from archflow_compiler.drafting.offer import MOST_CALLS, MOST_VALUES, Call, Offer, Value
+from archflow_compiler.drafting.naming import (
+    HOLE,
+    PARAMETER,
+    UNDESCRIBED,
+    Unique,
+    described,
+    guessed,
+    of_path,
+    plain,
+    snake,
+    spoken,
+)
+from archflow_compiler.drafting.offer import MOST_CALLS, MOST_VALUES, WITHOUT_BODY, Call, Offer, Value
 from archflow_compiler.drafting.schemas import Schemas
 from archflow_compiler.lower.services import OF_A_PATH
 from archflow_compiler.tree import Mapping, Node, Scalar, head
@@ -22,13 +33,10 @@ from archflow_compiler.tree import Mapping, Node, Scalar, head
 METHODS = ("get", "post", "put", "patch", "delete")
 _ELSEWHERE = frozenset({"head", "options", "trace", "query"})
 _VERSION = re.compile(r"3\.\d")
-_HOLE = re.compile(r"\{([^{}]*)\}")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json|\*/\*", re.IGNORECASE)
-_PLAIN_NAME = re.compile(r"[\w.\-\[\]:@]+")
 _LONGEST_NAME = 200
 _LOOKED_AT = 2 * MOST_VALUES
 """Parameters and properties of an operation that are looked at."""
-_IN_QUERY = frozenset({"GET", "DELETE"})
 
 
 def offer(root: Mapping, notes: Notes) -> Offer | None:
@@ -127,8 +135,8 @@ class _Reader:
         else:
             description = summary or told
         if not description:
-            description = plain(name.replace("_", " ")).capitalize()
-            remarks.append("nothing describes it: say in your own words what users want then")
+            description = guessed(name)
+            remarks.append(UNDESCRIBED)
             self._notes.note("no-description", f"{label} has no description", head(operation))
         host, base = self._hosts.of(operation, item)
         values, places = self._values(method, label, item, operation, remarks)
@@ -139,7 +147,7 @@ class _Reader:
         kept = {one.name: one for one in values}
         query = (
             []
-            if method in _IN_QUERY
+            if method in WITHOUT_BODY
             else [name for name, where in places.items() if where == "query" and name in kept]
         )
         target = quote(base, safe=OF_A_PATH) + path
@@ -199,7 +207,7 @@ class _Reader:
         if where not in {"path", "query"}:
             needed = ", and the service needs it" if self._document.true(node, "required") else ""
             return f"prompts give no {where}{needed}"
-        if not _PLAIN_NAME.fullmatch(name) and where == "query":
+        if not PARAMETER.fullmatch(name) and where == "query":
             return "a configuration cannot hold its name"
         if name in places:
             return f"another one in the {places[name]} has its name"
@@ -219,7 +227,7 @@ class _Reader:
         value = self._schemas.value(name, schema, description=described, required=required)
         style = self._document.text(node, "style")
         more = (f"style {plain(style, 40)}",) if style not in {"", "form", "simple"} else ()
-        return _changed(value, in_path=where == "path", remarks=(*value.remarks, *more))
+        return structs.replace(value, in_path=where == "path", remarks=(*value.remarks, *more))
 
     def _body(self, method: str, label: str, operation: Mapping, remarks: list[str]) -> list[Value]:
         body = self._document.look(operation, "requestBody")
@@ -234,7 +242,7 @@ class _Reader:
                 or "something that it does not say"
             )
             reason = f"it is {plain(kinds, 80)}, and prompts give JSON"
-        elif method in _IN_QUERY:
+        elif method in WITHOUT_BODY:
             reason = f"a {method} has none"
         if not reason:
             schema = self._schemas.read(self._document.look(media, "schema"))
@@ -264,7 +272,7 @@ class _Reader:
         clean = path.partition("?")[0].partition("#")[0]
         declared = {one.name: one for one in values if one.in_path}
         taken = {one.name for one in values if not one.in_path}
-        holes = dict.fromkeys(_HOLE.findall(clean))
+        holes = dict.fromkeys(HOLE.findall(clean))
         names: dict[str, str] = {}
         found: dict[str, Value] = {}
         for hole in holes:
@@ -278,12 +286,12 @@ class _Reader:
                 name=name, description=spoken(hole), required=True, in_path=True
             )
             names[hole] = name
-            found.setdefault(name, _changed(known, name=name))
+            found.setdefault(name, structs.replace(known, name=name))
         for name in (one for one in declared if one not in holes):
             self._undeclared(
                 f'{label} declares "{plain(name, 60)}" for its path, which has no such place', operation
             )
-        literal = _HOLE.sub(lambda hole: f"{{{names[hole[1]]}}}", clean)
+        literal = HOLE.sub(lambda hole: f"{{{names[hole[1]]}}}", clean)
         rest = [one for one in values if not one.in_path]
         return literal if literal.startswith("/") else f"/{literal}", [*found.values(), *rest]
 
@@ -304,7 +312,3 @@ def _writable(name: str) -> bool:
 def _in_path(name: str) -> str:
     """A name as it may stand in a path's hole."""
     return re.sub(r"[^\w.-]+", "_", plain(name, 60)).strip("_") or "value"
-
-
-def _changed(value: Value, **fields: object) -> Value:
-    return structs.replace(value, **fields)

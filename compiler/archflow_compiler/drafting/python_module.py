@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from archflow_compiler.drafting import fastapi_values, flask_values
 from archflow_compiler.drafting.document import Notes
-from archflow_compiler.drafting.naming import Unique, described, of_path, plain, snake
-from archflow_compiler.drafting.offer import MOST_CALLS, MOST_VALUES, Call, Host, Offer
+from archflow_compiler.drafting.naming import UNDESCRIBED, Unique, described, guessed, of_path, plain, snake
+from archflow_compiler.drafting.offer import MOST_CALLS, MOST_VALUES, WITHOUT_BODY, Call, Host, Offer
 from archflow_compiler.drafting.python_values import Module, Route, called, constant, keyword, name_of, place
 from archflow_compiler.source import Source
 from archflow_schema.diagnostic import Range
@@ -192,17 +192,15 @@ def _call(module: Module, route: Route, names: Unique, notes: Notes) -> Call:
     remarks = ["deprecated"] if constant(keyword(decorator, "deprecated")) is True else []
     description = _description(module, route)
     if not description:
-        description = plain(name.replace("_", " ")).capitalize()
-        remarks.append("nothing describes it: say in your own words what users want then")
+        description = guessed(name)
+        remarks.append(UNDESCRIBED)
         summary = f"{route.function.name} has neither a docstring nor a summary"
         notes.note("no-description", summary, place(module, route.function))
     reader = fastapi_values if route.framework == "fastapi" else flask_values
     path, values, more, left = reader.values(module, route)
     for reason in left:
         notes.note("left-out", f"{route.function.name}: {reason}", place(module, route.function))
-    in_query = (
-        [one.name for one in values if one.name in more] if route.method not in {"GET", "DELETE"} else []
-    )
+    in_query = [one.name for one in values if one.name in more] if route.method not in WITHOUT_BODY else []
     query = "?" + "&".join(f"{one}={{{one}}}" for one in in_query) if in_query else ""
     return Call(
         name=name,

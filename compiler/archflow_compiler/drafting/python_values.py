@@ -181,7 +181,7 @@ class Module:
         rest = [one for one in parts if not (isinstance(one, ast.Constant) and one.value is None)]
         first = self.kind(rest[0], deep + 1) if rest else Kind(type="str")
         optional = len(rest) < len(parts) or first.optional
-        return _replaced(
+        return structs.replace(
             first, optional=optional or any(self.kind(one, deep + 1).optional for one in rest[1:])
         )
 
@@ -191,10 +191,10 @@ class Module:
         if not inner:
             return Kind(name=name)
         if name == "Annotated":
-            return _replaced(self.kind(inner[0], deep + 1), metadata=tuple(inner[1:]))
+            return structs.replace(self.kind(inner[0], deep + 1), metadata=tuple(inner[1:]))
         if name in {"Optional", "Union"}:
             found = self._union(inner, deep)
-            return _replaced(found, optional=found.optional or name == "Optional")
+            return structs.replace(found, optional=found.optional or name == "Optional")
         if name == "Literal":
             values = [one for each in inner if (one := single(constant(each))) is not None]
             return Kind(type=kind_of(values), enum=tuple(dict.fromkeys(values)), name=name)
@@ -234,10 +234,6 @@ def arguments(function: Function) -> list[tuple[str, ast.expr | None, ast.expr |
     pairs = [*zip(first, defaults, strict=True), *zip(told.kwonlyargs, told.kw_defaults, strict=True)]
     named = [(one.arg, one.annotation, default) for one, default in pairs if one.arg not in {"self", "cls"}]
     return named[:_ARGUMENTS_AT_MOST]
-
-
-def _replaced(kind: Kind, **fields: object) -> Kind:
-    return structs.replace(kind, **fields)
 
 
 def name_of(node: ast.AST | None) -> str:
