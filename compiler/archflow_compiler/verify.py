@@ -69,16 +69,7 @@ def _entries(graph: Graph) -> Iterator[tuple[str, int]]:
 
 
 def _unreached(graph: Graph) -> Iterator[str]:
-    reached: set[int] = set()
-    stack = [entry for _, entry in _entries(graph) if 0 <= entry < len(graph.nodes)]
-    while stack:
-        index = stack.pop()
-        if index not in reached:
-            reached.add(index)
-            node = graph.nodes[index]
-            if isinstance(node, Select | Match | Fill):
-                stack += [asked for asked in node.asks if 0 <= asked < len(graph.nodes)]
-            stack += [edge.target for edge in node.edges if 0 <= edge.target < len(graph.nodes)]
+    reached = _reached(graph, *(entry for _, entry in _entries(graph)), asked=True)
     for index, node in enumerate(graph.nodes):
         if index not in reached:
             yield f"node {node.name} cannot be reached"
@@ -135,16 +126,19 @@ def _unscreened(graph: Graph) -> Iterator[str]:
                     yield f"{where}: {node.name} {edge.outcome} {_ALL_THE_SAME}"
 
 
-def _reached(graph: Graph, start: int, *, without: int = END) -> set[int]:
-    """The nodes that a walk from `start` can come to, if it cannot enter one of them."""
+def _reached(graph: Graph, *starts: int, without: int = END, asked: bool = False) -> set[int]:
+    """The nodes that a walk can come to, if it cannot enter `without`; `asked`: and those that kinds ask on the way."""
     found: set[int] = set()
-    stack = [start]
+    stack = [*starts]
     while stack:
         index = stack.pop()
         if index in found or index == without or not 0 <= index < len(graph.nodes):
             continue
         found.add(index)
-        stack += [edge.target for edge in graph.nodes[index].edges]
+        node = graph.nodes[index]
+        stack += [edge.target for edge in node.edges]
+        if asked and isinstance(node, Select | Match | Fill):
+            stack += node.asks
     return found
 
 
@@ -153,13 +147,5 @@ _ALL_THE_SAME = "leads to a model, an agent, a call or a filter all the same"
 
 def _leads_on(graph: Graph, start: int) -> bool:
     """Whether what a guard kept back would be served; telling the error target of it serves nothing."""
-    stack, seen = [start], set()
-    while stack:
-        index = stack.pop()
-        if index in seen or not 0 <= index < len(graph.nodes):
-            continue
-        seen.add(index)
-        if isinstance(graph.nodes[index], Dispatch | Agent | Call | Filter):
-            return True
-        stack += [edge.target for edge in graph.nodes[index].edges]
-    return False
+    reached = _reached(graph, start)
+    return any(isinstance(graph.nodes[index], Dispatch | Agent | Call | Filter) for index in reached)
