@@ -103,7 +103,8 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     click.echo(writing.diff(config.read_text("utf-8"), text, config.name), nl=False)
     output.done(f"{node.use.kind}: {before.right} of {before.cases} cases right, then {after.right}")
     if write:
-        replace(config, text.encode(), READABLE)
+        with disk(str(config), "written"):
+            replace(config, text.encode(), READABLE)
         output.done(f"wrote {config}")
     else:
         output.done("nothing was written; --write does")

@@ -27,9 +27,9 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
 MAX_DIGITS = 40
+"""A longer number is text: nobody means it, and neither floats nor msgpack can hold it."""
 FIRST = "version: v0.4.0"
 """What a configuration begins with."""
-"""A longer number is text: nobody means it, and neither floats nor msgpack can hold it."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")

@@ -115,7 +115,7 @@ class Translation:
         self._decoder: ReplyDecoder | None = None
         self._inflater: Inflater | None = None
         self._head: ReplyHead | None = None
-        self._error: list[bytes] | None = None
+        self._error: bytearray | None = None
         self.finished = False
         self.told = told
         self._whole: list[bytes] | None = None if head.stream else []
@@ -179,7 +179,7 @@ class Translation:
         self._head = head
         self._status = head.status
         if head.status >= 400:
-            self._error = []
+            self._error = bytearray()
         else:
             stream = head.content_type.startswith(self._target.stream_type.encode())
             self._decoder = self._target.reply_decoder(stream=stream)
@@ -310,15 +310,15 @@ class Translation:
         error, head = self._error, self._head
         assert error is not None and head is not None  # noqa: PT018, S101 - set by _begin
         for portion in (data,) if self._inflater is None else self._inflater.feed(data):
-            if sum(map(len, error)) < ERROR_AT_MOST:
-                error.append(portion)
+            if len(error) < ERROR_AT_MOST:
+                error += portion
         if not end:
             self._exchange.heard()
             return
         exchange = self._exchange
         dialect = exchange.dialect
         assert dialect is not None  # noqa: S101 - set by begin()
-        problem = self._target.decode_error(head.status, b"".join(error)[:ERROR_AT_MOST])
+        problem = self._target.decode_error(head.status, bytes(error[:ERROR_AT_MOST]))
         code = problem.code or f"upstream_{head.status}"
         body = dialect.encode_error(head.status, code, problem.message, request_id=exchange.record.request_id)
         new = replaced(head, b"application/json", len(body))

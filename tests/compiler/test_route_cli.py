@@ -1,5 +1,7 @@
 """`archc route eval` and `archc explain --prompt`, as one calls them."""
 
+import errno
+
 import pytest
 from click.testing import CliRunner
 from msgspec import json
@@ -165,6 +167,19 @@ def test_tune_shows_a_difference_and_writes_it_only_when_told(here):
     assert archc("route", "tune", "cases.yaml", "c.yaml", "--write").exit_code == 0
     assert (here / "c.yaml").read_text() != COMPOSITE
     assert "nothing does better" in archc("route", "tune", "cases.yaml", "c.yaml").stderr
+
+
+def test_tune_says_why_it_cannot_write(here, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("archflow_compiler.write.replace", full)
+    (here / "c.yaml").write_text(COMPOSITE)
+    (here / "cases.yaml").write_text(SAID)
+    done = archc("route", "tune", "cases.yaml", "c.yaml", "--write")
+    assert done.exit_code == 1
+    assert "c.yaml cannot be written: no space left on device" in done.stderr
+    assert (here / "c.yaml").read_text() == COMPOSITE
 
 
 def test_tune_of_a_router_without_numbers(here):

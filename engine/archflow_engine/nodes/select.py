@@ -19,7 +19,7 @@ from archflow_engine.nodes.agent import AgentNode
 from archflow_engine.nodes.decide import decided
 from archflow_engine.nodes.filter import FilterNode
 from archflow_engine.nodes.frame import FrameNode
-from archflow_engine.nodes.match import TARGET
+from archflow_engine.nodes.match import named
 from archflow_engine.nodes.resume import ResumeNode
 from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.prompts.prompt import of
@@ -72,7 +72,7 @@ class SelectNode(Runner):
                     return over
         if last in self._targets:
             of(exchange).targets = tuple(name for name in several if name in self._targets)
-            exchange.reply_headers.append((TARGET, last.encode("ascii", "backslashreplace")))
+            named(exchange, last)
         return self.edges[f"agent:{last}" if last else "none"]
 
     async def _hear(self, exchange: Exchange, agent: str) -> Runner | None:

@@ -39,9 +39,8 @@ class Http1Upstream:
 
     def _reset(self) -> None:
         self._chunks: list[bytes] = []
-        self.on_body = (
-            self._chunks.append
-        )  # as the parser tells it; a method of ours would cost as much again
+        # The parser tells the list itself: a method of ours would cost as much again.
+        self.on_body = self._chunks.append
         self._parser = httptools.HttpResponseParser(self)
         self._feed = self._parser.feed_data
         self._head: ReplyHead | None = None
