@@ -1,17 +1,13 @@
 """Several calls of one turn, each part of which says all that one takes."""
 
-from datetime import datetime
-
-import msgspec
 import pytest
 
-from archflow_plugins.slots import dialogue, fill, targets
 from archflow_plugins.slots.rounds import rounds
 from archflow_plugins.slots.wants import wants
 from archflow_plugins.testing import conversation
-from archflow_schema.slots import Filled, Intent, Slot
+from archflow_schema.slots import Intent, Slot
+from slot_world import filled, values
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 FLIGHT = Intent(
     "book_flight",
     "Book a flight",
@@ -33,11 +29,7 @@ AREA = Intent(
 
 
 def calls(text, intent):
-    every = [fill.target(intent)]
-    read = dialogue.read(conversation(f"user: {text}"), NOW)
-    outcome = targets.outcome(targets.drafts(every, read), read)
-    assert isinstance(outcome, Filled), outcome
-    return [{name: msgspec.json.decode(raw) for name, raw in one.values} for one in outcome.calls]
+    return values(filled(conversation(f"user: {text}"), (intent.name,), (intent,)))
 
 
 @pytest.mark.parametrize(
