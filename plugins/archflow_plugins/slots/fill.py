@@ -23,8 +23,11 @@ from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want, wants
 from archflow_plugins.slots.weighing.choose import choose
 from archflow_plugins.slots.weighing.features import Scene, weighed
-from archflow_plugins.slots.words import STOP, stem, words
+from archflow_plugins.slots.words import stems
 from archflow_schema.slots import FilledCall, Intent, Slot
+
+WORDS_AT_MOST = 80
+"""Words of what a target does that are looked at."""
 
 
 class Target(Struct, frozen=True):
@@ -83,9 +86,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 def target(intent: Intent) -> Target:
     """Read a target."""
     told = f"{intent.name.replace('_', ' ')} {intent.description}"
-    return Target(
-        intent, wants(intent), frozenset(stem(one.low) for one in words(told)[:80] if one.low not in STOP)
-    )
+    return Target(intent, wants(intent), frozenset(stems(told, WORDS_AT_MOST)))
 
 
 def draft(one: Target, dialogue: Dialogue, *, text: str = "") -> Draft:
