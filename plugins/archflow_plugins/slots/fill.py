@@ -63,10 +63,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     def calls(self) -> tuple[FilledCall, ...]:
         """The calls: as many as the longest list of values asks for."""
         count = max((len(given) for given in self.values.values()), default=1)
-        several = {place: given for place, given in self.values.items() if len(given) > 1}
-        if several and len({len(given) for given in several.values()}) > 1:
-            # Lists of different lengths: the longest one makes the calls, the others keep their first value.
-            several = {place: given for place, given in several.items() if len(given) == count}
         found: list[FilledCall] = []
         for at in range(min(count, CALLS_AT_MOST)):
             told = []
@@ -74,7 +70,8 @@ class Draft(Struct, frozen=True, kw_only=True):
                 given = self.values.get(place)
                 if given is None:
                     continue
-                raw = values.fit(want.slot, given[at] if place in several else given[0])
+                # Lists of different lengths: the longest one makes the calls, the others keep their first value.
+                raw = values.fit(want.slot, given[at if len(given) == count else 0])
                 if raw is not None:
                     told.append((want.slot.name, raw))
             call = FilledCall(self.target.intent.name, tuple(told))
