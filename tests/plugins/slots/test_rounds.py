@@ -80,3 +80,14 @@ def test_only_some_parts_of_a_long_turn_are_looked_at():
 
     assert rounds(wants(AREA), "a. " * 1000, {}, given) == {}
     assert len(asked) <= 36
+
+
+def test_a_part_is_filled_once_however_often_it_is_parted():
+    asked = []
+
+    def given(part):
+        asked.append(part)
+        return {}
+
+    assert rounds(wants(AREA), "a. b and c", {}, given) == {}
+    assert asked == ["a", "b and c", "b", "c"]
