@@ -34,15 +34,14 @@ from vectors import Vectors
 from archflow_plugins.local_models.chooser import backdrop
 from archflow_plugins.local_models.chooser.asked import asked
 from archflow_plugins.local_models.chooser.backdrop import Backdrop, Ordinary
+from archflow_plugins.local_models.chooser.compared import Compared, mixed
 from archflow_plugins.local_models.chooser.features import FEATURES
 from archflow_plugins.local_models.chooser.score import (
     CONFIDENCE,
     LEANING,
     WEIGHTS,
-    Compared,
     Scorer,
     Weights,
-    mixed,
 )
 from archflow_plugins.local_models.chooser.table import Table, pack, texts
 

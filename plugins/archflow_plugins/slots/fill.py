@@ -23,8 +23,11 @@ from archflow_plugins.slots.turn import Turn
 from archflow_plugins.slots.wants import Want, wants
 from archflow_plugins.slots.weighing.choose import choose
 from archflow_plugins.slots.weighing.features import Scene, weighed
-from archflow_plugins.slots.words import STOP, stem, words
+from archflow_plugins.slots.words import stems
 from archflow_schema.slots import FilledCall, Intent, Slot
+
+WORDS_AT_MOST = 80
+"""Words of what a target does that are looked at."""
 
 
 class Target(Struct, frozen=True):
@@ -60,10 +63,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     def calls(self) -> tuple[FilledCall, ...]:
         """The calls: as many as the longest list of values asks for."""
         count = max((len(given) for given in self.values.values()), default=1)
-        several = {place: given for place, given in self.values.items() if len(given) > 1}
-        if several and len({len(given) for given in several.values()}) > 1:
-            # Lists of different lengths: the longest one makes the calls, the others keep their first value.
-            several = {place: given for place, given in several.items() if len(given) == count}
         found: list[FilledCall] = []
         for at in range(min(count, CALLS_AT_MOST)):
             told = []
@@ -71,7 +70,8 @@ class Draft(Struct, frozen=True, kw_only=True):
                 given = self.values.get(place)
                 if given is None:
                     continue
-                raw = values.fit(want.slot, given[at] if place in several else given[0])
+                # Lists of different lengths: the longest one makes the calls, the others keep their first value.
+                raw = values.fit(want.slot, given[at if len(given) == count else 0])
                 if raw is not None:
                     told.append((want.slot.name, raw))
             call = FilledCall(self.target.intent.name, tuple(told))
@@ -83,9 +83,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 def target(intent: Intent) -> Target:
     """Read a target."""
     told = f"{intent.name.replace('_', ' ')} {intent.description}"
-    return Target(
-        intent, wants(intent), frozenset(stem(one.low) for one in words(told)[:80] if one.low not in STOP)
-    )
+    return Target(intent, wants(intent), frozenset(stems(told, WORDS_AT_MOST)))
 
 
 def draft(one: Target, dialogue: Dialogue, *, text: str = "") -> Draft:

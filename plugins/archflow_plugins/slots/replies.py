@@ -85,7 +85,7 @@ def replied(
         and (bare := bare_of(read.text))
         and len(bare.split()) <= FREE_WORDS
     ):
-        value = values.shaped(wants[free[0]].slot, [bare] if wants[free[0]].many else bare)
+        value = values.shaped(wants[free[0]].slot, bare)
         if value is not None:
             given[free[0]] = (value,)
     elif free:
@@ -97,7 +97,7 @@ def replied(
         ]
         if len(told) == len(free):
             for place, part in zip(free, told, strict=True):
-                value = values.shaped(wants[place].slot, [part] if wants[place].many else part)
+                value = values.shaped(wants[place].slot, part)
                 if value is not None:
                     given[place] = (value,)
 
@@ -110,7 +110,7 @@ def _exact_reply(want: Want, read: Turn, parts: Sequence[str], *, lone: bool) ->
     if want.facet == "number" and lone:
         numbers = [one for one in read.mentions if one.sort == "number"]
         if len(numbers) == 1:
-            return values.shaped(want.slot, [numbers[0].value] if want.many else numbers[0].value)
+            return values.shaped(want.slot, numbers[0].value)
     if want.facet == "code" and lone:
         bare = bare_of(read.text)
         if bare and " " not in bare:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from archflow_plugins.slots.wants import Want
@@ -36,15 +37,16 @@ def rounds(wants: Sequence[Want], text: str, given: Given, fill: Callable[[str],
         wants: the slots of one target.
         text: the turn.
         given: what the turn as a whole gives.
-        fill: what a text gives the slots.
+        fill: what a text gives the slots; asked once for a part that several ways of parting have in common.
     """
     required = [place for place, want in enumerate(wants) if want.slot.required]
     counts = {len(given.get(place, ())) for place in required}
     if len(required) < LEAST or (len(counts) == 1 and max(counts) > 1):
         return {}
+    filled = cache(fill)
     for between in _BETWEEN:
         parts = between.split(text)[:PARTS_AT_MOST]
-        found = [each for each in map(fill, parts) if _whole(each, required)] if len(parts) > 1 else []
+        found = [each for each in map(filled, parts) if _whole(each, required)] if len(parts) > 1 else []
         told = {tuple(str(each[place][0]) for place in required) for each in found}
         if len(found) >= LEAST and len(told) == len(found):
             return _together(found)

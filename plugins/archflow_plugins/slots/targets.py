@@ -15,7 +15,7 @@ from archflow_plugins.slots.fill import Draft, Target, draft, from_turn
 from archflow_plugins.slots.question import ask, phrase
 from archflow_plugins.slots.replies import asked_for
 from archflow_plugins.slots.runs import CALLS_AT_MOST
-from archflow_plugins.slots.words import STOP, folded, pieces, stem, words
+from archflow_plugins.slots.words import STOP, folded, pieces, stem, stems, words
 from archflow_schema.slots import Filled, Question, Slot
 
 _THEN = re.compile(
@@ -55,8 +55,8 @@ def pending(dialogue: Dialogue, every: Sequence[Target]) -> Target | None:
     ]
     if found:
         return max(found, key=lambda pair: pair[0])[1]
-    stems = {stem(one) for one in asked.split()}
-    named = [one for one in every if any(stems.intersection(want.names) for want in one.wants)]
+    heard = {stem(one) for one in asked.split()}
+    named = [one for one in every if any(heard.intersection(want.names) for want in one.wants)]
     return named[0] if len(named) == 1 else None
 
 
@@ -95,7 +95,7 @@ def shares(text: str, every: Sequence[Target]) -> list[str]:
     ends = [(one.start(), one.end()) for one in _CLAUSES.finditer(text[:4000])][:64]
     for start, end in [*ends, (len(text), len(text))]:
         clause = text[at:start]
-        told = {stem(one.low) for one in words(clause) if one.low not in STOP}
+        told = set(stems(clause))
         scores = [len(told & one.about) for one in every]
         best = max(scores)
         if best and scores.count(best) == 1:

@@ -33,7 +33,7 @@ def fit(slot: Slot, value: Any) -> Raw | None:
 
 
 def shaped(slot: Slot, value: Any) -> Any | None:
-    """As `fit`, but as a value of Python."""
+    """As `fit`, but as a value of Python; one value for a slot that takes a list is a list of one."""
     if slot.type == "list":
         items = list(value) if isinstance(value, list | tuple) else [value]
         found = [_typed(slot.items, one) for one in items]

@@ -19,7 +19,7 @@ from archflow_plugins.slots.extract.currencies import currencies
 from archflow_plugins.slots.extract.units import named
 from archflow_plugins.slots.formats import date_format
 from archflow_plugins.slots.lexicon import said, table
-from archflow_plugins.slots.words import STOP, pieces, stem, words
+from archflow_plugins.slots.words import pieces, stem, stems, words
 from archflow_schema.slots import Intent, Slot
 
 Facet = Literal[
@@ -85,6 +85,8 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )
 SOFT_AT_MOST = 16
+WORDS_AT_MOST = 60
+"""Words of a description that are hints."""
 
 
 class Want(Struct, frozen=True, kw_only=True):
@@ -120,7 +122,7 @@ class Want(Struct, frozen=True, kw_only=True):
 
 def wants(intent: Intent) -> tuple[Want, ...]:
     """What the slots of a target want, in order."""
-    told = [_stems(slot.description) for slot in intent.slots]
+    told = [stems(slot.description, WORDS_AT_MOST) for slot in intent.slots]
     named_by = [dict.fromkeys(map(stem, pieces(slot.name))) for slot in intent.slots]
     shared = Counter(one for hints in told for one in set(hints))
     shared_names = Counter(one for names in named_by for one in names)
@@ -158,10 +160,6 @@ def _given(told: str) -> str:
     """The one currency that a target and its slot name, but as an example."""
     named = {one.value for one in currencies(_EXAMPLES.sub(" ", told))}
     return str(named.pop()) if len(named) == 1 else ""
-
-
-def _stems(text: str) -> list[str]:
-    return [stem(one.low) for one in words(text)[:60] if one.low not in STOP]
 
 
 def _want(slot: Slot, names: tuple[str, ...], hints: dict[str, float]) -> Want:

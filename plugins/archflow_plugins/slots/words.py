@@ -59,9 +59,9 @@ def pieces(name: str) -> tuple[str, ...]:
     return tuple(hump.casefold() for one in _PIECE.findall(name) for hump in _HUMP.findall(one))
 
 
-def stems(text: str) -> list[str]:
-    """The stems of a text's words that mean something."""
-    return [stem(one.low) for one in words(text) if one.low not in STOP]
+def stems(text: str, most: int | None = None) -> list[str]:
+    """The stems of a text's words that mean something, of the first `most` words if that is given."""
+    return [stem(one.low) for one in words(text)[:most] if one.low not in STOP]
 
 
 def folded(text: str) -> str:

@@ -9,8 +9,9 @@ from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import UpstreamTimeout
 from archflow_schema.reply import Reply
-from archflow_schema.slots import Filled, Intent, Question, Slot
+from archflow_schema.slots import Intent, Question, Slot
 from local_world import cache
+from slot_world import values as values_of
 
 INTENT = Intent(
     "find",
@@ -51,8 +52,7 @@ def run(said, answer=None, *, intents=(INTENT,), **config):
 
 
 def values(outcome):
-    assert isinstance(outcome, Filled), outcome
-    return {name: msgspec.json.decode(raw) for name, raw in outcome.calls[0].values}
+    return values_of(outcome)[0]
 
 
 SAID = conversation("user: I fancy lasagna tonight, 30 minutes at most")

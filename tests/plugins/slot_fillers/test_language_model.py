@@ -11,6 +11,7 @@ from archflow_schema.diagnostic import Report
 from archflow_schema.errors import UpstreamTimeout
 from archflow_schema.reply import Reply
 from archflow_schema.slots import Filled, Intent, Question, Slot
+from slot_world import values as values_of
 
 WEATHER = Intent(
     "weather",
@@ -55,10 +56,8 @@ def tools(*calls):
 
 
 def values(outcome):
-    assert isinstance(outcome, Filled), outcome
-    return [
-        (one.target, {name: msgspec.json.decode(raw) for name, raw in one.values}) for one in outcome.calls
-    ]
+    told = values_of(outcome)
+    return [(one.target, each) for one, each in zip(outcome.calls, told, strict=True)]
 
 
 def test_targets_are_tools():

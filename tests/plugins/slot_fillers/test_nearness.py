@@ -1,7 +1,5 @@
 """What pieces of a turn are near to: what is embedded, once, and what comes of it."""
 
-from datetime import datetime
-
 import numpy as np
 import pytest
 import trio
@@ -10,8 +8,8 @@ from archflow_plugins.slot_fillers.nearness import PHRASES_AT_MOST, near, nearne
 from archflow_plugins.slots import fill
 from archflow_plugins.slots.turn import turn
 from archflow_schema.slots import Intent, Slot
+from slot_world import NOW
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 FIND = fill.target(
     Intent(
         "find_recipe",

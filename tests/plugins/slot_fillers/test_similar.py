@@ -1,7 +1,5 @@
 """Options by meaning, with vectors made for the test."""
 
-from datetime import datetime
-
 import numpy as np
 import trio
 
@@ -10,8 +8,8 @@ from archflow_plugins.slots import dialogue, fill, targets
 from archflow_plugins.slots.turn import turn
 from archflow_plugins.testing import conversation
 from archflow_schema.slots import Intent, Slot
+from slot_world import NOW
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 ACTION = Intent(
     "act", "Do it", (Slot("action", "what to do", "str", required=True, enum=(b'"delete"', b'"create"')),)
 )

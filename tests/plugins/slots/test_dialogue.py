@@ -1,14 +1,11 @@
 """Which turns of a conversation count, and for what."""
 
-from datetime import datetime
-
 import pytest
 
 from archflow_plugins.slots.dialogue import CHARACTERS, LONGEST, TURNS, follows, read
 from archflow_plugins.testing import conversation
 from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart, ToolResultPart
-
-NOW = datetime.fromisoformat("2024-02-21T10:00")
+from slot_world import NOW
 
 
 def test_the_newest_turn_comes_first():

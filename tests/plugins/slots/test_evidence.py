@@ -1,15 +1,12 @@
 """Evidence: what a model says a value is must have been said."""
 
-from datetime import datetime
-
 import pytest
 
 from archflow_plugins.slots import dialogue
 from archflow_plugins.slots.evidence import Evidence
 from archflow_plugins.testing import conversation
 from archflow_schema.slots import Slot
-
-NOW = datetime.fromisoformat("2024-02-21T10:00")
+from slot_world import NOW
 
 
 def supports(text, value, kind="str", *earlier, **slot):

@@ -1,16 +1,14 @@
 """Filling without a model: whole conversations of one and several targets."""
 
-from datetime import datetime
-
 import msgspec
 import pytest
 
-from archflow_plugins.slots import dialogue, fill, targets
 from archflow_plugins.testing import conversation
 from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart
 from archflow_schema.slots import Filled, Intent, Question, Slot
+from slot_world import filled as fills
+from slot_world import values
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 RATE = Intent(
     "currency_exchange",
     "Get currency exchange rate from USD to other currencies",
@@ -77,20 +75,16 @@ MAIL = Intent(
         Slot("body", "The body", "str", required=True),
     ),
 )
-EVERY = {one.name: fill.target(one) for one in (RATE, CONVERT, WEATHER, REBOOT, STATS, BOOKING, MAIL)}
+EVERY = (RATE, CONVERT, WEATHER, REBOOT, STATS, BOOKING, MAIL)
 
 
 def filled(said, *names, more=()):
-    told = dialogue.read(said, NOW)
-    every = EVERY | {one.name: fill.target(one) for one in more}
-    return targets.outcome(targets.drafts(targets.chosen(told, names, every), told), told)
+    return fills(said, names, (*EVERY, *more))
 
 
 def calls(*turns, names=(), more=()):
     """The values of the calls that a conversation asks for."""
-    found = filled(conversation(*turns), *names, more=more)
-    assert isinstance(found, Filled), found
-    return [{name: msgspec.json.decode(raw) for name, raw in one.values} for one in found.calls]
+    return values(filled(conversation(*turns), *names, more=more))
 
 
 def asked(*turns, names=(), more=()):

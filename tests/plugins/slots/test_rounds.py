@@ -1,17 +1,13 @@
 """Several calls of one turn, each part of which says all that one takes."""
 
-from datetime import datetime
-
-import msgspec
 import pytest
 
-from archflow_plugins.slots import dialogue, fill, targets
 from archflow_plugins.slots.rounds import rounds
 from archflow_plugins.slots.wants import wants
 from archflow_plugins.testing import conversation
-from archflow_schema.slots import Filled, Intent, Slot
+from archflow_schema.slots import Intent, Slot
+from slot_world import filled, values
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 FLIGHT = Intent(
     "book_flight",
     "Book a flight",
@@ -33,11 +29,7 @@ AREA = Intent(
 
 
 def calls(text, intent):
-    every = [fill.target(intent)]
-    read = dialogue.read(conversation(f"user: {text}"), NOW)
-    outcome = targets.outcome(targets.drafts(every, read), read)
-    assert isinstance(outcome, Filled), outcome
-    return [{name: msgspec.json.decode(raw) for name, raw in one.values} for one in outcome.calls]
+    return values(filled(conversation(f"user: {text}"), (intent.name,), (intent,)))
 
 
 @pytest.mark.parametrize(
@@ -88,3 +80,14 @@ def test_only_some_parts_of_a_long_turn_are_looked_at():
 
     assert rounds(wants(AREA), "a. " * 1000, {}, given) == {}
     assert len(asked) <= 36
+
+
+def test_a_part_is_filled_once_however_often_it_is_parted():
+    asked = []
+
+    def given(part):
+        asked.append(part)
+        return {}
+
+    assert rounds(wants(AREA), "a. b and c", {}, given) == {}
+    assert asked == ["a", "b and c", "b", "c"]

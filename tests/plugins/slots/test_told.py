@@ -1,15 +1,12 @@
 """Ways in which people tell values, and in which slots describe them: one request, one target, no model."""
 
-from datetime import datetime
-
-import msgspec
 import pytest
 
-from archflow_plugins.slots import dialogue, fill, targets, values
+from archflow_plugins.slots.values import truths
 from archflow_plugins.testing import conversation
-from archflow_schema.slots import Filled, Intent, Slot
+from archflow_schema.slots import Intent, Question, Slot
+from slot_world import filled, values
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 YES_OR_NO = (b'"True"', b'"False"', b'"dontcare"')
 FREE = Slot("free_entry", "Whether the attraction has free entry", "str", required=True, enum=YES_OR_NO)
 LAUNDRY = Slot("has_laundry_service", "Whether there is a laundry", "str", required=True, enum=YES_OR_NO)
@@ -26,12 +23,9 @@ PROJECT = Slot("project_id", "The unique identifier of the project", "str", requ
 
 
 def told(text, *slots):
-    every = [fill.target(Intent("find", "Find something", slots))]
-    read = dialogue.read(conversation(f"user: {text}"), NOW)
-    outcome = targets.outcome(targets.drafts(every, read), read)
-    if not isinstance(outcome, Filled):
-        return outcome.missing
-    return [{name: msgspec.json.decode(raw) for name, raw in one.values} for one in outcome.calls]
+    find = Intent("find", "Find something", slots)
+    outcome = filled(conversation(f"user: {text}"), (find.name,), (find,))
+    return outcome.missing if isinstance(outcome, Question) else values(outcome)
 
 
 @pytest.mark.parametrize(
@@ -80,4 +74,4 @@ def test_a_moment_gives_one_slot_its_date_and_another_its_time():
     ],
 )
 def test_an_enum_of_yes_and_no_says_which_is_which(options, expected):
-    assert values.truths(Slot("flag", "", "str", enum=options)) == expected
+    assert truths(Slot("flag", "", "str", enum=options)) == expected

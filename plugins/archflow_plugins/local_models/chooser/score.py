@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from msgspec import Struct
 
+from archflow_plugins.local_models.chooser.backdrop import SUBJECTS, VECTORS, Backdrop
+from archflow_plugins.local_models.chooser.compared import Beside, Compared, mixed
 from archflow_plugins.local_models.chooser.features import FEATURES
 from archflow_plugins.local_models.chooser.standing import Standing, standing
 from archflow_plugins.local_models.errors import ModelCorrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from archflow_plugins.local_models.chooser.backdrop import Backdrop
 
 WEIGHTS = Path(__file__).parent / "weights.json"
 LEANING = (
@@ -73,33 +73,6 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     features: dict[str, float]
     leaning: dict[str, float]
     confidence: dict[str, float]
-
-
-class Beside(Struct, frozen=True):
-    """The features of the options, and of the subjects of the backdrop, beside one text."""
-
-    options: NDArray[Any]
-    backdrop: NDArray[Any]
-
-
-class Compared(Struct, frozen=True):
-    """Some options beside what is asked.
-
-    Attributes:
-        newest: beside the newest turn.
-        joined: beside the turns together; None if there is but one.
-        likeness: of each option to each subject of the backdrop.
-        leans: `Asked.leans`.
-        options: how many there are, those that were not compared included.
-        whole: `Asked.whole`.
-    """
-
-    newest: Beside
-    joined: Beside | None
-    likeness: NDArray[Any]
-    leans: tuple[float, ...]
-    options: int
-    whole: bool = False
 
 
 class Scored(Struct, frozen=True):
@@ -155,8 +128,6 @@ class Scorer:
         Raises:
             ModelCorrupt: its weights cannot be read, or are others.
         """
-        from archflow_plugins.local_models.chooser.backdrop import Backdrop
-
         try:
             weights = msgspec.json.decode(WEIGHTS.read_bytes(), type=Weights)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -225,17 +196,6 @@ class Scorer:
         return standing(own, beside.backdrop[:, :LIKENESS] @ self._features[:LIKENESS], likeness[best])
 
 
-def mixed(compared: Compared, share: float) -> Beside:
-    """The features beside the newest turn and beside the turns together, as far as the turns before count."""
-    newest, joined = compared.newest, compared.joined
-    if joined is None:
-        return newest
-    return Beside(
-        (1 - share) * newest.options + share * joined.options,
-        (1 - share) * newest.backdrop + share * joined.backdrop,
-    )
-
-
 def curve(power: float) -> float:
     """The logistic curve."""
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, power))))
@@ -263,8 +223,6 @@ def _own(scores: NDArray[Any], best: int, seen: NDArray[Any], options: int) -> l
 
 def installed_digest() -> str:
     """The digest of the weights that ship, and of what they were learned with. Blocks: it reads small files."""
-    from archflow_plugins.local_models.chooser.backdrop import SUBJECTS, VECTORS
-
     digest = hashlib.sha256()
     for path in (WEIGHTS, SUBJECTS, VECTORS):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import Option
 from archflow_plugins.local_models.chooser.asked import Asked
+from archflow_plugins.local_models.chooser.compared import Beside, Compared
 from archflow_plugins.local_models.chooser.described import (
     Described,
     Rarity,
@@ -23,13 +24,13 @@ from archflow_plugins.local_models.chooser.described import (
     words,
 )
 from archflow_plugins.local_models.chooser.features import Cosines, cosines, rows
-from archflow_plugins.local_models.chooser.score import Beside, Compared, Scored, Scorer
 from archflow_plugins.local_models.index import Index, build, form_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archflow_plugins.local_models.chooser.backdrop import Backdrop
+    from archflow_plugins.local_models.chooser.score import Scored, Scorer
 
 ALL = 32
 """Up to so many options are all compared."""

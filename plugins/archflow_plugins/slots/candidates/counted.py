@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from archflow_plugins.slots.candidates.candidate import Candidate
-from archflow_plugins.slots.candidates.cues import cue_of, preceding, role_of, spans
+from archflow_plugins.slots.candidates.cues import cue_of, role_of, spans
 from archflow_plugins.slots.extract.units import convert, dimension
 from archflow_plugins.slots.lexicon import said
 from archflow_plugins.slots.mention import Mention
@@ -41,12 +41,12 @@ def numbers(want: Want, turn: Turn) -> Iterator[Candidate]:
             score -= 0.4
         if "probability" in want.flags and not 0 <= value <= 1:
             score -= 2.5
-        if not one.unit and "count" in want.flags and preceding(turn, one.start) in _COUNTING:
+        if not one.unit and "count" in want.flags and turn.word_before(one.start) in _COUNTING:
             score, cue = score + 0.9, cue + 0.9
         yearlike = not one.shape and not one.unit and isinstance(one.value, int) and 1000 <= one.value <= 2999
         if "year" in want.flags:
             score, cue = score + (2.0 if yearlike else -3.0), cue + yearlike
-        elif yearlike and preceding(turn, one.start) in {"in", "since", "of", "year"} and cue < 1:
+        elif yearlike and turn.word_before(one.start) in {"in", "since", "of", "year"} and cue < 1:
             score -= 1.5
         if one.shape == "ordinal" and cue < 1:
             score -= 1.0

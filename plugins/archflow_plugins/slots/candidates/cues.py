@@ -101,8 +101,3 @@ def end_of(turn: Turn, start: int) -> str:
 def spans(mentions: tuple[Mention, ...]) -> Spans:
     """Where mentions stand."""
     return tuple((one.start, one.end) for one in mentions)
-
-
-def preceding(turn: Turn, start: int) -> str:
-    """The word before a place."""
-    return next((word.low for word, _ in words_before(turn, start, 0)), "")

@@ -28,17 +28,8 @@ def currencies(want: Want, turn: Turn) -> Iterator[Candidate]:
     """Currencies, told apart by what is given and what is got."""
     stops = spans(turn.currencies)
     for one in turn.currencies:
-        cue = cue_of(want, turn, one.start, one.end, stops)
-        yield Candidate(
-            start=one.start,
-            end=one.end,
-            value=one.value,
-            score=2.0
-            + 0.5 * cue
-            + role_of(want, turn, one.start, _side(turn, one))
-            - (_GIVEN if one.value == want.given else 0.0),
-            cued=cue >= 1.0,
-        )
+        lacks = _GIVEN if one.value == want.given else 0.0
+        yield _told(want, turn, one, one.value, stops, lacks=lacks, side=_side(turn, one))
 
 
 def _side(turn: Turn, one: Mention) -> str:
@@ -93,14 +84,16 @@ def times(want: Want, turn: Turn) -> Iterator[Candidate]:
             yield replace(told_, sole=one.sort == "time")
 
 
-def _told(want: Want, turn: Turn, one: Mention, value: Any, stops: Spans, lacks: float = 0.0) -> Candidate:
-    """A mention of the sort that a slot wants, by what is said around it."""
+def _told(
+    want: Want, turn: Turn, one: Mention, value: Any, stops: Spans, *, lacks: float = 0.0, side: str = ""
+) -> Candidate:
+    """A mention of the sort that a slot wants, by what is said around it; `side` as `role_of` takes it."""
     cue = cue_of(want, turn, one.start, one.end, stops)
     return Candidate(
         start=one.start,
         end=one.end,
         value=value,
-        score=2.0 + 0.5 * cue + role_of(want, turn, one.start) - lacks,
+        score=2.0 + 0.5 * cue + role_of(want, turn, one.start, side) - lacks,
         cued=cue >= 1.0,
     )
 

@@ -131,8 +131,7 @@ def _weekday(one: re.Match[str], now: _Now) -> _Found:
 def _relative(one: re.Match[str], now: _Now) -> _Found:
     number = one["n"].casefold()
     count = int(number) if number.isdigit() else _SMALL[number]
-    ago = one.re.groupindex.get("ago") and one["ago"]
-    return _moved(now, one["u"].casefold(), -count if ago else count)
+    return _moved(now, one["u"].casefold(), -count if "ago" in one.groupdict() else count)
 
 
 def _moved(now: _Now, unit: str, count: int) -> _Found:
@@ -155,23 +154,16 @@ def _shifted(day: date, unit: str, count: int, shape: str) -> _Found:
 
 
 def _next(one: re.Match[str], now: _Now) -> _Found:
-    count = {"next": 1, "this": 0, "last": -1}[one["which"].casefold()]
-    return _shifted(
-        now.today, one["u"].casefold(), count, one["u"].casefold() if one["u"] != "day" else "relative"
-    )
+    count, unit = {"next": 1, "this": 0, "last": -1}[one["which"].casefold()], one["u"].casefold()
+    return _shifted(now.today, unit, count, unit)
 
 
 def _clock(one: re.Match[str], _: _Now) -> _Found:
-    hour, minute = int(one["h"]), int(one["mi"] or 0)
-    second = int(one["s"] or 0) if "s" in one.re.groupindex else 0
-    half = (
-        (one["half"] or "").casefold().replace(".", "").replace(" ", "")
-        if "half" in one.re.groupindex
-        else ""
-    )
-    if half in {"pm", "intheafternoon", "intheevening", "atnight"} and hour < 12:
+    hour, minute, second = int(one["h"]), int(one["mi"] or 0), int(one["s"] or 0)
+    half = (one["half"] or "").casefold().replace(".", "")
+    if half in {"pm", "in the afternoon", "in the evening", "at night"} and hour < 12:
         hour += 12
-    elif half in {"am", "inthemorning"} and hour == 12:
+    elif half in {"am", "in the morning"} and hour == 12:
         hour = 0
     if hour > 23 or minute > 59 or second > 59:
         return None
@@ -216,7 +208,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = (
     (_rx(r"(?P<which>next|this|last)\s+(?P<u>week|month|year)"), _next),
     (_rx(rf"(?P<which>in|for|by|during|of|since|until|next|last|this)\s+{_M}"), _bare_month),
     (_rx(rf"{_HOUR}[:.](?P<mi>\d\d)(?::(?P<s>\d\d))?\s*{_HALF}?"), _clock),
-    (_rx(rf"{_HOUR}(?P<mi>)\s*{_HALF}"), _clock),
+    (_rx(rf"{_HOUR}(?P<mi>)(?P<s>)\s*{_HALF}"), _clock),
     (_rx(r"noon|midday|midnight"), _word_clock),
     (_rx(r"(?P<rel>half\s+past|quarter\s+past|quarter\s+to)\s+(?P<h>\w+)"), _past_clock),
 )

@@ -82,9 +82,9 @@ def _digits(text: str) -> list[Mention]:
             if not int(one["under"]):
                 continue
             value /= int(one["under"])
-        before = text[max(0, one.start() - 12) : one.start()]
-        negative = one["sign"] in {"-", "−"} or (not one["sign"] and _NEGATIVE.search(before))
-        start = one.start() - (len(_NEGATIVE.search(before)[0]) if _NEGATIVE.search(before) else 0)  # type: ignore[index]
+        word = _NEGATIVE.search(text[max(0, one.start() - 12) : one.start()])
+        negative = one["sign"] in {"-", "−"} or (not one["sign"] and word is not None)
+        start = one.start() - (len(word[0]) if word else 0)
         end, unit, money = one.end(), "", (one["money"] or one["money2"] or "").strip()
         if not one["ordinal"]:
             factor, end, unit, trailing = _behind(text, end)
@@ -112,27 +112,15 @@ def _behind(text: str, at: int) -> tuple[int, int, str, str]:
     one = _AFTER.match(text, at)
     if one is None:
         return 1, at, "", ""
-    factor, end, unit = 1, at, ""
-    scale = (one["scale"] or "").casefold()
-    if scale:
-        spaced = text[at : at + 1].isspace()
-        if scale in _SCALES or not spaced:
-            # "5m" are metres as often as millions: only money is counted so.
-            if (
-                scale in _SCALES
-                or scale in {"k", "bn", "mn"}
-                or text[:at].rstrip("0123456789.,").endswith(tuple(SIGNS))
-            ):
-                factor, end = _SCALES.get(scale) or _SUFFIXES[scale], one.end("scale")
-            else:
-                unit = BY_WORD.get(scale, "")
-                return (1, one.end("scale"), unit, "") if unit else (1, at, "", "")
-        else:
+    factor, end = 1, at
+    if scale := (one["scale"] or "").casefold():
+        if not _counts(text, at, scale):
             unit = BY_WORD.get(scale, "")
             return (1, one.end("scale"), unit, "") if unit else (1, at, "", "")
+        factor, end = _SCALES.get(scale) or _SUFFIXES[scale], one.end("scale")
     if one["money"]:
         return factor, one.end("money"), "", one["money"]
-    if one["unit"] and (not scale or end != at):
+    if one["unit"]:
         told = one["unit"].casefold().replace(" ", "")
         unit = BY_WORD.get(told, "")
         if told in {"in", "to"} and text[end : end + 1].isspace():
@@ -140,6 +128,15 @@ def _behind(text: str, at: int) -> tuple[int, int, str, str]:
         if unit:
             return factor, one.end("unit"), unit, ""
     return factor, end, "", ""
+
+
+def _counts(text: str, at: int, scale: str) -> bool:
+    """Whether what stands behind digits multiplies them: `5m` are metres as often as millions, but for money."""
+    if scale in _SCALES:
+        return True
+    if text[at].isspace():
+        return False
+    return scale in {"k", "bn", "mn"} or text[:at].rstrip("0123456789.,").endswith(tuple(SIGNS))
 
 
 def _words(text: str) -> list[Mention]:

@@ -6,16 +6,14 @@ import pytest
 
 from archflow_plugins.local_models.chooser import backdrop, score
 from archflow_plugins.local_models.chooser.backdrop import Backdrop
+from archflow_plugins.local_models.chooser.compared import Beside, Compared, mixed
 from archflow_plugins.local_models.chooser.features import FEATURES
 from archflow_plugins.local_models.chooser.score import (
     CONFIDENCE,
     LEANING,
-    Beside,
-    Compared,
     Scorer,
     Weights,
     installed_digest,
-    mixed,
 )
 from archflow_plugins.local_models.errors import ModelCorrupt
 

@@ -5,8 +5,7 @@ from datetime import date, datetime, time
 import pytest
 
 from archflow_plugins.slots.extract.dates import dates
-
-NOW = datetime.fromisoformat("2024-02-21T10:00")
+from slot_world import NOW
 
 
 def values(text, **more):

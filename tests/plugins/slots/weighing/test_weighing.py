@@ -1,7 +1,5 @@
 """Free text by trees: what they see, what they say, and who has the last word."""
 
-from datetime import datetime
-
 import msgspec
 import pytest
 
@@ -12,8 +10,8 @@ from archflow_plugins.slots.weighing.choose import choose
 from archflow_plugins.slots.weighing.features import FEATURES, PIECES, Scene, rows, weighed
 from archflow_plugins.slots.weighing.trees import WEIGHTS, Tree, Trees, Weights
 from archflow_schema.slots import Intent, Slot
+from slot_world import NOW
 
-NOW = datetime.fromisoformat("2024-02-21T10:00")
 FIND = Intent(
     "find_instrument",
     "Find prices of a musical instrument",
