@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
+from archflow_plugins.contexts import RunContext
 from archflow_plugins.guards.identifiers import find
+from archflow_plugins.guards.long import Reading
 from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import Whose
 from archflow_plugins.rewriting import texts_of
@@ -145,17 +147,17 @@ def _changes(source: Citation, change: Callable[[str], str]) -> bool:
     return any(change(text) != text for text in (source.title, source.url, source.cited))
 
 
-class Masking(Screen):
-    """Puts placeholders into what a model says; `mask` does it at once."""
+class Masking(Reading):
+    """Puts placeholders into what a model says."""
 
-    def __init__(self, names: tuple[str, ...], masks: Masks) -> None:
+    def __init__(self, ctx: RunContext, at_once: int, names: tuple[str, ...], masks: Masks) -> None:
+        super().__init__(ctx, at_once)
         self._sighting = Sighting(names)
         self._masks = masks
         self._held = ""
         self._left = 0
 
-    def mask(self, text: str, *, end: bool) -> Sequence[Passed]:
-        """What leaves of what was said so far."""
+    def judge(self, text: str, *, end: bool) -> Sequence[Passed]:
         held, began = self._held + text, self._left
         passed: list[Passed] = []
         for found in self._sighting.feed(text, end=end):
