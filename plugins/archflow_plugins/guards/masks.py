@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from archflow_plugins.contexts import RunContext
-from archflow_plugins.guards.identifiers import find
+from archflow_plugins.guards.identifiers import apart, find
 from archflow_plugins.guards.long import Reading
 from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import Whose, whose
@@ -70,10 +70,9 @@ class Masks:
         """A text with placeholders; itself if there is nothing to mask."""
         parts: list[str] = []
         at = 0
-        for one in sorted(find(text, names), key=lambda one: (one.start, -one.end)):
-            if one.start >= at:
-                parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
-                at = one.end
+        for one in apart(find(text, names)):
+            parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
+            at = one.end
         return "".join([*parts, text[at:]]) if parts else text
 
 
