@@ -82,9 +82,9 @@ class RegexGuard(Guard):
             )
         for key in ("deny", "allow"):
             patterns: tuple[str, ...] = getattr(config, key)
-            for number, pattern in enumerate(patterns):
-                _check(pattern, config, ctx, key, number)
-            _check_all(patterns, config, ctx, key)
+            usable = [_usable(one, config, ctx, key, number) for number, one in enumerate(patterns)]
+            if all(usable):
+                _check_all(patterns, config, ctx, key)
             for number, entry in enumerate(getattr(config, f"{key}_words")):
                 if not 1 <= len(tokens(entry)) <= LONGEST:
                     ctx.error(
@@ -194,12 +194,13 @@ class _Screen(Reading):
         return (Passed(length),) if length else ()
 
 
-def _check(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, number: int) -> None:
+def _usable(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, number: int) -> bool:
+    """Whether a pattern can be searched for; what is wrong with it is reported."""
     try:
         one = Automaton((pattern,), ignore_case=config.ignore_case)
     except BadPattern as error:
         ctx.error("bad-pattern", f"the pattern cannot be used: {error}", key, number)
-        return
+        return False
     if one.search("") and one.search("a") and one.search("-"):
         ctx.error(
             "finds-everything",
@@ -209,19 +210,12 @@ def _check(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, num
             detail="it may be empty, and what may be empty stands everywhere",
             fix="say what must be there, with + instead of *",
         )
+    return True
 
 
 def _check_all(patterns: tuple[str, ...], config: RegexConfig, ctx: CompileContext, key: str) -> None:
+    """Report patterns that can be searched for one by one, and not together."""
     try:
         Automaton(patterns, ignore_case=config.ignore_case)
     except BadPattern as error:
-        if not any(_bad(one, config) for one in patterns):
-            ctx.error("bad-pattern", f"the patterns cannot be used together: {error}", key)
-
-
-def _bad(pattern: str, config: RegexConfig) -> bool:
-    try:
-        Automaton((pattern,), ignore_case=config.ignore_case)
-    except BadPattern:
-        return True
-    return False
+        ctx.error("bad-pattern", f"the patterns cannot be used together: {error}", key)
