@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Runner:
     """A node made live. One serves all exchanges, so it keeps nothing about one.
 
+    A node writes `run`, or `run_waiting` if it waits; tests/house/test_written.py looks for them in each.
+
     Attributes:
         edges: outcome -> the next runner; None where the walk ends. Filled by `bind`.
         waits: whether it must be awaited; then `run_waiting` is called, else `run`.

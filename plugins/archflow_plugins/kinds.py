@@ -12,6 +12,8 @@ compile-time half and a run-time half::
 Rule: slow or failing work belongs to `compile`; `open` acquires; the per-request methods only compute or await.
 Rule: an instance is shared by all requests of a worker and keeps no state about one of them.
 Rule: sync methods never block. A kind that must wait says so by implementing the async method.
+Rule: what raises NotImplementedError here is left to those who derive from the class: no base is abstract in Python's
+sense, for what a kind must write depends on what it says it does. `testing.check_kind` calls what all of a family need.
 """
 
 from __future__ import annotations
@@ -232,7 +234,8 @@ class Dialect(Kind):
 
     A dialect that sets `translates` can be translated to and from every other one that does: it then has a row in
     `places` for each of `translation.FEATURES`, and the methods under "Translation". One that sets `keeps` lets its
-    clients refer to earlier replies, and has the methods under "State".
+    clients refer to earlier replies, and has the methods under "State". `encode_models` and `encode_model`
+    are for one with a `models_path`; all others every dialect must write. tests/house/test_written.py looks for them.
 
     Attributes:
         path: where clients post it; `{model}` stands for a model's name where the path holds it.

@@ -16,17 +16,8 @@ import msgspec
 from msgspec import Raw, structs
 
 from archflow_plugins.kinds import Dialect, Head
-from archflow_schema.conversation import (
-    Conversation,
-    DocumentPart,
-    Message,
-    Part,
-    ReasoningPart,
-    RefusalPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from archflow_plugins.texts import texts_in, texts_of
+from archflow_schema.conversation import Conversation, Message, TextPart
 from archflow_schema.errors import ClientProtocolError
 
 DEEPEST = 24
@@ -81,7 +72,7 @@ def covered(dialect: Dialect, head: Head, conversation: Conversation, change: Ca
         conversation: the same, whose own texts stay.
         change: gives the other text. What is a data URL is no text.
     """
-    told = {text for message in conversation.messages for part in message.parts for text in texts_of(part)}
+    told = {text for message in conversation.messages for text in texts_in(message)}
 
     def other(text: str) -> str:
         return text if text in told or text.startswith("data:") else change(text)
@@ -136,22 +127,6 @@ def _changed(before: Conversation, after: Conversation) -> Iterator[tuple[str, s
             for text, became in zip(texts_of(one), texts_of(other), strict=False):
                 if text != became:
                     yield text, became
-
-
-def texts_of(part: Part) -> Iterator[str]:
-    """Everything in a part that is text."""
-    match part:
-        case TextPart() | RefusalPart() | ReasoningPart():
-            yield part.text
-        case DocumentPart():
-            yield from (part.text, part.context, part.name)
-        case ToolCallPart():
-            yield part.arguments
-        case ToolResultPart():
-            for one in part.parts:
-                yield from texts_of(one)
-        case _:
-            pass
 
 
 def _fields(

@@ -20,6 +20,8 @@ _DATA = (b"data:", b"\xef\xbb\xbfdata:")
 class LineTap(StreamTap):
     """A tap that hands data lines to `look`: those that contain a needle, and the first few of a stream.
 
+    `look` is left to the dialects' taps; tests/house/test_written.py looks for it in each.
+
     Attributes:
         needles: byte strings, one of which every interesting line contains.
         opening: how many data lines at the start are looked at in any case, until `look` is content.
@@ -47,9 +49,8 @@ class LineTap(StreamTap):
         if end != len(chunk):
             self._keep(chunk[end:])
         if self._openings_left == 0:
-            find = (
-                lines.find
-            )  # `in` takes bytes for a number first: it makes and drops an exception each time
+            # Not by `in`, which takes bytes for a number first: it makes and drops an exception each time.
+            find = lines.find
             for needle in self.needles:
                 if find(needle) >= 0:
                     break

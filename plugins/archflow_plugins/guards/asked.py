@@ -1,14 +1,20 @@
-"""What guards outside are asked: a conversation in the form of chat completions, whatever the client's dialect.
+"""How guards outside are asked: with a conversation in the form of chat completions, whatever the client's dialect.
 
 Rule: an answer stands behind the conversation that it answers, as the assistant's turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from archflow_plugins.guards.turns import said
+from archflow_plugins.guards.whole import Whole
+from archflow_plugins.kinds import Guard
+from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
 from archflow_schema.conversation import Conversation, Message, TextPart
 
 PATH = "/v1/chat/completions"
@@ -18,6 +24,44 @@ OF_ANSWERS = "This answer was withheld."
 LONGEST = 500
 """Characters of a service's words that a client is told."""
 _encode = msgspec.json.Encoder().encode
+
+
+class Refusal(Struct, frozen=True):
+    """What somebody outside says against a conversation; nothing if it has no words for it."""
+
+    said: str
+    score: float = 1.0
+
+
+class ServiceGuard(Guard):
+    """A guard outside the gateway; its settings have a `message` that stands in the place of its own words."""
+
+    waits: ClassVar[bool] = True
+    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
+
+    async def check(self, conversation: Conversation) -> Verdict:
+        return await self._judge(conversation, OF_REQUESTS)
+
+    def screens(self, asked: Callable[[], Conversation]) -> Screens:
+        async def judge(text: str) -> Verdict:
+            return await self._judge(answered(asked(), text), OF_ANSWERS)
+
+        return lambda _: Whole(judge)
+
+    async def refusal(self, body: bytes) -> Refusal | None:
+        """What is said against what `body` tells; None if it may go on. Blocks until there is an answer.
+
+        Raises:
+            UpstreamError: it could not judge.
+        """
+        raise NotImplementedError(f"{type(self).__name__} asks nobody")
+
+    async def _judge(self, conversation: Conversation, otherwise: str) -> Verdict:
+        refusal = await self.refusal(body(conversation))
+        if refusal is None:
+            return ALLOW
+        message = self.settings.message or short(refusal.said, otherwise)
+        return Verdict(allow=False, message=message, score=refusal.score)
 
 
 def body(conversation: Conversation) -> bytes:

@@ -12,7 +12,6 @@ Rule: what the service says is told to the client, cut short, and stands in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -20,11 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import Answered, CompileContext, RunContext
-from archflow_plugins.guards.asked import OF_ANSWERS, OF_REQUESTS, answered, body, short
-from archflow_plugins.guards.whole import Whole
-from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
-from archflow_schema.conversation import Conversation
+from archflow_plugins.guards.asked import Refusal, ServiceGuard
 from archflow_schema.errors import UpstreamProtocolError
 from archflow_schema.text import Text, references
 
@@ -54,14 +49,12 @@ class Compiled(Struct, frozen=True, kw_only=True):
     message: str
 
 
-class HttpGuard(Guard):
+class HttpGuard(ServiceGuard):
     """Denies what a service refuses."""
 
     kind = "guard.http"
     config = HttpConfig
     compiled: ClassVar[type[Struct] | None] = Compiled
-    waits = True
-    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: HttpConfig, ctx: CompileContext) -> Compiled:
@@ -93,24 +86,14 @@ class HttpGuard(Guard):
             *((name, ctx.text(value)) for name, value in compiled.headers),
         )
 
-    async def check(self, conversation: Conversation) -> Verdict:
-        return await self._ask(conversation, OF_REQUESTS)
-
-    def screens(self, asked: Callable[[], Conversation]) -> Screens:
-        async def judge(text: str) -> Verdict:
-            return await self._ask(answered(asked(), text), OF_ANSWERS)
-
-        return lambda _: Whole(judge)
-
-    async def _ask(self, conversation: Conversation, otherwise: str) -> Verdict:
+    async def refusal(self, body: bytes) -> Refusal | None:
         told = await self.ctx.fetch(
-            "POST", self._url, headers=self._headers, body=body(conversation), timeout=self.settings.timeout
+            "POST", self._url, headers=self._headers, body=body, timeout=self.settings.timeout
         )
         if 200 <= told.status < 300:
-            return ALLOW
+            return None
         if 400 <= told.status < 500:
-            message = self.settings.message or short(_words(told), otherwise)
-            return Verdict(allow=False, message=message, score=1.0)
+            return Refusal(_words(told))
         raise UpstreamProtocolError(f"the service of {self.ctx.name} answered with status {told.status}")
 
 

@@ -7,7 +7,7 @@ Rule: what is found is told as name and place, never as a copy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from ipaddress import ip_address
 from itertools import accumulate
@@ -40,6 +40,14 @@ def find(text: str, names: tuple[str, ...], start: int = 0) -> Iterator[Found]:
             length = extent(match.group())
             if length:
                 yield Found(name, match.start(), match.start() + length)
+
+
+def apart(found: Iterable[Found], start: int = 0) -> Iterator[Found]:
+    """What was found from `start` on, in the order of the text; of what overlaps the first, and then the longest."""
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if one.start >= start:
+            yield one
+            start = one.end
 
 
 def alike(text: str, names: tuple[str, ...], start: int = 0) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
+from archflow_plugins.guards.long import read
 from archflow_plugins.guards.whole import Whole
 from archflow_plugins.kinds import Guard
 from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
@@ -74,8 +75,7 @@ class JsonSchemaGuard(Guard):
 
     def screens(self, asked: Callable[[], Conversation]) -> Screens:
         async def judge(text: str) -> Verdict:
-            long = len(text) > AT_ONCE
-            holds = await self.ctx.offload(lambda: self._holds(text)) if long else self._holds(text)
+            holds = await read(self.ctx, lambda: self._holds(text), long=len(text) > AT_ONCE)
             return ALLOW if holds else Verdict(allow=False, message=self.settings.message, score=1.0)
 
         return lambda channel: Whole(judge) if channel == "text" else None

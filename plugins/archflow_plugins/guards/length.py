@@ -107,8 +107,7 @@ class LengthGuard(Guard):
     def check_nowait(self, conversation: Conversation) -> Verdict:
         count = Count()
         for text in words(conversation, self.settings.roles):
-            count = count.and_then(text).and_then("\n")._replace(within=False)
-            count = count._replace(characters=count.characters - 1, size=count.size - 1)
+            count = count.and_then(text)._replace(within=False)
             if not self.settings.all_turns:
                 break
         return self.too_long(count, "request") or self.too_short(count, "request") or ALLOW

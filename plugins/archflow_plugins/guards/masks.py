@@ -13,23 +13,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
-from archflow_plugins.guards.identifiers import find
+from archflow_plugins.contexts import RunContext
+from archflow_plugins.guards.identifiers import apart, find
+from archflow_plugins.guards.long import Reading
 from archflow_plugins.guards.sighting import Sighting
-from archflow_plugins.guards.turns import Whose
-from archflow_plugins.rewriting import texts_of
+from archflow_plugins.guards.turns import Whose, whose
+from archflow_plugins.texts import changed, texts_in
 from archflow_plugins.verdict import Passed, Screen
-from archflow_schema.conversation import (
-    Citation,
-    Conversation,
-    DocumentPart,
-    Message,
-    Part,
-    ReasoningPart,
-    RefusalPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from archflow_schema.conversation import Conversation
 
 _PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]*_\d{1,9})>")
 _WRITTEN = re.compile(r"(?:<|\\u003[cC])([A-Z][A-Z_]*_\d{1,9})(?:>|\\u003[eE])")
@@ -79,10 +70,9 @@ class Masks:
         """A text with placeholders; itself if there is nothing to mask."""
         parts: list[str] = []
         at = 0
-        for one in sorted(find(text, names), key=lambda one: (one.start, -one.end)):
-            if one.start >= at:
-                parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
-                at = one.end
+        for one in apart(find(text, names)):
+            parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
+            at = one.end
         return "".join([*parts, text[at:]]) if parts else text
 
 
@@ -98,11 +88,11 @@ def mask(
         apart: use no placeholder that stands in the conversation already, so that it can be told which are ours.
     """
     masks = Masks(lambda: placeholders(conversation)) if apart else Masks()
-    turns = []
-    for message in conversation.messages:
-        role = "system" if message.role == "developer" else message.role
-        turns.append(_turn(message, lambda text: masks.masked(text, names)) if role in roles else message)
-    return (structs.replace(conversation, messages=tuple(turns)) if masks.values else conversation), masks
+    turns = tuple(
+        changed(message, lambda text: masks.masked(text, names)) if whose(message) in roles else message
+        for message in conversation.messages
+    )
+    return (structs.replace(conversation, messages=turns) if masks.values else conversation), masks
 
 
 def placeholders(conversation: Conversation) -> frozenset[str]:
@@ -110,52 +100,22 @@ def placeholders(conversation: Conversation) -> frozenset[str]:
     return frozenset(
         match[0]
         for message in conversation.messages
-        for part in message.parts
-        for text in texts_of(part)
+        for text in texts_in(message)
         for match in _PLACEHOLDER.finditer(text)
     )
 
 
-def _turn(message: Message, change: Callable[[str], str]) -> Message:
-    return structs.replace(message, parts=tuple(_part(part, change) for part in message.parts))
+class Masking(Reading):
+    """Puts placeholders into what a model says."""
 
-
-def _part(part: Part, change: Callable[[str], str]) -> Part:
-    """A part with all that is text in it changed; what proves a thought stays, and so does what is no text."""
-    match part:
-        case TextPart():
-            sources = tuple(one for one in part.citations if not _changes(one, change))
-            return structs.replace(part, text=change(part.text), citations=sources)
-        case RefusalPart() | ReasoningPart():
-            return structs.replace(part, text=change(part.text))
-        case DocumentPart():
-            return structs.replace(
-                part, text=change(part.text), context=change(part.context), name=change(part.name)
-            )
-        case ToolCallPart():
-            return structs.replace(part, arguments=change(part.arguments))
-        case ToolResultPart():
-            return structs.replace(part, parts=tuple(_part(one, change) for one in part.parts))
-        case _:
-            return part
-
-
-def _changes(source: Citation, change: Callable[[str], str]) -> bool:
-    """Whether a source is not as it would have to be: it stands there in its vendor's form, which nobody can change."""
-    return any(change(text) != text for text in (source.title, source.url, source.cited))
-
-
-class Masking(Screen):
-    """Puts placeholders into what a model says; `mask` does it at once."""
-
-    def __init__(self, names: tuple[str, ...], masks: Masks) -> None:
+    def __init__(self, ctx: RunContext, at_once: int, names: tuple[str, ...], masks: Masks) -> None:
+        super().__init__(ctx, at_once)
         self._sighting = Sighting(names)
         self._masks = masks
         self._held = ""
         self._left = 0
 
-    def mask(self, text: str, *, end: bool) -> Sequence[Passed]:
-        """What leaves of what was said so far."""
+    def judge(self, text: str, *, end: bool) -> Sequence[Passed]:
         held, began = self._held + text, self._left
         passed: list[Passed] = []
         for found in self._sighting.feed(text, end=end):

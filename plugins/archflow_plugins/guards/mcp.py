@@ -8,7 +8,6 @@ Rule: what is no answer of the tool, such as an error of the protocol, is a guar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -16,11 +15,7 @@ from msgspec import Raw, Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.filters.mcp import Mcp, McpFilter
-from archflow_plugins.guards.asked import OF_ANSWERS, OF_REQUESTS, PATH, answered, body, short
-from archflow_plugins.guards.whole import Whole
-from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
-from archflow_schema.conversation import Conversation
+from archflow_plugins.guards.asked import PATH, Refusal, ServiceGuard
 from archflow_schema.errors import FilterRefused, UpstreamProtocolError
 from archflow_schema.text import Text
 
@@ -62,14 +57,12 @@ _object = msgspec.json.Decoder(dict[str, Raw]).decode
 _told = msgspec.json.Decoder(_Told).decode
 
 
-class McpGuard(Guard):
+class McpGuard(ServiceGuard):
     """Denies what a tool refuses."""
 
     kind = "guard.mcp"
     config = McpConfig
     compiled: ClassVar[type[Struct] | None] = Compiled
-    waits = True
-    sides: ClassVar[tuple[Side, ...]] = ("input", "output")
 
     @classmethod
     def compile(cls, config: McpConfig, ctx: CompileContext) -> Compiled:
@@ -83,28 +76,16 @@ class McpGuard(Guard):
         super().__init__(compiled, ctx)
         self._tool = McpFilter(Mcp(url=compiled.url, timeout=compiled.timeout, tool=compiled.tool), ctx)
 
-    async def check(self, conversation: Conversation) -> Verdict:
-        return await self._ask(conversation, OF_REQUESTS)
-
-    def screens(self, asked: Callable[[], Conversation]) -> Screens:
-        async def judge(text: str) -> Verdict:
-            return await self._ask(answered(asked(), text), OF_ANSWERS)
-
-        return lambda _: Whole(judge)
-
-    async def _ask(self, conversation: Conversation, otherwise: str) -> Verdict:
+    async def refusal(self, body: bytes) -> Refusal | None:
         try:
-            told = _read(await self._tool.request(PATH, body(conversation)))
+            told = _read(await self._tool.request(PATH, body))
         except FilterRefused as refused:
             if not 400 <= refused.status < 500:
                 raise UpstreamProtocolError(
                     f"the MCP server of {self.ctx.name} answered with status {refused.status}"
                 ) from refused
-            told = _Told(allow=False, message=refused.said)
-        if told.allow:
-            return ALLOW
-        message = self.settings.message or short(told.message, otherwise)
-        return Verdict(allow=False, message=message, score=min(1.0, max(0.0, told.score)))
+            return Refusal(refused.said)
+        return None if told.allow else Refusal(told.message, min(1.0, max(0.0, told.score)))
 
 
 def _read(result: bytes) -> _Told:

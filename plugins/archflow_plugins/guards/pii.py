@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext
 from archflow_plugins.guards.identifiers import USUAL, find
+from archflow_plugins.guards.long import Reading, read
 from archflow_plugins.guards.masks import Masking, Masks, Restoring, mask, placeholders
 from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import USER, Whose, words
 from archflow_plugins.guards.whole import Whole, readable
 from archflow_plugins.kinds import Guard
-from archflow_plugins.verdict import ALLOW, Passed, Screen, Screens, Side, Verdict
+from archflow_plugins.verdict import ALLOW, Passed, Screens, Side, Verdict
 from archflow_schema.conversation import Conversation
 
 AT_ONCE = 4096
@@ -107,7 +108,7 @@ class PiiGuard(Guard):
             return mask(conversation, settings.find, roles, apart=settings.restore)
 
         long = sum(map(len, words(conversation, EVERYBODY))) > AT_ONCE
-        other, masks = await self.ctx.offload(work) if long else work()
+        other, masks = await read(self.ctx, work, long=long)
         return Verdict(
             allow=True,
             becomes=other if masks.values else None,
@@ -118,7 +119,7 @@ class PiiGuard(Guard):
     def screens(self, asked: Callable[[], Conversation]) -> Screens:
         if self.settings.action == "mask":
             masks = Masks(lambda: placeholders(asked()))  # one of the request may be put back into the answer
-            return lambda _: _Masking(self, masks)
+            return lambda _: Masking(self.ctx, AT_ONCE, self.settings.find, masks)
         return lambda channel: Whole(self._judge) if channel == "arguments" else _Denying(self)
 
     async def _judge(self, arguments: str) -> Verdict:
@@ -127,10 +128,11 @@ class PiiGuard(Guard):
 
     async def _names(self, text: str) -> tuple[str, ...]:
         """The names of what a text holds, each once."""
-        names = self.settings.find
-        if len(text) <= AT_ONCE:
-            return _names(text, names)
-        return await self.ctx.offload(lambda: _names(text, names))
+
+        def work() -> tuple[str, ...]:
+            return tuple(dict.fromkeys(found.name for found in find(text, self.settings.find)))
+
+        return await read(self.ctx, work, long=len(text) > AT_ONCE)
 
     def denied(self, what: Literal["request", "answer"], found: tuple[str, ...]) -> Verdict:
         """The verdict on a request or an answer in which things of these names were found."""
@@ -140,42 +142,18 @@ class PiiGuard(Guard):
         return Verdict(allow=False, message=message, score=1.0)
 
 
-class _Denying(Screen):
+class _Denying(Reading):
     """Lets go what is part of nothing that is looked for."""
 
     def __init__(self, guard: PiiGuard) -> None:
+        super().__init__(guard.ctx, AT_ONCE)
         self._guard = guard
         self._sighting = Sighting(guard.settings.find)
         self._left = 0
 
-    def feed_nowait(self, text: str, *, end: bool) -> Verdict | Sequence[Passed] | None:
-        return None if len(text) > AT_ONCE else self._judge(text, end=end)
-
-    async def feed(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
-        return await self._guard.ctx.offload(lambda: self._judge(text, end=end))
-
-    def _judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+    def judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
         found = self._sighting.feed(text, end=end)
         if found:
             return self._guard.denied("answer", tuple(dict.fromkeys(one.name for one in found)))
         length, self._left = self._sighting.safe - self._left, self._sighting.safe
         return (Passed(length),) if length else ()
-
-
-class _Masking(Masking):
-    """Masks a long text in a thread."""
-
-    def __init__(self, guard: PiiGuard, masks: Masks) -> None:
-        super().__init__(guard.settings.find, masks)
-        self._guard = guard
-
-    def feed_nowait(self, text: str, *, end: bool) -> Sequence[Passed] | None:
-        return None if len(text) > AT_ONCE else self.mask(text, end=end)
-
-    async def feed(self, text: str, *, end: bool) -> Sequence[Passed]:
-        return await self._guard.ctx.offload(lambda: self.mask(text, end=end))
-
-
-def _names(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of what a text holds, each once."""
-    return tuple(dict.fromkeys(found.name for found in find(text, names)))

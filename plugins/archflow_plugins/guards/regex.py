@@ -10,12 +10,14 @@ Rule: a long turn is read in a thread, not on the event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct, structs
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.automaton import Automaton, Scan
+from archflow_plugins.guards.long import Reading, read
 from archflow_plugins.guards.pattern import BadPattern
 from archflow_plugins.guards.spoken import Entries, Spoken, tokens
 from archflow_plugins.guards.turns import USER, Whose, words
@@ -80,9 +82,9 @@ class RegexGuard(Guard):
             )
         for key in ("deny", "allow"):
             patterns: tuple[str, ...] = getattr(config, key)
-            for number, pattern in enumerate(patterns):
-                _check(pattern, config, ctx, key, number)
-            _check_all(patterns, config, ctx, key)
+            usable = [_usable(one, config, ctx, key, number) for number, one in enumerate(patterns)]
+            if all(usable):
+                _check_all(patterns, config, ctx, key)
             for number, entry in enumerate(getattr(config, f"{key}_words")):
                 if not 1 <= len(tokens(entry)) <= LONGEST:
                     ctx.error(
@@ -111,11 +113,7 @@ class RegexGuard(Guard):
 
     async def check(self, conversation: Conversation) -> Verdict:
         for text in words(conversation, self.settings.roles):
-            if len(text) <= AT_ONCE:
-                denied = self._denies(text)
-            else:
-                denied = await self.ctx.offload(lambda text=text: self._denies(text))  # type: ignore[misc]
-            if denied:
+            if await read(self.ctx, partial(self._denies, text), long=len(text) > AT_ONCE):
                 return Verdict(allow=False, message=self.settings.message, score=1.0)
         return ALLOW
 
@@ -138,9 +136,8 @@ class RegexGuard(Guard):
 
         async def judge(arguments: str) -> Verdict:
             text = readable(arguments)
-            if len(text) <= AT_ONCE:
-                return denied if self.deny.finds(text) else ALLOW
-            return denied if await self.ctx.offload(lambda: self.deny.finds(text)) else ALLOW
+            found = await read(self.ctx, partial(self.deny.finds, text), long=len(text) > AT_ONCE)
+            return denied if found else ALLOW
 
         return Whole(judge)
 
@@ -172,24 +169,18 @@ class _Finder:
         return found
 
 
-class _Screen(Screen):
+class _Screen(Reading):
     """Lets go what no more text can make wrong; if something must be found, nothing before it is."""
 
     def __init__(self, guard: RegexGuard, denied: Verdict, *, allow: bool) -> None:
+        super().__init__(guard.ctx, AT_ONCE)
         window = guard.settings.window
-        self._guard = guard
         self._denied = denied
         self._deny = guard.deny.scans(window)
         self._allow = guard.allow.scans(window) if allow else []
         self._fed = self._left = 0
 
-    def feed_nowait(self, text: str, *, end: bool) -> Verdict | Sequence[Passed] | None:
-        return None if len(text) > AT_ONCE else self._judge(text, end=end)
-
-    async def feed(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
-        return await self._guard.ctx.offload(lambda: self._judge(text, end=end))
-
-    def _judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
+    def judge(self, text: str, *, end: bool) -> Verdict | Sequence[Passed]:
         self._fed += len(text)
         if any(scan.feed(text, end=end) for scan in self._deny):
             return self._denied
@@ -203,12 +194,13 @@ class _Screen(Screen):
         return (Passed(length),) if length else ()
 
 
-def _check(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, number: int) -> None:
+def _usable(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, number: int) -> bool:
+    """Whether a pattern can be searched for; what is wrong with it is reported."""
     try:
         one = Automaton((pattern,), ignore_case=config.ignore_case)
     except BadPattern as error:
         ctx.error("bad-pattern", f"the pattern cannot be used: {error}", key, number)
-        return
+        return False
     if one.search("") and one.search("a") and one.search("-"):
         ctx.error(
             "finds-everything",
@@ -218,19 +210,12 @@ def _check(pattern: str, config: RegexConfig, ctx: CompileContext, key: str, num
             detail="it may be empty, and what may be empty stands everywhere",
             fix="say what must be there, with + instead of *",
         )
+    return True
 
 
 def _check_all(patterns: tuple[str, ...], config: RegexConfig, ctx: CompileContext, key: str) -> None:
+    """Report patterns that can be searched for one by one, and not together."""
     try:
         Automaton(patterns, ignore_case=config.ignore_case)
     except BadPattern as error:
-        if not any(_bad(one, config) for one in patterns):
-            ctx.error("bad-pattern", f"the patterns cannot be used together: {error}", key)
-
-
-def _bad(pattern: str, config: RegexConfig) -> bool:
-    try:
-        Automaton((pattern,), ignore_case=config.ignore_case)
-    except BadPattern:
-        return True
-    return False
+        ctx.error("bad-pattern", f"the patterns cannot be used together: {error}", key)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from archflow_plugins.guards.identifiers import Found, alike, find
+from archflow_plugins.guards.identifiers import Found, alike, apart, find
 
 CONTEXT = 2
 """Characters that have left and are looked at all the same: what stands before a find matters."""
@@ -46,12 +46,10 @@ class Sighting:
         """What now is there for certain, in its order and at its places in the whole text; of several the longest."""
         whole = self._text + text
         hold = len(whole) if end else self._hold(whole)
-        found = [one for one in find(whole, self._names, self._before) if one.end <= hold]
-        told, last = [], self._before
-        for one in sorted(found, key=lambda one: (one.start, -one.end)):
-            if one.start >= last:
-                told.append(Found(one.name, one.start + self._at, one.end + self._at))
-                last = one.end
+        found = (one for one in find(whole, self._names, self._before) if one.end <= hold)
+        told = [
+            Found(one.name, one.start + self._at, one.end + self._at) for one in apart(found, self._before)
+        ]
         keep = max(0, hold - CONTEXT)
         self._text = whole[keep:]
         self._at += keep

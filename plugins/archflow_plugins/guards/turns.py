@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from archflow_plugins.rewriting import texts_of
+from archflow_plugins.texts import texts_in
 from archflow_schema.conversation import Conversation, Message
 
 Whose = Literal["system", "user", "assistant", "tool"]
@@ -16,15 +16,19 @@ USER: tuple[Whose, ...] = ("user",)
 
 
 def words(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]:
-    """The text of each turn of these roles that has one; `system` is also what dialects call developer."""
+    """The text of each turn of these roles that has one."""
     for message in reversed(conversation.messages):
-        role = "system" if message.role == "developer" else message.role
-        if role in roles:
+        if whose(message) in roles:
             text = said(message)
             if text:
                 yield text
 
 
+def whose(message: Message) -> Whose:
+    """Whose turn it is; `system` is also what dialects call developer."""
+    return "system" if message.role == "developer" else message.role
+
+
 def said(message: Message) -> str:
     """Everything in a turn that is text, its parts on lines of their own."""
-    return "\n".join(text for part in message.parts for text in texts_of(part) if text)
+    return "\n".join(text for text in texts_in(message) if text)
