@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from archflow_plugins.texts import texts_in
+from archflow_plugins.texts import texts_of
 from archflow_schema.conversation import Conversation, Message
 
 Whose = Literal["system", "user", "assistant", "tool"]
@@ -31,4 +31,4 @@ def whose(message: Message) -> Whose:
 
 def said(message: Message) -> str:
     """Everything in a turn that is text, its parts on lines of their own."""
-    return "\n".join(text for text in texts_in(message) if text)
+    return "\n".join(text for part in message.parts for text in texts_of(part) if text)
