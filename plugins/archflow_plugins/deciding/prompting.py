@@ -15,7 +15,7 @@ from msgspec import Struct
 from archflow_plugins.kinds import Choice, Matcher, Router, SlotFiller
 from archflow_schema import graph as ir
 from archflow_schema.conversation import Conversation
-from archflow_schema.slots import FilledCall, Question
+from archflow_schema.slots import Filled, FilledCall, Question
 
 T = TypeVar("T")
 _FAILURES_AT_MOST = 200
@@ -42,7 +42,8 @@ async def matched(node: ir.Match, matcher: Matcher, conversation: Conversation) 
     choice = await _asked(matcher.match, conversation, node.timeout)
     if isinstance(choice, str):
         return Found(outcome="failed", why=f"{node.use.kind} {choice}")
-    chosen = tuple(one for one in dict.fromkeys((choice.option, *choice.also)) if one in node.targets)
+    named = (choice.option, *choice.also) if choice.option else ()
+    chosen = tuple(one for one in dict.fromkeys(named) if one in node.targets)
     if choice.option and choice.option not in chosen:
         return Found(
             outcome="failed", why=f"{node.use.kind} chose {choice.option}, which is no prompt target"
@@ -74,6 +75,14 @@ async def filled(
     found = await _asked(lambda said: filler.fill(said, known), conversation, node.timeout)
     if isinstance(found, str):
         return Found(outcome="failed", why=f"{node.use.kind} {found}")
+    strange = (
+        [call.target for call in found.calls if call.target not in known] if isinstance(found, Filled) else []
+    )
+    if strange:
+        return Found(
+            outcome="failed",
+            why=f"{node.use.kind} filled {strange[0]}, which is no prompt target that can be called",
+        )
     if isinstance(found, Question):
         return Found(outcome="ask", why=f"{node.use.kind} asks: {found.text}")
     if not found.calls:

@@ -114,3 +114,14 @@ async def test_what_is_filled(result, outcome, why):
     filler = answering(SlotFiller, "fill", result)
     found = await prompting.filled(FILL, filler, conversation("user: x"), ("weather", "rates"))
     assert (found.outcome, found.why) == (outcome, why)
+
+
+async def test_what_is_found_besides_nothing_is_a_miss_as_in_the_engine():
+    assert (await matched(Choice(also=("rates",), reason="unclear"))).outcome == "miss"
+
+
+async def test_a_call_of_a_strange_target_fails_as_in_the_engine():
+    strange = Filled(calls=(FilledCall("rates", ()),))
+    said = conversation("user: how is the weather")
+    found = await prompting.filled(FILL, answering(SlotFiller, "fill", strange), said, ("weather",))
+    assert found.outcome == "failed"
