@@ -5,8 +5,9 @@ is spent on a request (bench/README.md has what each of them costs). trio hosts 
 `spawn` is the door from a callback to a task.
 
 How it waits: while there is work the hub sleeps in its own epoll for at most LINGER, so that the next event costs one
-system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, so other
-tasks are never held up for longer; and while a task that it spawned can go on, the hub does not wait at all.
+system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, if it has
+anything to do (`turns`), so other tasks are never held up for longer; and while a task that it spawned can go on, the
+hub does not wait at all.
 
 How it writes: at once, if one channel was ready; what several write in one round is sent together at its end, or after
 BURST of them, as most of a send is waking whoever waits for it.
@@ -28,10 +29,12 @@ from typing import Any, Protocol
 
 import trio
 
+from archflow_engine import turns
+
 LINGER = 0.001
 """Seconds to wait in the hub's own epoll before trio's (epoll counts in milliseconds)."""
 SLICE = 0.002
-"""Seconds of work after which trio gets a turn."""
+"""Seconds of work after which trio gets a turn if one is due."""
 LINGERING = 5.0
 """Seconds that a closing connection may read nothing of its last reply, or stay open after it."""
 SWEEP = 0.05
@@ -406,6 +409,7 @@ class Hub:
         poll = self._epoll.poll
         channels = self._channels
         fd = self._epoll.fileno()
+        due = turns.watcher()
         while True:
             if not self._again:
                 self._asleep = True
@@ -417,7 +421,8 @@ class Hub:
                 if self._again:
                     self._round(self._take())
                 if monotonic() > until:
-                    await trio.lowlevel.checkpoint()
+                    if due():
+                        await trio.lowlevel.checkpoint()
                     until = monotonic() + SLICE
             if self._again:
                 self._round(self._take())

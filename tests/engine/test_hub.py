@@ -388,6 +388,38 @@ async def test_a_busy_connection_starves_no_task() -> None:
         assert turns == 20
 
 
+async def test_a_busy_hub_offers_no_turn_that_trio_has_no_use_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archflow_engine.hub.SLICE", 0.0)
+    rounds, exchanges = 0, 200
+
+    class Turns(trio.abc.Instrument):
+        def before_io_wait(self, timeout: float) -> None:
+            nonlocal rounds
+            rounds += 1
+
+    async with standing() as stand:
+        channel, ear, theirs = stand.pair()
+        left = exchanges
+
+        def answer(data: bytes) -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                channel.write(b"x")
+                theirs.send(theirs.recv(100))  # so that the next round has something at once
+            else:
+                ear.notice.changed()
+
+        ear.received = answer  # type: ignore[method-assign]
+        turns = Turns()
+        theirs.send(b"x")
+        trio.lowlevel.add_instrument(turns)
+        with trio.fail_after(PATIENCE):
+            await ear.notice.until(lambda: not left)
+        trio.lowlevel.remove_instrument(turns)
+    assert rounds < exchanges / 4
+
+
 def _got(sock: socket.socket) -> bytes:
     """What came so far."""
     try:
