@@ -149,7 +149,11 @@ class CallNode(Runner):
         if filled is None:
             raise CallFailed(500, "LogicError", "there is nothing to call", "")
         one_by_one = filled.ordered and len(filled.calls) > 1
-        answers = await (self._steps if one_by_one else self._at_once)(exchange, prompt, filled)
+        answers, left = await (self._steps if one_by_one else self._at_once)(exchange, prompt, filled)
+        if left:
+            exchange.record.detail = (
+                f"{len(left)} more calls were not made: one prompt may make {self._most} (max_steps)"
+            )
         prompt.made = [answer.made for answer in answers]
         if prompt.memory is not None:
             await prompt.memory.keep(exchange, prompt)
@@ -166,17 +170,23 @@ class CallNode(Runner):
             exchange.conversation,
             prompt.names,
             system="\n\n".join(prompts),
-            context=[answer.made.answer for answer in answers],
+            context=[*(answer.made.answer for answer in answers), *wording.not_called(left, self._most)],
             forget=self._forget,
         )
         exchange.rewrite(cleaned(told))
         return self.edges["answered"]
 
-    async def _at_once(self, exchange: Exchange, prompt: Prompt, filled: Filled) -> list[_Answer]:
-        """Make all calls at the same time; the first in order that failed is what failed."""
-        calls = filled.calls[: self._most]
+    async def _at_once(
+        self, exchange: Exchange, prompt: Prompt, filled: Filled
+    ) -> tuple[list[_Answer], Sequence[FilledCall]]:
+        """Make all calls at the same time; the first in order that failed is what failed.
+
+        Returns:
+            The answers, and what was too much to be called.
+        """
+        calls, left = filled.calls[: self._most], filled.calls[self._most :]
         if len(calls) == 1:
-            return [await self._one(exchange, calls[0])]
+            return [await self._one(exchange, calls[0])], left
         outcomes: list[_Answer | CallFailed | None] = [None] * len(calls)
 
         async def make(number: int, call: FilledCall) -> None:
@@ -194,10 +204,16 @@ class CallNode(Runner):
                 raise outcome
             if outcome is not None:
                 answers.append(outcome)
-        return answers
+        return answers, left
 
-    async def _steps(self, exchange: Exchange, prompt: Prompt, filled: Filled) -> list[_Answer]:
-        """Make calls one after the other; what is left is filled anew with each answer in the conversation."""
+    async def _steps(
+        self, exchange: Exchange, prompt: Prompt, filled: Filled
+    ) -> tuple[list[_Answer], Sequence[FilledCall]]:
+        """Make calls one after the other; what is left is filled anew with each answer in the conversation.
+
+        Returns:
+            The answers, and what was too much to be called.
+        """
         answers: list[_Answer] = []
         waiting = list(filled.calls)
         while waiting and len(answers) < self._most:
@@ -212,8 +228,11 @@ class CallNode(Runner):
             if isinstance(again, Filled):
                 waiting = list(again.calls)
             elif again is not None:
-                break  # something is missing that only the user knows: a model tells what there is
-        return answers
+                return (
+                    answers,
+                    (),
+                )  # something is missing that only the user knows: a model tells what there is
+        return answers, waiting
 
     async def _one(self, exchange: Exchange, call: FilledCall) -> _Answer:
         callee = self._callees.get(call.target)

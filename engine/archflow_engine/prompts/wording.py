@@ -5,6 +5,8 @@ Rule: what a service answered is text to us; bytes that are no UTF-8 lose what c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw
 
@@ -13,6 +15,7 @@ from archflow_plugins.kinds import Dialect
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 from archflow_schema.reply import Reply
+from archflow_schema.slots import FilledCall
 
 QUOTED = 2000
 """Characters of a service's error that a client is told."""
@@ -58,6 +61,14 @@ def reply_text(found: Fetched, dialect: Dialect) -> str:
     if reply is not None and reply.text:
         return reply.text
     return "" if "json" in found.content_type else text_of(found).strip()
+
+
+def not_called(calls: Sequence[FilledCall], most: int) -> tuple[str, ...]:
+    """What a model is told of calls that were too many, so that it does not claim them done; nothing if none was."""
+    if not calls:
+        return ()
+    names = ", ".join(call.target for call in calls)
+    return (f"Not called, because one request may make {most} calls: {names}.",)
 
 
 def header(text: str, longest: int) -> bytes:

@@ -195,7 +195,7 @@ class Prompting(Struct, frozen=True, kw_only=True):
         timeout: seconds that either of them may take; after that the prompt matches nothing, or the user is asked.
         call_timeout: seconds for one call of an endpoint, repetitions included.
         call_retries: how often a call that may be repeated (GET, PUT, DELETE) is tried again when it fails.
-        max_steps: how many calls one prompt may make.
+        max_steps: how many calls one prompt may make; the model that answers is told which are left out.
         state: `client` gives what was called to clients, who send it back, as with Arch; `server` keeps it here, by
             the id in the header or metadata `x-arch-conversation-id`, so that clients send their messages as ever and
             nothing else; `none` forgets it.

@@ -312,8 +312,13 @@ async def test_a_prompt_makes_so_many_calls_and_no_more() -> None:
             await play.send("everywhere")
             for _ in range(2):
                 await play.answered(b"x")
-            assert (await play.told())["messages"][-1]["content"] == "everywhere\ncontext: x\ncontext: x"
+            said = (await play.told())["messages"][-1]["content"]
+            count = 5 if ordered else 3  # asked again after each answer, the filler wants all five
+            left = f"Not called, because one request may make 2 calls: {', '.join(['weather'] * count)}."
+            assert said == f"everywhere\ncontext: x\ncontext: x\ncontext: {left}"
             await play.reply()
+            told = f"{count} more calls were not made: one prompt may make 2 (max_steps)"
+            assert (await play.play.record()).detail == told
             assert play.api.unanswered == 0
 
 
