@@ -210,6 +210,7 @@ class Supervisor:
             else:
                 reason = answer.reason if isinstance(answer, Refused) else "it did not answer"
                 refusals.append(f"worker {worker.number}: {reason}")
+        self._tidy()
         if refusals:
             raise ArchflowError("; ".join(refusals))
 
@@ -311,6 +312,14 @@ class Supervisor:
                 self._log("worker_behind", level="error", worker=worker.number, detail=reason)
                 return
             worker.serving = answer.digest
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the graphs before this one, once every worker serves it: one that starts may still read an older."""
+        if self.program is not None and all(one.serving == self.program.digest for one in self._workers):
+            for file in Path(self._folder.name).iterdir():
+                if file.stem.isdigit() and int(file.stem) < self._generation:
+                    file.unlink()
 
     def _stopping(self) -> bool:
         return self.draining  # a call, because it changes while `_keep` waits

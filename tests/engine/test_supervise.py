@@ -120,7 +120,15 @@ async def test_workers_are_asked_again_and_again(monkeypatch: pytest.MonkeyPatch
 async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = Supervisor(Path("graph.bin"), 2, [], 1.0, lambda *_, **__: None)
     program = SimpleNamespace(digest="new", graph=SimpleNamespace(nodes=()))
-    monkeypatch.setattr(supervisor, "_load", lambda: program)
+    folder = Path(supervisor._folder.name)
+    for name in ("0.bin", "0.secrets", "1.bin", "1.secrets"):
+        (folder / name).touch()
+
+    def load() -> SimpleNamespace:
+        supervisor._generation = 1
+        return program
+
+    monkeypatch.setattr(supervisor, "_load", load)
     serving, starting = supervisor._workers
     line = connect(serving)
     with trio.fail_after(PATIENCE):
@@ -129,6 +137,7 @@ async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytes
             assert isinstance(await line.question(), Swap)
             await line.send(Serving("new"))
     assert (serving.serving, starting.serving) == ("new", "")  # nobody waited for the one that starts
+    assert (folder / "0.bin").exists(), "the one that starts may still read it"
 
     late = connect(starting)
     starting.serving = "old"
@@ -138,6 +147,7 @@ async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytes
             assert isinstance(await late.question(), Swap)
             await late.send(Serving("new"))
     assert starting.serving == "new"
+    assert {one.name for one in folder.iterdir()} == {"1.bin", "1.secrets"}
     for worker, end in ((serving, line), (starting, late)):
         await worker.buried()
         await end.close()
