@@ -18,7 +18,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from archflow_engine import trace
 from archflow_engine.decided import encode_decided
@@ -34,6 +34,7 @@ from archflow_engine.watch import EVENT_ENDS, Watch, take
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.record import Attempt, Decision, Record
 from archflow_plugins.translation import estimate
+from archflow_schema.assigned import assigned
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import (
     ClientProtocolError,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from archflow_engine.nodes.limit import LimitNode
     from archflow_engine.nodes.recall import RecallNode
     from archflow_engine.nodes.sift import SiftNode
-    from archflow_engine.plan import ListenerPlan
+    from archflow_engine.plan import ListenerPlan, Plan
     from archflow_engine.prompts.prompt import Prompt
     from archflow_engine.stages import Maker
     from archflow_engine.translate import Translation
@@ -64,6 +65,8 @@ PULSE = 15.0
 """Seconds of silence after which a client in mid-stream is told that its stream lives."""
 _JSON = b"application/json"
 _FOREVER = float("inf")
+_UNSET: Any = None
+"""Of what every exchange has as soon as it is made."""
 
 
 class Client(Protocol):
@@ -96,99 +99,75 @@ class Client(Protocol):
         """The exchange is finished; the next may begin."""
 
 
-class Exchange:
-    """One request and its reply: the state of both.
-
-    A class with slots and not a Struct: that is made a little faster, but every assignment to it costs three times as
-    much, and this one is assigned to some twenty times.
+@assigned
+class Exchange(Struct, eq=False):
+    """One request and its reply: the state of both. Mutable: nearly all of it changes as it goes on.
 
     Attributes:
+        listener: where the request came.
+        received: the size of its body.
         over: whether it is finished.
+        said: the request as the client sent it, where another one goes on.
+        selfsufficient: the request, if it refers to nothing that is kept.
+        fault: what a filter makes of an error, status and body.
+        decision: the router's, if one was asked.
+        stages: what the reply passes.
+        sifts: the filters that the reply passes.
     """
 
-    __slots__ = (
-        "_began",
-        "_call",
-        "_conversation",
-        "_dispatch",
-        "_heard",
-        "_held",
-        "_last",
-        "_patience",
-        "_quiet",
-        "_scopes",
-        "_started",
-        "_stream",
-        "_told",
-        "_watch",
-        "_whole",
-        "attempt",
-        "charges",
-        "chosen",
-        "client",
-        "deadline",
-        "decides",
-        "decision",
-        "dialect",
-        "error",
-        "fault",
-        "head",
-        "keeper",
-        "listener",
-        "model_suffix",
-        "over",
-        "plan",
-        "prompt",
-        "record",
-        "reply_headers",
-        "request",
-        "said",
-        "selfsufficient",
-        "sieve",
-        "sifts",
-        "spare",
-        "stages",
-        "translation",
-    )  # fmt: skip
+    client: Client
+    listener: ListenerPlan
+    request: RequestHead
+    received: int
+    plan: Plan = _UNSET
+    record: Record = _UNSET
+    deadline: float = 0.0
+    dialect: Dialect | None = None
+    head: Head | None = None
+    said: Head | None = None
+    selfsufficient: Head | None = None
+    keeper: RecallNode | None = None
+    error: str = ""
+    fault: tuple[int, bytes] | None = None
+    attempt: Attempt | None = None
+    charges: list[tuple[LimitNode, Quota, str, int]] = []
+    reply_headers: Headers = []
+    model_suffix: str = ""
+    chosen: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
+    decides: bool = False
+    decision: Decision | None = None
+    translation: Translation | None = None
+    stages: list[Maker] | None = None
+    sifts: list[SiftNode] | None = None
+    sieve: Sieve | None = None
+    prompt: Prompt | None = None
+    over: bool = False
+    _conversation: Conversation | None = None
+    _call: Call | None = None
+    _dispatch: Any = None
+    _watch: Watch | None = None
+    _last: bytes = b""
+    _started: bool = False
+    _stream: bool = False
+    _held: bool = False
+    _scopes: tuple[trio.CancelScope, ...] = ()
+    _heard: float = 0.0
+    """When the upstream last said something, or was asked,"""
+    _patience: float = 0.0
+    """and for how long it may say nothing."""
+    _quiet: float = 0.0
+    """Since when the client has been told nothing,"""
+    _told: int = -1
+    """if it has had no more than so many bytes."""
+    _began: float = 0.0
+    _whole: float = 0.0
+    """When the time for all of it is up."""
 
-    def __init__(self, client: Client, listener: ListenerPlan, request: RequestHead, received: int) -> None:
-        """A request came, with a body of `received` bytes."""
-        self.client = client
-        self.listener = listener
-        self.request = request
+    def __post_init__(self) -> None:
+        request, listener, client = self.request, self.listener, self.client
         self.plan = plan = listener.plan
         plan.live += 1
-        self.dialect: Dialect | None = None
-        self.head: Head | None = None
-        self.said: Head | None = None  # the request as the client sent it, where another one goes on
-        self.selfsufficient: Head | None = None  # the request, if it refers to nothing that is kept
-        self.keeper: RecallNode | None = None
-        self.error = ""
-        self.fault: tuple[int, bytes] | None = None  # what a filter makes of an error, status and body
-        self.attempt: Attempt | None = None
-        self.charges: list[tuple[LimitNode, Quota, str, int]] = []
-        self.reply_headers: Headers = []
-        self.model_suffix = ""
-        self.chosen: tuple[str, ...] = ()
-        self.spare: tuple[str, ...] = ()
-        self.decides = False
-        self.decision: Decision | None = None  # the router's, if one was asked
-        self.translation: Translation | None = None
-        self.stages: list[Maker] | None = None  # what the reply passes
-        self.sifts: list[SiftNode] | None = None  # the filters that the reply passes
-        self.sieve: Sieve | None = None
-        self.prompt: Prompt | None = None
-        self._conversation: Conversation | None = None
-        self._call: Call | None = None
-        self._dispatch: Any = None
-        self._watch: Watch | None = None
-        self._last = b""
-        self.over = self._started = self._stream = self._held = False
-        self._scopes: tuple[trio.CancelScope, ...] = ()
-        self._heard = 0.0  # when the upstream last said something, or was asked
-        self._patience = 0.0  # for how long it may say nothing
-        self._quiet = 0.0  # since when the client has been told nothing,
-        self._told = -1  # if it has had no more than so many bytes
         self._began = began = monotonic()
         self._whole = self.deadline = began + listener.timeout
         request_id, trace_id, span_id = trace.new_ids()
@@ -210,7 +189,7 @@ class Exchange:
             request.authority,
             request.forwarded_for,
         )
-        record.bytes_received = received
+        record.bytes_received = self.received
         if request.context is not None:
             record.trace_id, record.parent_span_id, record.sampled = request.context
         if plan.samples:

@@ -8,10 +8,8 @@ each would cost a system call.
 
 from __future__ import annotations
 
-import binascii
 import os
 import re
-import struct
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PRINTABLE = re.compile(rb"[\x21-\x7e]{1,200}")
@@ -19,10 +17,8 @@ _ZERO_TRACE = "0" * 32
 _ZERO_SPAN = "0" * 16
 
 
-_CUTS = struct.Struct("8s4s4s4s12s32s16s16s")
-"""Where the digits of a block are cut."""
-_BLOCK = 64
-"""Exchanges for which one block has ids."""
+_ENDS = tuple(f"{number:02x}" for number in range(64))
+"""What tells the ids of one block apart."""
 _ids: list[tuple[str, str, str]] = []
 _spans: list[str] = []
 
@@ -30,21 +26,21 @@ _spans: list[str] = []
 def new_ids() -> tuple[str, str, str]:
     """A request id (UUID-shaped, as Envoy makes them), a trace id of 32 hex digits and a span id of 16."""
     if not _ids:
-        _refill()
+        one = os.urandom(24).hex()
+        middle, trace, span = f"-{one[:4]}-{one[4:8]}-{one[8:12]}-{one[12:22]}", one[24:40], one[34:48]
+        digits = os.urandom(8 * len(_ENDS)).hex(" ", 8).split(" ")
+        _ids.extend(
+            [(f"{n[:8]}{middle}{end}", trace + n, span + end) for n, end in zip(digits, _ENDS, strict=True)]
+        )
     return _ids.pop()
 
 
 def new_span_id() -> str:
     """16 hex digits."""
     if not _spans:
-        _refill()
+        start = os.urandom(7).hex()
+        _spans.extend([start + end for end in _ENDS])
     return _spans.pop()
-
-
-def _refill() -> None:
-    for a, b, c, d, e, trace, span, other in _CUTS.iter_unpack(binascii.hexlify(os.urandom(48 * _BLOCK))):
-        _ids.append((b"-".join((a, b, c, d, e)).decode(), trace.decode(), span.decode()))
-        _spans.append(other.decode())
 
 
 def accept_request_id(raw: bytes) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from archflow_schema.assigned import assigned
 from archflow_schema.events import Usage
 
 
-class Attempt(Struct):
+@assigned
+class Attempt(Struct, gc=False):
     """One try at one upstream. Mutable: the engine fills it in as the try goes on."""
 
     provider: str = ""
@@ -65,7 +67,8 @@ class Decision(Struct):
     kept_from: str = ""
 
 
-class Record(Struct):
+@assigned
+class Record(Struct, gc=False):
     """One exchange. Mutable: the engine fills it in as the exchange goes on; tracers only read."""
 
     request_id: str = ""

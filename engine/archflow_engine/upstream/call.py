@@ -12,6 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from archflow_schema.assigned import assigned
 from archflow_schema.errors import UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
@@ -23,7 +24,8 @@ def split_lines(raw: bytes) -> Headers:
     return [(name.lower(), value.strip(b" \t")) for name, _, value in split]
 
 
-class ReplyHead(Struct, eq=False):
+@assigned
+class ReplyHead(Struct, eq=False, gc=False):
     """Status and headers of a reply, end-to-end ones only (RFC 9110 section 7.6.1). Mutable: filled as it is read.
 
     Attributes:
@@ -137,6 +139,7 @@ class CallHead(Struct, frozen=True, eq=False):
         return cls(method, target, authority, headers, b"".join(lines))
 
 
+@assigned
 class Call(Struct, eq=False):
     """One request on its way. Mutable: it goes from connection to connection.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import select
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from archflow_schema.errors import ArchflowError
@@ -59,15 +59,17 @@ class LineFile:
         """Whether lines still wait to be written, and it is not in vain."""
         return bool(self._begun or self._lines) and not self._troubles
 
-    def add(self, line: bytes) -> None:
-        """Take a line, its newline included."""
-        if len(self._lines) >= HELD_AT_MOST:
-            self.dropped += 1
-            self._trouble("writing", "has a reader that is too slow, so lines are dropped")
-            return
-        self._lines.append(line)
-        if len(self._lines) % BATCH == 0:
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Take lines, their newlines included."""
+        before = len(self._lines)
+        self._lines += lines
+        if len(self._lines) // BATCH > before // BATCH:
             self.flush()
+        excess = len(self._lines) - HELD_AT_MOST
+        if excess > 0:
+            del self._lines[HELD_AT_MOST:]
+            self.dropped += excess
+            self._trouble("writing", "has a reader that is too slow, so lines are dropped")
 
     def flush(self) -> None:
         """Write what can be written at once."""

@@ -9,6 +9,7 @@ from msgspec import json
 
 from archflow_plugins.record import Attempt, Decision, Record
 from archflow_plugins.testing import record, run_context
+from archflow_plugins.tracers import access_log
 from archflow_plugins.tracers.access_log import FLAGS, AccessLog, AccessLogConfig
 from archflow_schema.events import Usage
 
@@ -101,6 +102,23 @@ def test_what_a_router_decided(written):
 def test_levels(written, status, error, level):
     (line,) = written(record(status=status, error=error))
     assert json.decode(line)["level"] == level
+
+
+def test_what_lines_have_in_common_is_not_mixed_up(written):
+    asked = [("a", "b"), ("b", "a"), ("a", "b"), ("", "b")]
+    lines = written(*[record(model_asked=one, model=other) for one, other in asked])
+    found = [json.decode(line) for line in lines]
+    assert [(one.get("model_asked", ""), one["model"]) for one in found] == asked
+
+
+def test_what_lines_have_in_common_takes_bounded_memory(written, monkeypatch):
+    common: dict[tuple[str | bool, ...], bytes] = {}
+    monkeypatch.setattr(access_log, "_common", common)
+    strangers = [record(path=f"/{number}") for number in range(access_log._COMMON_AT_MOST + 1)]
+    lines = written(*strangers, record(user_agent="x" * 5000))
+    assert [json.decode(line)["path"] for line in lines[:2]] == ["/0", "/1"]
+    assert json.decode(lines[-1])["user_agent"] == "x" * 5000
+    assert len(common) == 1
 
 
 @pytest.mark.parametrize("form", ["json", "arch"])

@@ -26,11 +26,11 @@ def path(tmp_path) -> Path:
 def test_lines_are_written_in_batches(path, troubles):
     log = LineFile(str(path), troubles.append)
     for number in range(BATCH - 1):
-        log.add(b"%d\n" % number)
+        log.add([b"%d\n" % number])
     assert path.read_bytes() == b""
-    log.add(b"last\n")
+    log.add([b"last\n"])
     assert path.read_bytes().count(b"\n") == BATCH
-    log.add(b"more\n")
+    log.add([b"more\n"])
     log.close()
     assert path.read_bytes().endswith(b"last\nmore\n")
     assert (log.dropped, troubles) == (0, [])
@@ -39,7 +39,7 @@ def test_lines_are_written_in_batches(path, troubles):
 def test_a_file_is_appended_to_and_not_for_everybody_to_read(path, troubles):
     path.write_bytes(b"before\n")
     log = LineFile(str(path), troubles.append)
-    log.add(b"after\n")
+    log.add([b"after\n"])
     log.close()
     assert path.read_bytes() == b"before\nafter\n"
     path.unlink()
@@ -50,12 +50,12 @@ def test_a_file_is_appended_to_and_not_for_everybody_to_read(path, troubles):
 @pytest.mark.parametrize("make", [True, False])
 def test_a_rotated_file_is_opened_again(path, troubles, make):
     log = LineFile(str(path), troubles.append)
-    log.add(b"1\n")
+    log.add([b"1\n"])
     log.flush()
     path.rename(path.with_suffix(".1"))
     if make:
         path.touch()
-    log.add(b"2\n")
+    log.add([b"2\n"])
     log.flush()
     log.close()
     assert path.with_suffix(".1").read_bytes() == b"1\n"
@@ -67,7 +67,7 @@ def test_a_folder_that_is_gone_is_told_once_and_the_old_file_goes_on(tmp_path, t
     folder.mkdir()
     log = LineFile(str(folder / "a.log"), troubles.append)
     folder.rename(tmp_path / "moved")
-    log.add(b"1\n")
+    log.add([b"1\n"])
     log.flush()
     assert (tmp_path / "moved" / "a.log").read_bytes() == b"1\n"
     assert len(troubles) == 1
@@ -108,7 +108,7 @@ def test_a_full_pipe_keeps_lines_for_later(pipe, troubles):
     log = LineFile(path, troubles.append)
     lines = [b"%03d" % number + b"x" * 100 + b"\n" for number in range(200)]
     for line in lines:
-        log.add(line)
+        log.add([line])
     log.flush()
     assert log.pending
     read = b""
@@ -126,7 +126,7 @@ def test_a_reader_that_never_reads_costs_lines_not_time(pipe, troubles):
     log = LineFile(path, troubles.append)
     count = HELD_AT_MOST + 500
     for _ in range(count):
-        log.add(b"x" * 99 + b"\n")
+        log.add([b"x" * 99 + b"\n"])
     assert log.dropped > 0
     assert len(troubles) == 1
     assert "reader that is too slow" in troubles[0]
@@ -139,14 +139,14 @@ def test_a_reader_that_left_is_told_once(pipe, troubles):
     log = LineFile(path, troubles.append)
     twin = os.dup(reader)
     os.close(twin)
-    log.add(b"1\n")
+    log.add([b"1\n"])
     log.flush()
     assert drain(reader) == b"1\n"
     other = os.open("/dev/null", os.O_RDONLY)
     os.dup2(other, reader)  # the last reading end is closed
     os.close(other)
     for _ in range(3):
-        log.add(b"2\n")
+        log.add([b"2\n"])
         log.flush()
     assert log.dropped == 3
     assert len(troubles) == 1
@@ -158,7 +158,7 @@ PROGRAM = """
 from archflow_plugins.tracers.line_file import LineFile
 log = LineFile("stdout", print)
 for number in range(300):
-    log.add(b"%d\\n" % number)
+    log.add([b"%d\\n" % number])
 log.close()
 import os
 assert os.get_blocking(1), "others must go on finding stdout blocking"
@@ -188,8 +188,8 @@ def test_portions_of_a_pipe_are_whole_lines_of_at_most_pipe_buf(pipe, troubles, 
     log = LineFile(path, troubles.append)
     monkeypatch.setattr(line_file.os, "write", write)
     for number in range(BATCH):
-        log.add(b"x" * (number * 10) + b"\n")
-    log.add(b"y" * 10_000 + b"\n")
+        log.add([b"x" * (number * 10) + b"\n"])
+    log.add([b"y" * 10_000 + b"\n"])
     log.flush()
     assert all(portion.endswith(b"\n") for portion in written)
     assert [len(portion) <= 4096 for portion in written] == [True] * (len(written) - 1) + [False]
