@@ -103,6 +103,11 @@ class Generation:
             )
 
     @property
+    def stopped_by(self) -> str:
+        """The stop string that ended it; empty if none did."""
+        return self._stop.found
+
+    @property
     def looks(self) -> bool:
         """Whether every step's logits are needed."""
         return self._constraint is not None or self._chooser.draws or self.sampling.logprobs is not None
