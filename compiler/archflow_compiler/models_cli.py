@@ -67,7 +67,7 @@ class Verdict(NamedTuple):
     """
 
     name: str
-    quantization: str
+    quantization: Quantization
     digest: str
     folder: str
     problems: tuple[str, ...]
@@ -210,13 +210,15 @@ def verify(form: Form, names: tuple[str, ...]) -> None:
             )
     if form == "json":
         click.echo(as_json([verdict._asdict() for verdict in verdicts]), nl=False)
+    elif not verdicts:
+        click.echo(f"no model is in {cache.folder}: `archc models list` shows what can be", err=True)
     for verdict in verdicts if form == "text" else ():
         state = "is not what was made" if verdict.problems else f"is whole, sha256 {verdict.digest[:16]}"
         click.echo(f"{verdict.name} ({verdict.quantization}) {state}")
         for problem in verdict.problems:
             click.echo(f"  {problem}")
         if verdict.problems:
-            click.echo(f"  next: archc models pull {verdict.name} --force")
+            click.echo(f"  next: {_pulling(verdict.name, verdict.quantization, force=True)}")
     if any(verdict.problems for verdict in verdicts):
         raise SystemExit(1)
 
@@ -272,7 +274,7 @@ def path(form: Form, name: str | None, quantization: Quantization) -> None:
             model = cache.get(cache.find(name), quantization)
         if model is None:
             raise click.ClickException(
-                f"the model {name} ({quantization}) is not here: `archc models pull {name}`"
+                f"the model {name} ({quantization}) is not here: `{_pulling(name, quantization)}`"
             )
         folder = model.folder
     if form == "json":
@@ -301,6 +303,12 @@ def _cache() -> Cache:
 
     with _told():
         return Cache()
+
+
+def _pulling(name: str, quantization: Quantization, *, force: bool = False) -> str:
+    from archflow_plugins.local_models.cache import command
+
+    return command(name, quantization, force=force)
 
 
 def _vectors(cache: Cache) -> Vectors:

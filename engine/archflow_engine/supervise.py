@@ -37,6 +37,8 @@ START = 60.0
 ANSWER = 5.0
 LISTEN = 2.0
 """Seconds between two times that workers are asked for their metrics: what a worker that dies may take with it."""
+SILENT = "it did not answer"
+"""Why a worker does not serve a graph, if it does not say."""
 BACK_OFF = (0.1, 5.0)
 """Seconds before a dead worker is restarted: at first, and at most."""
 STEADY = 10.0
@@ -194,25 +196,35 @@ class Supervisor:
             raise self._failure
 
     async def swap(self) -> None:
-        """Load the graph again and give it to every worker. Blocks.
+        """Load the graph again and give it to every worker, or to none: what one refuses, the others give back. Blocks.
 
         Raises:
             ArchflowError: it cannot be run; the old one serves on.
         """
+        before = self.program, self._graph
         self.program = await trio.to_thread.run_sync(self._load)
-        refusals: list[str] = []
-        for worker in self._workers:
-            if not worker.serving:
-                continue  # it is being started, and catches up when it serves
-            answer = await worker.ask(Swap(str(self._graph)), START)
-            if isinstance(answer, Serving):
-                worker.serving = answer.digest
-            else:
-                reason = answer.reason if isinstance(answer, Refused) else "it did not answer"
-                refusals.append(f"worker {worker.number}: {reason}")
-        self._tidy()
-        if refusals:
-            raise ArchflowError("; ".join(refusals))
+        refusals = {worker: why for worker in self._serving() if (why := await self._hand(worker))}
+        if not refusals:
+            self._tidy()
+            return
+        self.program, self._graph = before
+        for worker in self._serving():
+            took = refusals.get(worker, SILENT) == SILENT  # who was too slow may have taken it since
+            if took and (why := await self._hand(worker)):
+                self._log("worker_ahead", level="error", worker=worker.number, detail=why)
+        raise ArchflowError("; ".join(f"worker {worker.number}: {why}" for worker, why in refusals.items()))
+
+    def _serving(self) -> list[Worker]:
+        """The workers that serve; one that is being started catches up when it does."""
+        return [worker for worker in self._workers if worker.serving]
+
+    async def _hand(self, worker: Worker) -> str:
+        """Give a worker the graph of now; returns why it does not serve it. Blocks."""
+        answer = await worker.ask(Swap(str(self._graph)), START)
+        if isinstance(answer, Serving):
+            worker.serving = answer.digest
+            return ""
+        return answer.reason if isinstance(answer, Refused) else SILENT
 
     async def stop(self) -> None:
         """Drain every worker. Blocks until they are gone, or `drain` seconds and a little more have passed."""
@@ -299,26 +311,26 @@ class Supervisor:
                 return
             if time.monotonic() - began > STEADY:
                 pause = BACK_OFF[0]
-            self._log("worker_died", level="error", worker=worker.number, status=status, restart_in=pause)
+            why = {"detail": refused} if refused else {}
+            self._log(
+                "worker_died", level="error", worker=worker.number, status=status, restart_in=pause, **why
+            )
             await trio.sleep(pause)
             pause = min(pause * 2, longest)
 
     async def _catch_up(self, worker: Worker) -> None:
         """Give a worker the graph that was swapped in while it started."""
         while worker.serving and self.program is not None and worker.serving != self.program.digest:
-            answer = await worker.ask(Swap(str(self._graph)), START)
-            if not isinstance(answer, Serving):
-                reason = answer.reason if isinstance(answer, Refused) else "it did not answer"
+            if reason := await self._hand(worker):
                 self._log("worker_behind", level="error", worker=worker.number, detail=reason)
                 return
-            worker.serving = answer.digest
         self._tidy()
 
     def _tidy(self) -> None:
         """Remove the graphs before this one, once every worker serves it: one that starts may still read an older."""
         if self.program is not None and all(one.serving == self.program.digest for one in self._workers):
             for file in Path(self._folder.name).iterdir():
-                if file.stem.isdigit() and int(file.stem) < self._generation:
+                if file.stem.isdigit() and int(file.stem) < int(self._graph.stem):
                     file.unlink()
 
     def _stopping(self) -> bool:

@@ -1,5 +1,6 @@
 """`archc models`, as a person and as a program see it."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -45,7 +46,11 @@ def test_from_a_file_to_a_model_and_back(archc, tmp_path):
     assert archc("models", "path").stdout == f"{tmp_path / 'cache'}\n"
     assert "tiny_chat-v1 (int8) is whole, sha256 " in archc("models", "verify").stdout
     assert "removed tiny_chat-v1: " in archc("models", "remove", "tiny_chat-v1").stderr
-    assert archc("models", "verify").stdout == ""
+    nothing = archc("models", "verify")
+    assert (nothing.stdout, nothing.stderr) == (
+        "",
+        f"no model is in {tmp_path / 'cache'}: `archc models list` shows what can be\n",
+    )
 
 
 def test_pull_and_a_flipped_byte(archc):
@@ -63,6 +68,19 @@ def test_pull_and_a_flipped_byte(archc):
     assert "next: archc models pull minilm --force" in said
     archc("models", "pull", "minilm", "--force")
     assert "is whole" in archc("models", "verify", "minilm").stdout
+
+
+def test_the_next_step_names_the_quantization(archc, tmp_path):
+    path = Decoder("llama").gguf(tmp_path / "brought")
+    archc("models", "convert", path, "--name", "mine", "--quantization", "float32")
+    said = archc("models", "path", "mine", code=1).stderr
+    assert said.endswith("the model mine (int8) is not here: `archc models pull mine`\n")
+    folder = Path(archc("models", "path", "mine", "--quantization", "float32").stdout.strip())
+    (folder / "model.bin").write_bytes(bytes((folder / "model.bin").stat().st_size))
+    said = archc("models", "verify", code=1).stdout
+    assert said.endswith("  next: archc models pull mine --quantization float32 --force\n")
+    archc(*said.rpartition("archc ")[2].split())
+    assert "mine (float32) is whole" in archc("models", "verify").stdout
 
 
 def test_for_programs(archc, tmp_path):

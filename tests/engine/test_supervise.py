@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from archflow_engine import supervise
-from archflow_engine.control import AskNumbers, Line, Numbers, Serving, Swap
+from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving, Swap
 from archflow_engine.metrics import CONNECTIONS, DURATION, REQUESTS, Snapshot
 from archflow_engine.supervise import Supervisor, Worker
+from archflow_schema.errors import ArchflowError
 from peers import PATIENCE
 
 pytestmark = pytest.mark.trio
@@ -125,7 +126,7 @@ async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytes
         (folder / name).touch()
 
     def load() -> SimpleNamespace:
-        supervisor._generation = 1
+        supervisor._graph = folder / "1.bin"
         return program
 
     monkeypatch.setattr(supervisor, "_load", load)
@@ -151,4 +152,70 @@ async def test_a_worker_that_started_during_a_swap_catches_up(monkeypatch: pytes
     for worker, end in ((serving, line), (starting, late)):
         await worker.buried()
         await end.close()
+    supervisor.give_up()
+
+
+async def test_what_one_worker_refuses_the_others_give_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = Supervisor(Path("graph.bin"), 3, [], 1.0, lambda *_, **__: None)
+    old, new = (SimpleNamespace(digest=name, graph=SimpleNamespace(nodes=())) for name in ("old", "new"))
+    supervisor.program = old  # type: ignore[assignment]
+    before = supervisor._graph
+
+    def load() -> SimpleNamespace:
+        supervisor._graph = Path("new.bin")
+        return new
+
+    monkeypatch.setattr(supervisor, "_load", load)
+    lines = [connect(worker) for worker in supervisor._workers]
+    told: list[str] = []
+
+    async def swap() -> None:
+        with pytest.raises(ArchflowError) as raised:
+            await supervisor.swap()
+        told.append(str(raised.value))
+
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(swap)
+            for line, answer in zip(
+                lines, (Serving("new"), Refused("no model"), Serving("new")), strict=True
+            ):
+                assert await line.question() == Swap("new.bin")
+                await line.send(answer)
+            for line in (lines[0], lines[2]):
+                assert await line.question() == Swap(str(before))
+                await line.send(Serving("old"))
+    assert told == ["worker 1: no model"]
+    assert [worker.serving for worker in supervisor._workers] == ["old", "digest", "old"]
+    assert supervisor.program is old  # what /graph shows
+    assert supervisor._graph == before  # what a worker that is started now gets
+    for worker, line in zip(supervisor._workers, lines, strict=True):
+        await worker.buried()
+        await line.close()
+    supervisor.give_up()
+
+
+async def test_why_a_worker_cannot_be_started_again_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, object]] = []
+    supervisor = Supervisor(
+        Path("graph.bin"), 1, [], 1.0, lambda event, **facts: told.append({"event": event, **facts})
+    )
+    reasons = iter(("", "the model is gone"))
+
+    async def start(worker: Worker) -> str:
+        async def wait() -> int:
+            return 0
+
+        worker.process = SimpleNamespace(wait=wait, returncode=0)  # type: ignore[assignment]
+        return next(reasons)
+
+    async def asleep(_: float) -> None:
+        supervisor.draining = len(told) == 2
+
+    monkeypatch.setattr(supervisor, "_start", start)
+    monkeypatch.setattr(trio, "sleep", asleep)
+    await supervisor._keep(supervisor._workers[0], task_status=trio.TASK_STATUS_IGNORED)
+    assert [one["event"] for one in told] == ["worker_died", "worker_died"]
+    assert "detail" not in told[0]
+    assert told[1]["detail"] == "the model is gone"
     supervisor.give_up()

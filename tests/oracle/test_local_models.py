@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from msgspec import json
@@ -178,6 +179,22 @@ def test_embeddings(client: openai.OpenAI) -> None:
     for packed, one in zip(reply.data, plain.data, strict=True):
         assert packed.embedding == pytest.approx(one.embedding, abs=1e-6)
         assert sum(value * value for value in one.embedding) == pytest.approx(1, abs=1e-4)
+
+
+def test_anthropics_client_is_told_which_sequence_stopped_it(gateway: Gateway) -> None:
+    with anthropic.Anthropic(base_url=gateway.url, api_key="-", max_retries=0, timeout=PATIENCE) as client:
+        asked: Any = {"model": CHAT, "messages": HELLO, "max_tokens": 40}
+        said: Any = client.messages.create(**asked).content[0]
+        stop = next(one for one in said.text[1:] if not one.isspace())
+        reply = client.messages.create(**asked, stop_sequences=["never there", stop])
+        with client.messages.stream(**asked, stop_sequences=["never there", stop]) as stream:
+            streamed = stream.get_final_message()
+    ended: list[Any] = [reply, streamed]
+    for one in ended:
+        assert (one.stop_reason, one.stop_sequence) == ("stop_sequence", stop)
+        assert (
+            "".join(part.text for part in one.content if part.type == "text") == said.text.partition(stop)[0]
+        )
 
 
 def test_mistakes_raise_the_clients_own_exceptions(client: openai.OpenAI) -> None:

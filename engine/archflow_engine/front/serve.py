@@ -19,6 +19,7 @@ import hypercorn.trio.run
 import trio
 from hypercorn.config import Config, Sockets
 
+from archflow_engine.front import refused
 from archflow_engine.front.http1 import Http1
 from archflow_engine.front.http2 import Http2
 from archflow_engine.hub import Channel, Hub
@@ -305,8 +306,7 @@ def open_sockets(address: str, port: int, *, shared: bool) -> Sockets:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        reason = (error.strerror or str(error)).lower()
-        raise ArchflowError(f"cannot listen on {address}:{port}: {reason}") from error
+        raise ArchflowError(refused.address(address, port, error)) from error
     return Sockets([], [sock], [])
 
 
@@ -318,12 +318,11 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
     """
     config = Config()
     config.certfile, config.keyfile = tls.certificate, tls.private_key
+    config.keyfile_password = ""  # else OpenSSL asks at the terminal, and all wait
     config.alpn_protocols = ["h2", "http/1.1"]
     try:
         context = config.create_ssl_context()
-    except (OSError, ssl.SSLError) as error:
-        raise ArchflowError(
-            f"TLS: certificate {tls.certificate} with private key {tls.private_key}: {error}"
-        ) from error
+    except OSError as error:
+        raise ArchflowError(refused.tls(tls, error)) from error
     assert context is not None  # noqa: S101 - certificate and key are set
     return context

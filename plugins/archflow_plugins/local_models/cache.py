@@ -167,6 +167,12 @@ def ensure(entry: Entry, progress: Tell | None = None, quantization: Quantizatio
     return Cache().ensure(entry, progress, quantization)
 
 
+def command(name: str, quantization: Quantization, *, force: bool = False) -> str:
+    """What to type so that a model is there, or is made anew."""
+    kind = "" if quantization == "int8" else f" --quantization {quantization}"
+    return f"archc models pull {name}{kind}{' --force' if force else ''}"
+
+
 class Cache:
     """The models of one folder.
 
@@ -225,16 +231,16 @@ class Cache:
         model = self.get(self.find(name), quantization)
         if model is None:
             raise ModelUnavailable(
-                f"the model {name} ({quantization}) is not in {self.folder}: `archc models pull {name}`"
+                f"the model {name} ({quantization}) is not in {self.folder}: `{command(name, quantization)}`"
             )
         if model.digest != expected:
             raise ModelChanged(
                 f"the model {name} in {self.folder} has the digest {model.digest[:16]}..., and {expected[:16]}... was "
-                f"recorded when it was compiled in: compile again, or `archc models pull {name} --force`"
+                f"recorded when it was compiled in: compile again, or `{command(name, quantization, force=True)}`"
             )
         if found := self.verify(model):
             raise ModelChanged(
-                f"the model {name}: {found[0]}; `archc models pull {name} --force` makes it anew"
+                f"the model {name}: {found[0]}; `{command(name, quantization, force=True)}` makes it anew"
             )
         return model
 

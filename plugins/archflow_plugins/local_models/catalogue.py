@@ -209,6 +209,7 @@ def pick(name: str, known: dict[str, Entry]) -> Entry:
 
 def _instead(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.removeprefix("local/").lower(), list(known), n=2, cutoff=0.5)
+    there = f"there are {', '.join(known)};"
     if close:
-        return "did you mean " + " or ".join(f'"{one}"' for one in close) + "?"
-    return f"there are {', '.join(known)}; `archc models convert PATH --name NAME` adds one of yours"
+        there = "did you mean " + " or ".join(f'"{one}"' for one in close) + "?"
+    return f"{there} `archc models convert PATH --name NAME` adds one of yours"

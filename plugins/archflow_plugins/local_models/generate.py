@@ -7,7 +7,8 @@ the chosen token. So greedy, sampled, seeded and constrained generation are one 
 
 Rule: everything here blocks and belongs in a thread; `host` sees to that.
 Rule: imports ctranslate2 and numpy when a model is opened, not before.
-Invariant: with a rule, a generation that ends by itself or by its limit is a whole text of that rule.
+Invariant: with a rule, a generation that ends by itself or by its limit is a whole text of that rule: its shortest end
+has at every step room in the tokens that are left, be it by its bytes or as it was counted (`_way`).
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archflow_plugins.local_models.cache import Model
+    from archflow_plugins.local_models.grammar import Place
     from archflow_plugins.local_models.tool_calls import Calls
 
 STEPS = 64
 """Tokens of one run where every step's logits are kept (about 200 KiB each, for the length of the run)."""
+CLOSING_AT_MOST = 2048
+"""Bytes of an end that are counted in tokens; longer ones are taken to need a token a byte."""
+COUNTED_AT_MOST = 8
+"""Ends that are counted in tokens for one step."""
 
 
 class Piece(Struct, frozen=True):
@@ -75,6 +81,9 @@ class Generation:
         self._tell = tell
         self._chooser = Chooser(sampling)
         self._constraint: Constraint | None = None
+        self._way: list[int] = []
+        self._counted = 0
+        self._cut = False
         self._mark = Mark(calls.mark, anywhere=calls.anywhere) if calls and not calls.required else None
         self._calls = calls
         self._growing = Growing()
@@ -92,6 +101,11 @@ class Generation:
                 f"no text that fits the format has room in {self.limit} tokens: allow "
                 f"{len(self._words.encode_bytes(rule.begin().closing()))} or more"
             )
+
+    @property
+    def stopped_by(self) -> str:
+        """The stop string that ended it; empty if none did."""
+        return self._stop.found
 
     @property
     def looks(self) -> bool:
@@ -116,6 +130,7 @@ class Generation:
             self._end("cancelled")
             return False
         chosen = draft
+        self._counted = 0
         if logits is not None and (self._constraint is not None or self._chooser.draws):
             chosen = self._chooser.choose(logits, draft, self._fits, self._every)
         scores: tuple[Score, ...] = ()
@@ -126,7 +141,7 @@ class Generation:
             return False
         held = self._constraint
         if held is not None:
-            held.take(chosen)
+            self._take(chosen)
         self._add(chosen, scores)
         if self._constraint is not held:
             return False  # a call began, and from here on every step's logits are needed
@@ -139,16 +154,15 @@ class Generation:
     def _follow(self, rule: Rule) -> bool:
         """Hold what comes next to a rule. Returns False where no text of it fits what is left."""
         begun = rule.begin()
-        if begun.least <= self.left:
-            self._constraint = begun
-            self._write_forced()
-            return True
-        tokens = self._words.encode_bytes(begun.closing())
-        if len(tokens) > self.left:
-            return False
+        if begun.least > self.left:
+            self._way = self._words.encode_bytes(begun.closing())
+            if len(self._way) > self.left:
+                return False
         self._constraint = begun
-        self._write(tokens)
-        self._end("length")
+        if begun.least > max(self.left, CLOSING_AT_MOST):
+            self._write(self._way)
+            self._end("length")
+        self._write_forced()
         return True
 
     def _fits(self, token: int) -> bool:
@@ -158,14 +172,38 @@ class Generation:
         if token in self._ends:
             return rule.whole
         place = rule.after(token)
-        return place is not None and place.least < self.left
+        if place is None or place.least < self.left:
+            return place is not None
+        self._counted += 1
+        return self._counted <= COUNTED_AT_MOST and self._leads(place, self.left - 1)
+
+    def _leads(self, place: Place, left: int) -> bool:
+        """Whether a place's shortest end has room in so many tokens."""
+        if place.least <= left:
+            return True
+        return place.least <= CLOSING_AT_MOST and len(self._words.encode_bytes(place.finish())) <= left
 
     def _every(self) -> list[int]:
         rule = self._constraint
         if rule is None:
             return list(range(len(self._words)))
+        if self._way:
+            self._cut = True
+            return self._way[:1]
         found = list(rule.fitting(self.left - 1))
         return [*found, min(self._ends)] if rule.whole and self._ends else found
+
+    def _take(self, token: int) -> None:
+        """The constraint goes on with a token that is about to be added."""
+        rule = self._constraint
+        assert rule is not None  # noqa: S101 - who calls has asked
+        rule.take(token)
+        if rule.least < self.left:
+            self._way = []
+        elif self._way[:1] == [token]:
+            self._way = self._way[1:]
+        else:
+            self._way = self._words.encode_bytes(rule.closing())
 
     def _write_forced(self) -> bool:
         """Write what must follow whatever the model says. Returns whether anything did."""
@@ -174,7 +212,12 @@ class Generation:
             return False
         data = rule.forced()
         if data:
-            self._write(self._words.encode_bytes(data))
+            tokens = self._words.encode_bytes(data)
+            after = rule.place.read(data)
+            if self._way and (after is None or not self._leads(after, self.left - len(tokens))):
+                tokens = self._way  # what must follow costs more tokens by itself than as a part of the end
+                self._cut = True
+            self._write(tokens)
         if rule.over and not self.reason:
             self._end("stop")
         elif not self.left and not self.reason:
@@ -185,7 +228,7 @@ class Generation:
         known = self.sampling.logprobs is not None
         for token in tokens:
             if self._constraint is not None:
-                self._constraint.take(token)
+                self._take(token)
             self._add(token, (Score(token, 0.0),) if known else ())
 
     def _add(self, token: int, scores: tuple[Score, ...]) -> None:
@@ -232,7 +275,7 @@ class Generation:
     def _end(self, reason: str) -> None:
         if self.reason:
             return
-        self.reason = reason
+        self.reason = "length" if reason == "stop" and self._cut and not self._stop.found else reason
         if reason != "cancelled" and not self._stop.found:
             self._say(self._growing.end())
             self._say_held()

@@ -225,14 +225,14 @@ class StopStrings:
     """Cuts text at the first of some strings, wherever the boundaries of its pieces are.
 
     Attributes:
-        found: whether one was met; nothing is told after it.
+        found: the one that was met, else empty; nothing is told after it.
     """
 
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = [one for one in strings if one]
         self._longest = max(map(len, self._strings), default=0)
         self._held = ""
-        self.found = False
+        self.found = ""
 
     def add(self, text: str) -> str:
         """What of the text so far is sure not to belong to a stop string."""
@@ -241,9 +241,10 @@ class StopStrings:
         if not self._strings:
             return text
         held = self._held + text
-        first = min((at for one in self._strings if (at := held.find(one)) >= 0), default=-1)
-        if first >= 0:
-            self.found = True
+        first, self.found = min(
+            ((at, one) for one in self._strings if (at := held.find(one)) >= 0), default=(-1, "")
+        )
+        if self.found:
             self._held = ""
             return held[:first]
         keep = 0

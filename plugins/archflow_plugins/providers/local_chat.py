@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 STOPS_AT_MOST = 16
 ALTERNATIVES_AT_MOST = 20
 ANSWERS_AT_MOST = 8
+_GOES_ON = {"finish_reason": None}
 _NO_TEXT = (ImagePart, AudioPart, DocumentPart, OpaquePart)
 
 
@@ -211,7 +212,7 @@ class ChatWriter:
             "index": number,
             "message": message,
             "logprobs": self._logprobs(scores),
-            "finish_reason": _reason(generation),
+            **_ending(generation),
         }
 
     def begin(self, number: int) -> bytes:
@@ -229,7 +230,7 @@ class ChatWriter:
     def end(self, generations: Sequence[Generation]) -> bytes:
         """The last chunks: why each answer ended, what it cost if asked, and the mark of the end."""
         found = b"".join(
-            self._chunk(number, {}, reason=_reason(one)) for number, one in enumerate(generations)
+            self._chunk(number, {}, ending=_ending(one)) for number, one in enumerate(generations)
         )
         if self._usage:
             found += self._event({"choices": [], "usage": _usage(generations)})
@@ -244,9 +245,14 @@ class ChatWriter:
         return reader.read(piece.text)
 
     def _chunk(
-        self, number: int, delta: dict[str, Any], *, logprobs: Any = None, reason: str | None = None
+        self,
+        number: int,
+        delta: dict[str, Any],
+        *,
+        logprobs: Any = None,
+        ending: Mapping[str, str | None] = _GOES_ON,
     ) -> bytes:
-        choice = {"index": number, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+        choice = {"index": number, "delta": delta, "logprobs": logprobs, **ending}
         return self._event({"choices": [choice], **({"usage": None} if self._usage else {})})
 
     def _event(self, fields: dict[str, Any]) -> bytes:
@@ -277,8 +283,12 @@ def _usage(generations: Sequence[Generation]) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
-def _reason(generation: Generation) -> str:
-    return "tool_calls" if generation.called and generation.reason == "stop" else generation.reason
+def _ending(generation: Generation) -> dict[str, str]:
+    """Why it ended, and, as vLLM tells it, at which stop string: clients of Messages and Converse are told that one."""
+    if generation.stopped_by:
+        return {"finish_reason": "stop", "stop_reason": generation.stopped_by}
+    called = generation.called and generation.reason == "stop"
+    return {"finish_reason": "tool_calls" if called else generation.reason}
 
 
 def _call_id() -> str:

@@ -49,7 +49,10 @@ class LineFile:
             self._fd = _open(path) if standard is None else _own_description(standard)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except OSError as error:
-            raise ArchflowError(f"the log {path} cannot be opened: {error.strerror}") from error
+            reason = (error.strerror or str(error)).lower()
+            raise ArchflowError(
+                f"the log {path} cannot be opened: {reason}: make its folder, or choose another `path`"
+            ) from error
         self._rotates = standard is None and self._regular
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLOUT)

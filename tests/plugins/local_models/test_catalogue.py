@@ -38,6 +38,7 @@ def test_names():
         UnknownModel, match='there is no local model "minilmm": did you mean "minilm"'
     ) as error:
         find("minilmm")
+    assert "`archc models convert PATH --name NAME` adds one of yours" in str(error.value)
     assert isinstance(error.value, KeyError)
     assert isinstance(error.value, ArchflowError)
     with pytest.raises(UnknownModel, match="there are minilm, smollm2-135m-instruct; `archc models convert"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from msgspec import json
 
-from archflow_plugins.local_models import constrain
+from archflow_plugins.local_models import constrain, generate
 from archflow_plugins.local_models.chat_template import Turn
 from archflow_plugins.local_models.generate import STEPS, Generation, LanguageModel
 from archflow_plugins.local_models.sample import Sampling
@@ -125,6 +125,42 @@ def test_a_tight_limit_gets_the_shortest_text():
     generation, told = begin(rule=rule, max_tokens=1)
     assert "".join(one.text for one in told) == "hello"
     assert generation.reason
+
+
+LONG_NAMES = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("hello_world", "world_hello", "hello")},
+    "required": ["hello_world", "world_hello", "hello"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("more", [0, 1, 2, 4, 7])
+def test_a_limit_below_the_bytes_of_the_shortest_text_is_used(seed, more):
+    """Names of members are few tokens and many bytes: what is left of the limit belongs to the values."""
+    rule = constrain.json_schema(LONG_NAMES, words())
+    shortest = rule.begin().closing()
+    least = len(words().encode_bytes(shortest))
+    limit = least + more
+    assert limit < len(shortest)
+    generation, text, _ = finish(rule=rule, max_tokens=limit, temperature=1.0, seed=seed)
+    assert set(json.decode(text)) == set(LONG_NAMES["properties"])
+    assert len(generation.tokens) <= limit
+    if more:
+        assert len(text) > len(shortest)
+    else:
+        assert (text, generation.reason) == (shortest.decode(), "length")
+    assert text == words().text(generation.tokens)
+
+
+def test_a_shortest_text_that_is_too_long_to_be_counted_is_written_at_once(monkeypatch):
+    monkeypatch.setattr(generate, "CLOSING_AT_MOST", 20)
+    rule = constrain.json_schema(LONG_NAMES, words())
+    shortest = rule.begin().closing()
+    generation, told = begin(rule=rule, max_tokens=len(shortest) - 1)
+    assert generation.reason == "length"
+    assert "".join(one.text for one in told) == shortest.decode()
 
 
 def test_a_limit_that_no_text_fits_is_refused():

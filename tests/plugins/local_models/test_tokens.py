@@ -77,7 +77,8 @@ def test_stop_strings_do_not_care_about_boundaries(text, strings, step):
         assert told == text
     else:
         # the earliest end decides when it is noticed; what is told is a part before some stop string
-        assert stop.found
+        assert stop.found in strings
+        assert text[len(told) :].startswith(stop.found)
         assert text.startswith(told)
         assert not any(one in told for one in strings)
 
@@ -88,7 +89,7 @@ def test_what_may_belong_to_a_stop_string_is_held_back():
     assert stop.add("x") == "STx"
     assert stop.add("yS") == "y"
     assert stop.add("TOP and more") == ""
-    assert stop.found
+    assert stop.found == "STOP"
     assert stop.end() == ""
 
 
