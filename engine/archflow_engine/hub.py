@@ -48,6 +48,8 @@ READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _HUNG_UP = select.EPOLLHUP | select.EPOLLERR
 WRITE = select.EPOLLOUT
+_CALM = select.EPOLLIN | select.EPOLLOUT
+"""Something to read, and room to write: an edge-triggered epoll tells both."""
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -127,22 +129,21 @@ class Channel:
         if self.unsent:
             self._waiting.append(data)
             self.unsent += len(data)
-        elif self._hub.holding:
-            if not self._held:
-                self._hub.held.append(self)
-            self._held.append(data)
-        else:
-            self._put(data)
+            return
+        held = self._held
+        held.append(data)
+        if not self._hub.holding:
+            self.release()
+        elif len(held) == 1:
+            self._hub.held.append(self)
 
     def release(self) -> None:
         """Send what was held back. The owner may be told that the peer is gone."""
         held = self._held
-        if held:
-            data = held[0] if len(held) == 1 else b"".join(held)
-            held.clear()
-            self._put(data)
-
-    def _put(self, data: bytes) -> None:
+        if not held:
+            return
+        data = held[0] if len(held) == 1 else b"".join(held)
+        held.clear()
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -218,17 +219,8 @@ class Channel:
 
     def ready(self, mask: int) -> None:
         """Called by the hub: the kernel reported `mask`."""
-        if mask & WRITE and self.unsent:
-            self._flush()
-        if mask & READ and not self.closed:
-            if self.paused:
-                self._pending |= mask
-                if mask & self._heeds:
-                    self._lost(None)
-            else:
-                self._receive(mask)
-
-    def _receive(self, mask: int) -> None:
+        if (mask != _CALM or self.unsent or self.paused) and not self._may_receive(mask):
+            return
         try:
             data = self._recv(RECEIVE)
         except BlockingIOError:
@@ -243,6 +235,19 @@ class Channel:
             # Edge-triggered: the edge is spent, and more (or the end) may be waiting behind what was read.
             self._hub.again(self, mask)
         self.owner.received(data)
+
+    def _may_receive(self, mask: int) -> bool:
+        """Send what waits, if there is room now, and tell whether anything is to be received."""
+        if mask & WRITE and self.unsent:
+            self._flush()
+        if not mask & READ or self.closed:
+            return False
+        if self.paused:
+            self._pending |= mask
+            if mask & self._heeds:
+                self._lost(None)
+            return False
+        return True
 
     def _flush(self) -> None:
         waiting = self._waiting

@@ -98,7 +98,10 @@ class TlsChannel(Channel):
         if records:
             super().write(records)
 
-    def _receive(self, mask: int) -> None:
+    def ready(self, mask: int) -> None:
+        """As Channel.ready, for records."""
+        if not self._may_receive(mask):
+            return
         try:
             data = self._recv(RECEIVE)
         except BlockingIOError:
