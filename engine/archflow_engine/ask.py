@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from archflow_engine import trace
 from archflow_engine.hub import monotonic
+from archflow_engine.upstream.call import Headers, split_lines
 from archflow_engine.upstream.fetch import Fetched, fetch
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_plugins.contexts import Answered
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from archflow_engine.exchange import Exchange
     from archflow_engine.nodes.dispatch import DispatchNode
-    from archflow_engine.upstream.call import Headers
 
 CONNECT = 5.0
 """Seconds until a connection to a service is made, where nobody says otherwise."""
@@ -139,8 +139,7 @@ def attempting(name: str, provider: str) -> Iterator[tuple[Attempt, Headers]]:
     record = exchange.record
     began = attempt.began = monotonic() - exchange.began
     record.attempts.append(attempt)
-    traced = trace.traceparent(record.trace_id, attempt.span_id, sampled=record.sampled)
-    headers = [(b"x-request-id", record.request_id.encode()), (b"traceparent", traced.encode())]
+    headers = split_lines(trace.lines(record, attempt.span_id).encode())
     try:
         yield attempt, headers
     except UpstreamError as error:

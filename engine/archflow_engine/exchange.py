@@ -387,15 +387,13 @@ class Exchange(Struct, eq=False):
         if self.sifts is not None:
             self.sieve = Sieve(self, self.sifts)
         span_id = trace.new_span_id()
-        traced = trace.traceparent(record.trace_id, span_id, sampled=record.sampled)
-        sink = self.translation or self.sieve or self
-        self._call = call = Call(head, record.request_id, traced, body, sink)
-        now = monotonic()
+        own = trace.lines(record, span_id)
+        self._call = call = Call(head, own, body, self.translation or self.sieve or self)
+        self._heard = now = monotonic()
         self.attempt = attempt = Attempt(node.provider, node.upstream, "", span_id, now - self._began)
         record.attempts.append(attempt)
-        self._heard = now
-        self._patience = node.first_byte
-        silent = now + node.first_byte
+        self._patience = patience = node.first_byte
+        silent = now + patience
         self.deadline = silent if silent < self._whole else self._whole  # noqa: FURB136 - it costs a tenth of min()
         node.pool.send(call)
 
@@ -486,41 +484,41 @@ class Exchange(Struct, eq=False):
         walk(self, runner)
 
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
-        record = self.record
-        attempt = self.attempt
-        assert attempt is not None and self.dialect is not None  # noqa: PT018, S101 - set by dispatch()
-        record.first_byte = attempt.first_byte = monotonic() - self._began
+        record, attempt, dialect = self.record, self.attempt, self.dialect
+        assert attempt is not None and dialect is not None  # noqa: PT018, S101 - set by dispatch()
+        self._heard = now = monotonic()
+        record.first_byte = attempt.first_byte = now - self._began
         record.status = attempt.status = head.status
         attempt.outcome = "streaming"
         self._started = True
         if not end:
             self.heard()
-        stream = head.content_type.startswith(self.dialect.stream_type.encode())
+        kind = dialect.stream_type.encode()
+        stream = head.content_type[: len(kind)] == kind
         self._stream = stream and head.length is None
         self._last = data
         if head.status < 400:
             if self.translation is not None or self.sieve is not None:
                 pass  # they read the reply, and tell the record
             elif end and not stream and not head.content_encoding:
-                take(self.dialect.summarise(data), record)
+                take(dialect.summarise(data), record)
             else:
-                self._watch = watch = Watch(self.dialect, stream=stream, encoding=head.content_encoding)
+                self._watch = watch = Watch(dialect, stream=stream, encoding=head.content_encoding)
                 if data:
                     watch.feed(data)
         else:
             record.error = f"upstream_{head.status}"
         ours = record.request_id.encode()
-        headers = [(b"x-arch-request-id", ours)]
+        headers, raw = self.reply_headers, head.raw
+        if raw:
+            raw = b"".join((raw, b"x-arch-request-id: ", ours, b"\r\n"))
+        else:
+            headers = [*head.headers, (b"x-arch-request-id", ours), *headers]
         if not head.request_id:
-            headers.append((b"x-request-id", ours))
-        if self.reply_headers:
-            headers += self.reply_headers
+            headers = [*headers, (b"x-request-id", ours)]
         if b"origin" in self.request.fields and not any(name == CORS[0][0] for name, _ in head.headers):
-            headers.append(CORS[0])
-        raw = head.raw
-        self.client.start(
-            head.status, headers if raw else head.headers + headers, data, end, head.length, raw
-        )
+            headers = [*headers, CORS[0]]
+        self.client.start(head.status, headers, data, end, head.length, raw)
 
     def failed(self, error: UpstreamError) -> None:
         """The upstream will say nothing (more)."""

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archflow_plugins.record import Record
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PRINTABLE = re.compile(rb"[\x21-\x7e]{1,200}")
@@ -48,9 +52,10 @@ def accept_request_id(raw: bytes) -> str:
     return raw.decode() if _PRINTABLE.fullmatch(raw) else ""
 
 
-def traceparent(trace_id: str, span_id: str, *, sampled: bool) -> str:
-    """What tells an upstream of a span of ours."""
-    return f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
+def lines(record: Record, span_id: str) -> str:
+    """What tells an upstream of a request and of a span of ours, as lines of HTTP/1.1."""
+    flags = "01" if record.sampled else "00"
+    return f"x-request-id: {record.request_id}\r\ntraceparent: 00-{record.trace_id}-{span_id}-{flags}\r\n"
 
 
 def parse_traceparent(raw: bytes) -> tuple[str, str, bool] | None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from archflow_engine import trace
+from archflow_plugins.record import Record
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -49,6 +50,12 @@ def test_made_ids_have_their_form_and_differ() -> None:
         made = {make() for _ in range(1000)}
         assert len(made) == 1000
         assert all(re.fullmatch(form, one) for one in made)
+
+
+@pytest.mark.parametrize(("sampled", "flags"), [(True, "01"), (False, "00")])
+def test_what_an_upstream_is_told(sampled: bool, flags: str) -> None:
+    record = Record("req_1", TRACE, sampled=sampled)
+    assert trace.lines(record, SPAN) == f"x-request-id: req_1\r\ntraceparent: 00-{TRACE}-{SPAN}-{flags}\r\n"
 
 
 @pytest.mark.parametrize("given", [b"a", b"x" * 200, b"req_1:2/3~"])

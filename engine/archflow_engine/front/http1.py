@@ -75,10 +75,11 @@ class _Repeat:
     request that repeats them, whole in one read, is taken without reading its head anew.
     """
 
-    __slots__ = ("_end", "_prefix", "_suffix", "head")
+    __slots__ = ("_end", "_prefix", "_start", "_suffix", "head")
 
     def __init__(self, prefix: bytes, suffix: bytes, end: int, head: RequestHead) -> None:
         self._prefix = prefix
+        self._start = len(prefix)
         self._suffix = suffix
         self._end = end
         """Where the length's last digit was the last time."""
@@ -97,17 +98,18 @@ class _Repeat:
     def body(self, data: bytes, largest: int) -> bytes | None:
         """The body of the request in `data` if it is one like the last, whole and alone; else None."""
         # Slices and not startswith() or find(), of which a call costs half as much again or twice as much.
-        start, end = len(self._prefix), self._end
+        start, end, suffix = self._start, self._end, self._suffix
         if data[:start] != self._prefix:
             return None
-        if data[end : end + 2] != b"\r\n":
-            end = data.find(b"\r\n", start, start + _DIGITS)
-        length, after = data[start:end], end + len(self._suffix)
-        if end < start or not length.isdigit() or data[end:after] != self._suffix:
-            return None
-        self._end = end
+        after = end + len(suffix)
+        if data[end:after] != suffix:
+            self._end = end = data.find(b"\r\n", start, start + _DIGITS)
+            after = end + len(suffix)
+            if end < start or data[end:after] != suffix:
+                return None
         body = data[after:]
-        return body if len(body) == int(length) <= largest else None
+        size = len(body)
+        return body if data[start:end] == b"%d" % size and size <= largest else None
 
 
 class Http1:
@@ -150,10 +152,16 @@ class Http1:
         before = self._reading
         alone = before is None and self._exchange is None and not self._queue
         if alone:
-            if self._repeat is not None:
-                body = self._repeat.body(data, self._front.plan.limits.body)
+            repeat = self._repeat
+            if repeat is not None:
+                plan = self._front.plan
+                body = repeat.body(data, plan.limits.body)
                 if body is not None:
-                    self._serve_repeat(self._repeat.head, body)
+                    # As `_serve`: what was told of the connection by the last request still holds.
+                    self._head_only = False
+                    self.deadline = _FOREVER
+                    exchange = self._exchange = Exchange(self, plan, repeat.head, len(body))
+                    exchange.begin(body)
                     return
                 self._repeat = None
             self.deadline = monotonic() + self._front.limits.receive
@@ -233,33 +241,33 @@ class Http1:
     ) -> None:
         version = self._version
         keep = self._keep and not self._last
-        lines = [_STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, raw]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        first = _STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
+        rest = b""
         self._chunked = False
         self._framed = True
+        if headers:
+            raw += b"".join([b"%b: %b\r\n" % header for header in headers])
+        if end:
+            length = len(data)
         if status in _NO_BODY:
             self._head_only = True
-        elif end:
-            lines.append(b"content-length: %d\r\n" % len(data))
         elif length is not None:
-            lines.append(b"content-length: %d\r\n" % length)
+            rest = b"content-length: %d\r\n" % length
         elif version == "1.1":
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            rest = b"transfer-encoding: chunked\r\n"
+            if data:
+                data = b"%b%b\r\n" % (_size_line(len(data)), data)
         else:
             keep = self._framed = False
         if not keep:
-            lines.append(b"connection: close\r\n")
+            rest += b"connection: close\r\n"
             self._keep = False
         elif version != "1.1":
-            lines.append(b"connection: keep-alive\r\n")
-        lines.append(b"\r\n")
-        if data and not self._head_only:
-            if self._chunked:
-                lines += (_size_line(len(data)), data, b"\r\n")
-            else:
-                lines.append(data)
-        self._channel.write(b"".join(lines))
+            rest += b"connection: keep-alive\r\n"
+        if self._head_only:
+            data = b""
+        self._channel.write(b"".join((first, raw, rest, b"\r\n", data)))
 
     def write(self, data: bytes, end: bool) -> int:
         channel = self._channel
@@ -323,13 +331,6 @@ class Http1:
             exchange.begin_refused(*request.refusal)
             return
         exchange.begin(bytes(request.body))
-
-    def _serve_repeat(self, head: RequestHead, body: bytes) -> None:
-        """As `_serve`, for a request like the last one: what was told of the connection then still holds."""
-        self._head_only = False
-        self.deadline = _FOREVER
-        exchange = self._exchange = Exchange(self, self._front.plan, head, len(body))
-        exchange.begin(body)
 
     def _decline(self, rest: bytes) -> None:
         """Ignore an offer to switch protocols, as a server may (RFC 9110 section 7.8).

@@ -22,7 +22,7 @@ from archflow_engine.translate import Translation, ask_in
 from archflow_engine.upstream.call import CallHead, Headers
 from archflow_engine.upstream.fetch import fetch
 from archflow_engine.walk import Runner
-from archflow_plugins.kinds import Dialect, Head, Provider, UpstreamRequest
+from archflow_plugins.kinds import Dialect, Provider, UpstreamRequest
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError
 
@@ -109,17 +109,13 @@ class DispatchNode(Runner):
         name = record.dialect
         if (
             name not in self._dialects
-            or not self._streams_as(head)
-            or exchange.original is not None
+            or (self._streams != "asked" and head.stream != (self._streams == "only"))
+            or (exchange.prompt is not None and exchange.prompt.original is not None)
             or exchange.stages is not None
         ):
             return self._translated(exchange)
         model = self._model_id or exchange.model_suffix
         return self._send(exchange, name, model, dialect.encode_head(head, model), stream=head.stream)
-
-    def _streams_as(self, head: Head) -> bool:
-        """Whether the upstream can reply in the way that the client wants."""
-        return self._streams == "asked" or head.stream == (self._streams == "only")
 
     def _translated(self, exchange: Exchange) -> Runner | None:
         """Ask in a dialect that the upstream speaks, the client's if it can be, and in the only way that it replies."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from archflow_engine.decided import tell_model
 from archflow_engine.walk import Runner
 from archflow_plugins.deciding.names import HINT, Named, Names
 from archflow_plugins.deciding.proposed import brings, without
+from archflow_plugins.kinds import Head
 from archflow_schema.graph import Route
 
 if TYPE_CHECKING:
@@ -28,26 +31,11 @@ class RouteNode(Runner):
         self._names = Names(node)
 
     def run(self, exchange: Exchange) -> Runner | None:
-        head = exchange.head
+        head, record = exchange.head, exchange.record
         assert head is not None  # noqa: S101 - set by begin()
-        own = brings(head)
-        hint = exchange.request.fields.get(HINT)
-        found = None if hint is None else self._names.hinted(hint.decode("latin-1"))
-        if found is None:
-            found = self._names.named(head.model, chosen=exchange.chosen, brings=own)
-            if hint is not None and found.outcome != "choose":
-                found = self._passed_over(exchange, found)
-        if own and found.outcome != "choose":
-            exchange.becomes(without(head))
-        return self._take(exchange, found)
-
-    @staticmethod
-    def _passed_over(exchange: Exchange, found: Named) -> Named:
-        exchange.reply_headers.append(_DROPPED)
-        return found._replace(reason=f"{found.reason}, hint unknown" if found.reason else "hint unknown")
-
-    def _take(self, exchange: Exchange, found: Named) -> Runner | None:
-        record = exchange.record
+        found = self._names.plain.get(head.model)
+        if found is None or exchange.chosen or HINT in exchange.request.fields or brings(head):
+            found = self._found(exchange, head)
         if found.model:
             record.model = found.model
             exchange.model_suffix = found.suffix
@@ -58,8 +46,27 @@ class RouteNode(Runner):
                 exchange.decided((found.model,))
                 return None
         elif found.outcome == "unknown":
-            assert exchange.head is not None  # noqa: S101 - as above
-            exchange.error = self._names.explain(exchange.head.model)
+            exchange.error = self._names.explain(head.model)
         if found.reason:
             record.reason = found.reason
         return self.edges[found.outcome]
+
+    def _found(self, exchange: Exchange, head: Head) -> Named:
+        """What is found for a request that may say more than a name."""
+        own = brings(head)
+        hint = exchange.request.fields.get(HINT)
+        found = None if hint is None else self._names.hinted(hint.decode("latin-1"))
+        if found is None:
+            found = self._names.named(head.model, chosen=exchange.chosen, brings=own)
+            if hint is not None and found.outcome != "choose":
+                found = self._passed_over(exchange, found)
+        if own and found.outcome != "choose":
+            exchange.becomes(without(head))
+        return found
+
+    @staticmethod
+    def _passed_over(exchange: Exchange, found: Named) -> Named:
+        exchange.reply_headers.append(_DROPPED)
+        return structs.replace(
+            found, reason=f"{found.reason}, hint unknown" if found.reason else "hint unknown"
+        )

@@ -145,7 +145,7 @@ class Call(Struct, eq=False):
 
     Attributes:
         head: the head, but for what follows and framing.
-        request_id, traceparent: the headers of these names, ASCII; empty where `head` has all there is.
+        own: headers of this request alone, as HTTP/1.1 lines of ASCII; empty where `head` has all there is.
         body: the whole body.
         sink: who hears of it.
         carrier: the connection, once there is one.
@@ -154,8 +154,7 @@ class Call(Struct, eq=False):
     """
 
     head: CallHead
-    request_id: str
-    traceparent: str
+    own: str
     body: bytes
     sink: Sink
     carrier: Carrier | None = None
@@ -182,12 +181,10 @@ class Call(Struct, eq=False):
 
     def http1(self) -> bytes:
         """The request as HTTP/1.1, ready to send in one piece."""
-        own = ""
-        if self.request_id:
-            own = f"x-request-id: {self.request_id}\r\ntraceparent: {self.traceparent}\r\n"
-        if self.body or self.framed:
-            own = f"{own}content-length: {len(self.body)}\r\n"
-        return b"".join((self.head.lines, own.encode("ascii"), b"\r\n", self.body))
+        head, own, body = self.head, self.own, self.body
+        if body or self.framed:
+            own = f"{own}content-length: {len(body)}\r\n"
+        return b"".join((head.lines, own.encode(), b"\r\n", body))
 
     def http2(self, scheme: bytes) -> Headers:
         """The request's head as HTTP/2 sends it."""
@@ -198,10 +195,8 @@ class Call(Struct, eq=False):
             (b":authority", head.authority),
             (b":path", head.target),
             *head.headers,
+            *split_lines(self.own.encode()),
         ]
-        if self.request_id:
-            headers.append((b"x-request-id", self.request_id.encode("ascii")))
-            headers.append((b"traceparent", self.traceparent.encode("ascii")))
         if self.framed:
             headers.append((b"content-length", b"%d" % len(self.body)))
         return headers

@@ -121,7 +121,7 @@ async def fetch(
     """
     waiter = Waiter(at_most)
     headers = [*headers, (b"accept-encoding", ACCEPTED)]
-    call = Call(CallHead.of(target, authority, headers, method), "", "", body, waiter)
+    call = Call(CallHead.of(target, authority, headers, method), "", body, waiter)
     fetched: Fetched | None = None
     try:
         with trio.move_on_after(timeout):

@@ -90,8 +90,7 @@ class Http1Upstream:
             for shape in self._pool.shapes:
                 whole = shape.read(data)
                 if whole is not None:
-                    self._framed = self._keep = True
-                    self._finish_call(call, *whole)
+                    self._finish_call(call, whole[0], whole[1], keep=True)
                     return
         try:
             self._feed(data)
@@ -124,21 +123,21 @@ class Http1Upstream:
             learnt = Shape.learn(data)
             if learnt is not None:
                 self._pool.shapes.append(learnt)
-        self._finish_call(call, new, body)
+        keep = self._framed and self._keep and not self._extra
+        self._complete = self._framed = False
+        self._told = None
+        self._head_size = 0
+        self._finish_call(call, new, body, keep=keep)
 
-    def _finish_call(self, call: Call, new: ReplyHead | None, body: bytes) -> None:
-        keep = self._framed and self._keep and not self._extra and not self.channel.unsent
-        self.call = None
-        call.carrier = None
-        if keep:
-            self._complete = self._framed = False
-            self._told = None
-            self._head_size = 0
-            if self.channel.paused:
-                self.channel.resume()
+    def _finish_call(self, call: Call, new: ReplyHead | None, body: bytes, *, keep: bool) -> None:
+        self.call = call.carrier = None
+        channel = self.channel
+        if keep and not channel.unsent:
+            if channel.paused:
+                channel.resume()
             self._pool.rest(self)
         else:
-            self.channel.close()
+            channel.close()
             self._pool.gone(self)
         call.sink.reply(new, body, True)
 
@@ -149,9 +148,8 @@ class Http1Upstream:
             return
         told = self._told
         if told is not None and not self._framed and error is None:
-            self._finish_call(
-                call, None, b""
-            )  # the connection's end was the framing: RFC 9112 section 6.3, rule 8
+            # The connection's end was the framing: RFC 9112 section 6.3, rule 8.
+            self._finish_call(call, None, b"", keep=False)
             return
         self.call = None
         call.carrier = None

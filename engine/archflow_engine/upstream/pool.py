@@ -99,7 +99,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if not _stale(connection):
+            if monotonic() - connection.idle_since < SETTLED or not _stale(connection):
                 connection.begin(call)
                 return
             connection.channel.close()
@@ -241,11 +241,9 @@ class Pool:
 def _stale(connection: Http1Upstream) -> bool:
     """Whether a peer closed an idle connection, or spoke out of turn, and the hub has not told yet.
 
-    The hub hears of a close within a turn, so a connection that rested for less than SETTLED is taken as it is; should
-    it be dead all the same, the call goes out again on a fresh one.
+    The hub hears of a close within a turn, so nobody asks this of a connection that rested for less than SETTLED;
+    should it be dead all the same, the call goes out again on a fresh one.
     """
-    if monotonic() - connection.idle_since < SETTLED:
-        return False
     try:
         connection.channel.sock.recv(1, _PEEK)
     except BlockingIOError:

@@ -75,7 +75,8 @@ class Shape:
 
     def read(self, data: bytes) -> tuple[ReplyHead, bytes] | None:
         """Head and body of the reply that `data` is; None if it is none of this shape, or not whole and alone."""
-        found = self._match(data)
+        match = self._match  # or it would be looked up as a method, which takes ten times as long
+        found = match(data)
         if found is None:
             return None
         groups = found.groups()

@@ -10,7 +10,8 @@ Rule: everything is looked up in tables that were made at compile time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct, structs
 
 from archflow_schema.graph import Route
 
@@ -19,7 +20,7 @@ UNNAMED = frozenset({"", "none", "auto", "default"})
 """What a client may say instead of a model's name; Arch's own examples send "none"."""
 
 
-class Named(NamedTuple):
+class Named(Struct, frozen=True):
     """What was found.
 
     Attributes:
@@ -40,7 +41,11 @@ UNKNOWN = Named("unknown")
 
 
 class Names:
-    """The tables of one route."""
+    """The tables of one route.
+
+    Attributes:
+        plain: what is found for a request that says nothing but one of these names.
+    """
 
     def __init__(self, route: Route) -> None:
         self._names = {asked: Named(f"model:{model}", model, reason) for asked, model, reason in route.names}
@@ -48,12 +53,13 @@ class Names:
         default = route.default
         self._default = Named(f"model:{default}", default, "default") if default else None
         self._routed = frozenset(route.routed)
+        self.plain = {asked: found for asked, found in self._names.items() if asked not in self._routed}
         self._rest = self._default if route.unknown == "default" and self._default is not None else UNKNOWN
 
     def hinted(self, hint: str) -> Named | None:
         """The model of a provider hint; None for a hint that is passed over."""
         found = self._find(hint.strip())
-        return None if found is None else found._replace(reason="hint")
+        return None if found is None else structs.replace(found, reason="hint")
 
     def named(self, asked: str, *, chosen: Sequence[str] = (), brings: bool = False) -> Named:
         """The model of a request without a hint.
@@ -68,7 +74,7 @@ class Names:
         for one in chosen:
             found = self._find(one)
             if found is not None:
-                return found._replace(reason="preference")
+                return structs.replace(found, reason="preference")
         return self._find(asked) or self._rest
 
     def _find(self, asked: str) -> Named | None:

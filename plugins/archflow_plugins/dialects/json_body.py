@@ -31,6 +31,10 @@ decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str | None).decode
 _decode_bool = msgspec.json.Decoder(bool | None).decode
 encode = msgspec.json.Encoder().encode
+_models: dict[str, Raw] = {}
+"""Names of models as they stand in requests, those that are asked for lately."""
+_MODELS_AT_MOST = 1024
+_NAME_AT_MOST = 256
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u).|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
@@ -55,15 +59,21 @@ class JsonDialect(Dialect):
             raise ClientProtocolError(explain(error, body)) from error
         model = stream = None
         if "model" in fields:
-            model = _typed(_decode_string, fields["model"], "`model` must be a string")
+            try:
+                model = _decode_string(fields["model"])
+            except BAD_JSON as error:
+                raise ClientProtocolError("`model` must be a string") from error
         if "stream" in fields:
-            stream = _typed(_decode_bool, fields["stream"], "`stream` must be true or false")
+            try:
+                stream = _decode_bool(fields["stream"])
+            except BAD_JSON as error:
+                raise ClientProtocolError("`stream` must be true or false") from error
         return Head(model or "", bool(stream), fields, body)
 
     def encode_head(self, head: Head, model: str) -> bytes:
         if model == head.model:
             return head.body
-        return encode({**head.fields, "model": Raw(encode(model))})
+        return encode({**head.fields, "model": _models.get(model) or _spelled(model)})
 
     def encode_text(self, head: Head, text: str, *, request_id: str) -> tuple[str, bytes]:
         answering = Answering(
@@ -90,6 +100,16 @@ class PathDialect(JsonDialect):
 
     def encode_head(self, head: Head, model: str) -> bytes:
         return head.body
+
+
+def _spelled(model: str) -> Raw:
+    """The name of a model as JSON."""
+    raw = Raw(encode(model))
+    if len(model) <= _NAME_AT_MOST:
+        if len(_models) >= _MODELS_AT_MOST:
+            _models.clear()
+        _models[model] = raw
+    return raw
 
 
 def decoded(decode: Any, head: Head, name: str) -> Any:
@@ -182,13 +202,6 @@ def explain(error: Exception, body: bytes) -> str:
     column = at - (body.rfind(b"\n", 0, at) + 1) + 1
     reason = message.removeprefix("JSON is malformed: ").split(" (byte")[0]
     return f"the request body is not valid JSON: {reason} at line {line}, column {column} (byte {at})"
-
-
-def _typed(decode: Any, raw: Raw, complaint: str) -> Any:
-    try:
-        return decode(raw)
-    except BAD_JSON as error:
-        raise ClientProtocolError(complaint) from error
 
 
 def _lower(text: str) -> str:

@@ -174,7 +174,7 @@ class _Clock:
             rest = nanoseconds % _SECOND
             self._began = nanoseconds - rest
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._began // _SECOND))
-        return f"{self._text}.{rest // 1000:06d}Z"
+        return f"{self._text}.{str(1_000_000 + rest // 1000)[1:]}Z"  # `:06d` takes three times as long
 
 
 _timestamp = _Clock().text

@@ -468,7 +468,7 @@ async def test_any_number_of_slow_clients_leaves_the_connections_window_open() -
     slow: list[tuple[Call, Sink]] = []
     for number in range(1, 61, 2):
         sink = Sink()
-        call = Call(CallHead.of(b"/", b"a", []), "", "", b"", sink)
+        call = Call(CallHead.of(b"/", b"a", []), "", b"", sink)
         assert upstream.begin(call)
         upstream.pause(call)
         exchange()

@@ -56,7 +56,7 @@ async def asking(answer, target=b"/a_dialect/a%20model%2Fb", troubles=0):
             await nursery.start(hub.run)
             pool = LocalPool(hub, "local/tiny", InProcess(answer, run_context()))
             sink = Sink()
-            call = Call(CallHead.of(target, b"", []), "", "", b"question", sink)
+            call = Call(CallHead.of(target, b"", []), "", b"question", sink)
             pool.send(call)
             yield pool, call, sink
             nursery.cancel_scope.cancel()

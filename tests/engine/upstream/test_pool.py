@@ -66,7 +66,7 @@ async def test_an_upstream_that_speaks_before_it_is_asked_is_heard() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         origin = Origin("http", "127.0.0.1", listener.getsockname()[1], "1.1", "", 5.0)
         pool = Pool(hub, origin, 1)  # type: ignore[arg-type]
-        pool.send(Call(CallHead.of(b"/", b"a", []), "", "", b"", sink))
+        pool.send(Call(CallHead.of(b"/", b"a", []), "", b"", sink))
         (connecting,) = hub.channels
         accepted, _ = listener.accept()
         with closing(accepted):
