@@ -1,10 +1,11 @@
 """What `archc plugins show` says: the kinds of a plugin and the keys that each takes.
 
-Rule: it imports the plugin that it is asked about, and no other.
+Rule: it imports the plugin that it is asked about, and no other; all where a name is short or unknown.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect as python
 from collections.abc import Iterator
 
@@ -17,7 +18,7 @@ from archflow_schema.errors import KindMissing, PluginMissing
 
 
 def show(name: str) -> str:
-    """A plugin with its kinds, or one kind with its keys.
+    """A plugin with its kinds, or one kind with its keys; a kind's short name shows all that have it.
 
     Raises:
         PluginMissing: neither a plugin nor a kind has that name.
@@ -32,15 +33,19 @@ def show(name: str) -> str:
             if registry.owner(dotted) == name:
                 lines += ["", *_kind(dotted, kind)]
         return "\n".join(line for line in lines) + "\n"
-    for plugin_name in (BUILT_IN, *plugins):
-        registry = Registry.load([plugin_name])
-        try:
-            return "\n".join(_kind(name, registry.kind(name))) + "\n"
-        except KindMissing:
-            continue
+    registries = []
+    for plugin_name in dict.fromkeys((BUILT_IN, *plugins)):
+        registries.append(Registry.load([plugin_name]))
+        with contextlib.suppress(KindMissing):
+            return "\n".join(_kind(name, registries[-1].kind(name))) + "\n"
+    kinds = {dotted: kind for registry in registries for dotted, kind in _kinds(registry)}
+    short = [_kind(dotted, kind) for dotted, kind in kinds.items() if dotted.partition(".")[2] == name]
+    if short:
+        return "\n\n".join("\n".join(lines) for lines in short) + "\n"
+    known = [*plugins, *kinds, *(dotted.partition(".")[2] for dotted in kinds)]
     raise PluginMissing(
         f'there is neither a plugin nor a kind "{name}"; '
-        + (did_you_mean(name, plugins) or "`archc plugins list` shows the plugins")
+        + (did_you_mean(name, known) or "`archc plugins list` shows the plugins, and `show` one's kinds")
     )
 
 

@@ -19,6 +19,17 @@ def test_a_kind_shows_its_keys_with_meaning_and_default():
     )
 
 
+def test_a_short_name_shows_every_kind_that_has_it():
+    assert show("length") == show("guard.length")
+    said = show("composite")
+    for dotted in ("matcher.composite", "router.composite", "slot_filler.composite"):
+        assert show(dotted) in said
+
+
 def test_what_nobody_offers():
-    with pytest.raises(PluginMissing, match="neither a plugin nor a kind"):
-        show("guard.nothing")
+    with pytest.raises(
+        PluginMissing, match=r'a kind "guard\.lenght"; did you mean "guard\.length"'
+    ):
+        show("guard.lenght")
+    with pytest.raises(PluginMissing, match="`archc plugins list` shows the plugins"):
+        show("qqqqqqqq")
