@@ -48,6 +48,8 @@ TYPES = {
     "Q4_K": 12,
     "Q5_K": 13,
     "Q6_K": 14,
+    "IQ4_NL": 20,
+    "IQ4_XS": 23,
     "F64": 28,
     "BF16": 30,
 }
@@ -62,7 +64,11 @@ BLOCKS = {
     "Q4_K": (256, 144),
     "Q5_K": (256, 176),
     "Q6_K": (256, 210),
+    "IQ4_NL": (32, 18),
+    "IQ4_XS": (256, 136),
 }
+CURVE = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+"""ggml's `kvalues_iq4nl`."""
 """Block formats: values and bytes of a block."""
 
 
@@ -129,8 +135,15 @@ def random_blocks(kind: str, count: int, seed: int = 0) -> bytes:
     values, size = BLOCKS[kind]
     blocks = rng.integers(0, 256, (count, size), np.uint8)
     halves = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82],
-              "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}[kind]  # fmt: skip
-    step = {32: 0.02, 256: 0.002}[values] / {"Q8_0": 16, "Q6_K": 24, "Q3_K": 4}.get(kind, 1)
+              "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0],
+              "IQ4_XS": [0]}[kind]  # fmt: skip
+    step = {32: 0.02, 256: 0.002}[values] / {
+        "Q8_0": 16,
+        "Q6_K": 24,
+        "Q3_K": 4,
+        "IQ4_NL": 16,
+        "IQ4_XS": 32,
+    }.get(kind, 1)
     for at in halves:
         scale = rng.uniform(step / 4, step, count).astype("<f2")
         blocks[:, at : at + 2] = scale.view(np.uint8).reshape(count, 2)
@@ -213,6 +226,17 @@ def one_block(kind: str, b: bytes) -> list[float]:
                 if kind == "Q5_K":
                     q |= ((b[16 + i] >> j) & 1) << 4
                 found[32 * j + i] = d * scale * q - least * floor
+    elif kind == "IQ4_NL":
+        for j in range(16):
+            found[j], found[j + 16] = (half(b[:2]) * CURVE[q] for q in (b[2 + j] & 15, b[2 + j] >> 4))
+    elif kind == "IQ4_XS":
+        (high,) = struct.unpack("<H", b[2:4])
+        for k in range(8):
+            low = (b[4 + k // 2] >> (4 * (k % 2))) & 15
+            scale = half(b[:2]) * ((low | (((high >> (2 * k)) & 3) << 4)) - 32)
+            for j in range(16):
+                q = b[8 + 16 * k + j]
+                found[32 * k + j], found[32 * k + j + 16] = scale * CURVE[q & 15], scale * CURVE[q >> 4]
     else:
         d = half(b[208:210])
         scales = struct.unpack("<16b", b[192:208])

@@ -232,6 +232,15 @@ def test_what_they_cost_is_in_the_metrics(gateway: Gateway, client: openai.OpenA
         assert f"archflow_local_model_{family}" in text
 
 
+def test_tokens_of_a_stream_are_logged_though_nobody_asked(gateway: Gateway, client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(model=CHAT, messages=HELLO, max_tokens=5)
+    with client.chat.completions.create(model=CHAT, messages=HELLO, max_tokens=5, stream=True) as stream:
+        assert all(one.choices for one in stream)
+    assert whole.usage
+    told = f'"input_tokens":{whole.usage.prompt_tokens},"output_tokens":{whole.usage.completion_tokens},'
+    eventually(lambda: gateway.stdout.count(told) >= 2, "both are logged", lambda: gateway.output)
+
+
 def test_it_says_what_it_opened(gateway: Gateway) -> None:
     assert '"event":"local_model_ready"' in gateway.stderr
 

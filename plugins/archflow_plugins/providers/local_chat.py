@@ -228,12 +228,21 @@ class ChatWriter:
         )
 
     def end(self, generations: Sequence[Generation]) -> bytes:
-        """The last chunks: why each answer ended, what it cost if asked, and the mark of the end."""
+        """The last chunks: why each answer ended, what it cost, and the mark of the end.
+
+        The cost is a chunk of its own where the client asked for it, and else in the last answer's last chunk, as many
+        vendors have it: what is not told is in no log, no metric and no rate limit.
+        """
+        cost = _usage(generations)
+        last = len(generations) - 1
         found = b"".join(
-            self._chunk(number, {}, ending=_ending(one)) for number, one in enumerate(generations)
+            self._chunk(
+                number, {}, ending=_ending(one), usage=cost if number == last and not self._usage else None
+            )
+            for number, one in enumerate(generations)
         )
         if self._usage:
-            found += self._event({"choices": [], "usage": _usage(generations)})
+            found += self._event({"choices": [], "usage": cost})
         return found + DONE
 
     def _read(self, number: int, piece: Piece) -> list[CallDelta]:
@@ -251,9 +260,10 @@ class ChatWriter:
         *,
         logprobs: Any = None,
         ending: Mapping[str, str | None] = _GOES_ON,
+        usage: Mapping[str, int] | None = None,
     ) -> bytes:
         choice = {"index": number, "delta": delta, "logprobs": logprobs, **ending}
-        return self._event({"choices": [choice], **({"usage": None} if self._usage else {})})
+        return self._event({"choices": [choice], **({"usage": usage} if self._usage or usage else {})})
 
     def _event(self, fields: dict[str, Any]) -> bytes:
         return sse.encode(encode({**self._shared, "object": "chat.completion.chunk", **fields}))

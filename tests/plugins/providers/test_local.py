@@ -180,6 +180,15 @@ async def test_a_stream_says_the_same():
 
 
 @pytest.mark.trio
+async def test_what_a_stream_cost_is_told_once_whether_asked_for_or_not():
+    async with opened("tiny-chat") as provider:
+        whole = (await ask(provider, max_tokens=6, n=2)).value["usage"]
+        chunks = (await ask(provider, max_tokens=6, n=2, stream=True)).events
+        assert [one["usage"] for one in chunks if "usage" in one] == [whole]
+        assert chunks[-1]["choices"][0]["finish_reason"]
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("stream", [False, True])
 async def test_json_by_schema(stream):
     schema = {

@@ -147,6 +147,24 @@ def _q6_k(b: Bytes) -> Floats:
     return values.reshape(-1, 256)
 
 
+_CURVE = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
+"""What the sixteen nibbles of the IQ4 formats stand for."""
+
+
+def _iq4_nl(b: Bytes) -> Floats:
+    values: Floats = _CURVE[_nibbles(b[:, 2:])] * _half(b[:, :2])
+    return values
+
+
+def _iq4_xs(b: Bytes) -> Floats:
+    low = np.stack([b[:, 4:8] & 15, b[:, 4:8] >> 4], axis=2).reshape(-1, 8)
+    high = (np.ascontiguousarray(b[:, 2:4]).view("<u2") >> np.arange(0, 16, 2, dtype=np.uint16)) & 3
+    scale = ((low | (high << 4)).astype(np.float32) - 32) * _half(b[:, :2])
+    runs = b[:, 8:].reshape(-1, 8, 16)
+    values: Floats = _CURVE[np.concatenate([runs & 15, runs >> 4], axis=2)] * scale[:, :, None]
+    return values.reshape(-1, 256)
+
+
 FORMATS: dict[int, Format] = {
     0: Format(name="F32", values=1, size=4, decode=_f32),
     1: Format(name="F16", values=1, size=2, decode=_half),
@@ -160,14 +178,16 @@ FORMATS: dict[int, Format] = {
     12: Format(name="Q4_K", values=256, size=144, decode=_q4_k),
     13: Format(name="Q5_K", values=256, size=176, decode=_q5_k),
     14: Format(name="Q6_K", values=256, size=210, decode=_q6_k),
+    20: Format(name="IQ4_NL", values=32, size=18, decode=_iq4_nl),
+    23: Format(name="IQ4_XS", values=256, size=136, decode=_iq4_xs),
     28: Format(name="F64", values=1, size=8, decode=_f64),
     30: Format(name="BF16", values=1, size=2, decode=_bf16),
 }
 """ggml's number of a type -> its format."""
 
 UNREAD = {
-    9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S",
-    22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",
+    9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S",
+    22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0",
     39: "MXFP4",
 }  # fmt: skip
 """Types that have a name but no decoder here."""
