@@ -63,6 +63,8 @@ HIGH_WATER = 256 * 1024
 """Bytes waiting for a slow client above which its upstream is no longer read."""
 PULSE = 15.0
 """Seconds of silence after which a client in mid-stream is told that its stream lives."""
+READ_LATER = 16_384
+"""Bytes of a whole reply that may be kept until it is counted."""
 _JSON = b"application/json"
 _FOREVER = float("inf")
 _UNSET: Any = None
@@ -501,7 +503,10 @@ class Exchange(Struct, eq=False):
             if self.translation is not None or self.sieve is not None:
                 pass  # they read the reply, and tell the record
             elif end and not stream and not head.content_encoding:
-                take(dialect.summarise(data), record)
+                if self.charges or len(data) > READ_LATER:
+                    take(dialect.summarise(data), record)
+                else:
+                    self.plan.unread.append((dialect, data, record))
             else:
                 self._watch = watch = Watch(dialect, stream=stream, encoding=head.content_encoding)
                 if data:
@@ -707,5 +712,5 @@ class Exchange(Struct, eq=False):
                 self.attempt.outcome = "cancelled"
         if self.charges:
             self._settle_charges()
-        self.plan.finished(self)
+        self.plan.finished(record)
         self.client.over()

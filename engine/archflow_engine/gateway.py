@@ -187,6 +187,8 @@ class Gateway:
 
     def snapshot(self) -> Snapshot:
         """The numbers of this worker."""
+        for plan in self._plans:
+            plan.tell()
         gauges: list[tuple[names.Family, names.Labels, float]] = [
             (names.CONNECTIONS, (front.plan.name,), float(front.connections))
             for front in self._fronts.values()

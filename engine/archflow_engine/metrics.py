@@ -17,8 +17,6 @@ from msgspec import Struct
 from archflow_plugins.record import Record
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-BATCH = 64
-"""Exchanges that are counted together."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -169,7 +167,6 @@ class Metrics:
     """The numbers of this worker."""
 
     def __init__(self) -> None:
-        self._over: list[Record] = []
         self._cells: dict[tuple[str, str, str, int, str, str], _Cell] = {}
         self._values: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, list[float]]] = {}
@@ -180,17 +177,11 @@ class Metrics:
         """Add to a counter."""
         _add(self._values.setdefault(family.name, {}), labels, amount)
 
-    def observe(self, record: Record) -> None:
-        """Count one finished exchange, which is final."""
-        over = self._over
-        over.append(record)
-        if len(over) >= BATCH:
-            self._fold()
-
-    def _fold(self) -> None:
+    def observe(self, *records: Record) -> None:
+        """Count finished exchanges."""
         cells = self._cells
         touched: set[_Cell] = set()
-        for record in self._over:
+        for record in records:
             attempts = record.attempts
             if len(attempts) == 1:
                 attempt = attempts[0]
@@ -207,7 +198,6 @@ class Metrics:
             touched.add(cell)
             if record.error or record.guards or record.decisions:
                 self._count_more(record)
-        self._over.clear()
         for cell in touched:
             cell.fold()
 
@@ -239,7 +229,6 @@ class Metrics:
 
     def snapshot(self, gauges: Iterable[tuple[Family, Labels, float]]) -> Snapshot:
         """A copy of everything, with gauges as they are now."""
-        self._fold()
         values = {name: dict(by_labels) for name, by_labels in self._values.items()}
         requests = values[REQUESTS.name] = {}
         for (listener, dialect, model, status, upstream, outcome), cell in self._cells.items():

@@ -21,6 +21,7 @@ from archflow_engine.metrics import OF_KINDS, UPSTREAM_CONNECTIONS, Family, Labe
 from archflow_engine.nodes.recall import RecallNode
 from archflow_engine.pace import Pace
 from archflow_engine.walk import Runner
+from archflow_engine.watch import take
 from archflow_plugins.kinds import Dialect, Kind, Tracer
 from archflow_plugins.record import Record
 from archflow_schema.graph import Graph, Limits, Listener
@@ -37,6 +38,9 @@ CORS = [
     (b"access-control-expose-headers", b"*"),
 ]
 _JSON = b"application/json"
+
+BATCH = 64
+"""Exchanges that are counted and told together, where every tracer can wait."""
 
 Endpoint = tuple[Dialect, str, Runner]
 """A dialect, its name, and where the walk begins."""
@@ -184,6 +188,7 @@ class Plan:
 
     Attributes:
         live: exchanges under way.
+        unread: whole replies that are read when their exchanges are counted: nobody asks earlier what they tell.
         samples: whether any tracer decides which traces are recorded.
         idle: set when the plan is retired and its last exchange is over.
         pace: how fast models answer, where routes are ranked by it.
@@ -202,7 +207,9 @@ class Plan:
         self.idle = trio.Event()
         self._retired = False
         self._samplers: tuple[tuple[str, Callable[[Record], bool]], ...] = ()
-        self._finishers: tuple[tuple[str, Callable[[Record], None]], ...] = ()
+        self.unread: list[tuple[Dialect, bytes, Record]] = []
+        self._over: list[Record] = []
+        self._most = BATCH
         self._tracers: tuple[Tracer, ...] = ()
         self._complained: set[str] = set()
         self.pace: Pace | None = None
@@ -214,7 +221,7 @@ class Plan:
             (tracer.kind, tracer.sample) for tracer in tracers if type(tracer).sample is not Tracer.sample
         )
         self.samples = bool(self._samplers)
-        self._finishers = tuple((tracer.kind, tracer.finish) for tracer in tracers)
+        self._most = BATCH if all(type(one).finish_all is not Tracer.finish_all for one in tracers) else 1
 
     def sample(self, record: Record) -> bool:
         """Whether any tracer records this exchange's trace; to be asked only if `samples`."""
@@ -222,31 +229,47 @@ class Plan:
         for kind, sample in self._samplers:
             try:
                 sampled = sample(record) or sampled
-            except Exception as error:  # noqa: BLE001 - as in finished
+            except Exception as error:  # noqa: BLE001 - as in tell
                 self._complain(kind, error)
         return sampled
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, record: Record) -> None:
         """An exchange is over."""
-        record = exchange.record
-        self.metrics.observe(record)
         if self.pace is not None:
             self.pace.observe(record)
-        for kind, finish in self._finishers:
-            try:
-                finish(record)
-            except Exception as error:  # noqa: BLE001 - telemetry that fails costs no request anything
-                self._complain(kind, error)
+        over = self._over
+        over.append(record)
+        if len(over) >= self._most:
+            self.tell()
         self.live -= 1
         if self._retired and not self.live:
             self.idle.set()
 
+    def tell(self) -> None:
+        """Count what is over, and tell the tracers: in one go, as from the second on all that it takes is at hand."""
+        if not self._over:
+            return
+        for dialect, body, record in self.unread:
+            try:
+                take(dialect.summarise(body), record)
+            except Exception as error:  # noqa: BLE001 - a dialect is a plugin
+                self._complain(dialect.kind, error)
+        self.unread.clear()
+        over, self._over = self._over, []
+        self.metrics.observe(*over)
+        for tracer in self._tracers:
+            try:
+                tracer.finish_all(over)
+            except Exception as error:  # noqa: BLE001 - telemetry that fails costs no request anything
+                self._complain(tracer.kind, error)
+
     def flush(self) -> None:
         """Let the tracers write what they batched."""
+        self.tell()
         for tracer in self._tracers:
             try:
                 tracer.flush()
-            except Exception as error:  # noqa: BLE001 - as in finished
+            except Exception as error:  # noqa: BLE001 - as in tell
                 self._complain(tracer.kind, error)
 
     def gauges(self) -> list[tuple[Family, Labels, float]]:

@@ -738,6 +738,11 @@ class Tracer(Kind):
         """The exchange is over; `record` is complete and may be kept."""
         raise NotImplementedError
 
+    def finish_all(self, records: Sequence[Record]) -> None:
+        """Several are over. A tracer that writes this can wait: it is told of up to 64 of them, or once a second."""
+        for record in records:
+            self.finish(record)
+
     def flush(self) -> None:
         """Called about once a second and at the end: write what was batched."""
 

@@ -114,18 +114,17 @@ def test_the_text_is_what_prometheus_reads() -> None:
 
 
 def test_many_are_counted_as_one_by_one() -> None:
-    """Whether they are counted in one portion or several, and whatever was counted before."""
-    durations = [0.001 * 1.9**number for number in range(2 * metrics.BATCH + 3)]
+    durations = [0.001 * 1.9**number for number in range(30)]
     together, apart = Metrics(), Metrics()
-    for duration in durations:
-        for counted in (together, apart):
-            counted.observe(
-                record(duration=duration, first_byte=duration / 2, status=200 + len(str(duration)) % 3)
-            )
-        apart.snapshot(())
-    assert len(together._over) < metrics.BATCH
-    (_, one), (_, other) = (parse(render(counted.snapshot(()))) for counted in (together, apart))
-    assert one == pytest.approx(other)
+    over = [
+        record(duration=duration, first_byte=duration / 2 - 1, status=200 + number % 3)
+        for number, duration in enumerate(durations)
+    ]
+    together.observe(*over)
+    for one in over:
+        apart.observe(one)
+    (_, found), (_, expected) = (parse(render(counted.snapshot(()))) for counted in (together, apart))
+    assert found == pytest.approx(expected)
 
 
 def test_every_family_says_what_it_means() -> None:
