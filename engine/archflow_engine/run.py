@@ -22,6 +22,7 @@ from archflow_engine.bind import describe
 from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.gateway import Gateway
+from archflow_engine.scheduling import wake_promptly
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run(options: Options) -> None:
     """
     say = log.configure(options.log_format, options.log_level)
     keep_freed_memory()
+    wake_promptly()
     if options.control is not None:
         trio.run(_worker, options, say)
     elif options.workers > 1:
