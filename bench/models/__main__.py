@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,15 @@ import trio
 from kept import lock
 from loop import loop_rows, timed
 from rows import Row, quantile, text_of
+from slices import Work, by_turns
 
+from archflow_engine.scheduling import wake_promptly
 from archflow_plugins.local_models import constrain
 from archflow_plugins.local_models.cache import Cache, Model
 from archflow_plugins.local_models.chat_template import Turn
 from archflow_plugins.local_models.embed import Embedder
 from archflow_plugins.local_models.generate import Generation, LanguageModel
-from archflow_plugins.local_models.host import Host
+from archflow_plugins.local_models.host import EmbeddingLane, GenerationLane, Host
 from archflow_plugins.local_models.sample import Sampling
 
 SLOTS = {
@@ -242,17 +245,13 @@ def chat(model: Model, repeats: int) -> list[Row]:
     return rows
 
 
-async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row]:
-    """Throughput at 1 and 32 through the host, and what the event loop feels meanwhile."""
-    host = await Host.current()
-    embeds, chats = await host.embedder(embedder), await host.language_model(language)
-    gc.collect()
-    gc.freeze()  # as `archrun` does when all is open
-    rows: list[Row] = [Row("host", "memory counted", host.memory / 1e6, "MB")]
+def works(embeds: EmbeddingLane, chats: GenerationLane, done: Counter[str]) -> tuple[Work, Work]:
+    """To embed a text, and to answer with 20 tokens; another text each time, and counted as it goes."""
     fresh = iter(range(10**9))
 
     async def embed() -> None:
         await embeds.encode([f"{next(fresh)} " + text_of(18)])
+        done["texts"] += 1
 
     async def answer() -> None:
         number = next(fresh)
@@ -266,9 +265,32 @@ async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row
             )
 
         with await chats.generate(make) as stream:
-            while await stream.next():
-                pass
+            while pieces := await stream.next():
+                done["tokens"] += len(pieces)
 
+    return embed, answer
+
+
+async def slices(embedder: Model, language: Model, repeats: int) -> list[Row]:
+    """What the short slice does for the event loop."""
+    host = await Host.current()
+    embeds, chats = await host.embedder(embedder), await host.language_model(language)
+    done: Counter[str] = Counter()
+    rows = await by_turns(*works(embeds, chats, done), done, repeats)
+    embeds.release()
+    chats.release()
+    return rows
+
+
+async def concurrent(embedder: Model, language: Model, repeats: int) -> list[Row]:
+    """Throughput at 1 and 32 through the host, and what the event loop feels meanwhile."""
+    wake_promptly()  # as `archrun` does
+    host = await Host.current()
+    embeds, chats = await host.embedder(embedder), await host.language_model(language)
+    gc.collect()
+    gc.freeze()  # as `archrun` does when all is open
+    rows: list[Row] = [Row("host", "memory counted", host.memory / 1e6, "MB")]
+    embed, answer = works(embeds, chats, Counter())
     for what, work, count, each in (
         ("texts of 20 tokens", embed, 32 * repeats // 4, 1),
         ("answers of 20 tokens", answer, 32, 20),
@@ -300,7 +322,7 @@ def alone(section: str, options: argparse.Namespace) -> list[Row]:
     return msgspec.json.decode(done.stdout, type=list[Row])
 
 
-SECTIONS = ("embedding", "chat", "host", "lock")
+SECTIONS = ("embedding", "chat", "host", "slices", "lock")
 
 
 def main() -> None:
@@ -325,6 +347,8 @@ def main() -> None:
         rows = chat(language, options.repeats)
     elif chosen == ["lock"]:
         rows = lock(encoder, language, options.repeats)
+    elif chosen == ["slices"]:
+        rows = trio.run(slices, encoder, language, options.repeats)
     else:
         rows = trio.run(concurrent, encoder, language, options.repeats)
     if options.format == "json":

@@ -9,6 +9,7 @@ Rule: one thread works while one watches; a gap is told only if the work was goi
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -19,6 +20,11 @@ import msgspec
 
 SWITCH = 0.0002
 """The switch interval that the host sets: a thread that computes in Python gives the lock away after this."""
+
+PREAD = ctypes.PyDLL(None).pread
+"""pread(2) without letting go of Python's lock, as `os.pread` does: whoever looks on does not wait for it anew."""
+PREAD.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64)
+PREAD.restype = ctypes.c_ssize_t
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -36,8 +42,15 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def queued_so_far(schedule: int) -> int:
-    """Nanoseconds that a thread spent waiting for a core, of its open schedstat."""
-    return int(os.pread(schedule, 100, 0).split()[1])
+    """Nanoseconds that a thread spent waiting for a core, of its open schedstat; keeps Python's lock.
+
+    Raises:
+        ProcessLookupError: the thread ended.
+    """
+    told = ctypes.create_string_buffer(100)
+    if PREAD(schedule, told, 100, 0) <= 0:
+        raise ProcessLookupError(schedule)
+    return int(told.value.split()[1])
 
 
 def schedule_of(thread: int) -> int:

@@ -1,6 +1,7 @@
 """How late the event loop is while models work, and whose doing that is: the machine's, Python's lock's, its own.
 
-Rule: what a thread waited for a core is the kernel's account of it (`schedstat`), read whenever the loop hears a beat.
+Rule: what a thread waited for a core is the kernel's account of it (`schedstat`), read whenever the loop hears a beat,
+before it takes it: whoever comes after belongs to the next one. Reading it never lets go of Python's lock.
 Rule: a wait that began before a beat was sent is taken off all the same, so the figures without waits are the least
 that can be, as those by the clock are the most.
 """
@@ -8,6 +9,7 @@ that can be, as those by the clock are the most.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import struct
 import subprocess
@@ -49,6 +51,23 @@ class Late(msgspec.Struct, frozen=True):
         """What is left for Python's lock, if no thread that had it waited for a core."""
         return max(0.0, self.told - self.queued - self.others)
 
+    @property
+    def cause(self) -> str:
+        """Without what it would not have been late by more than `LIMIT`; empty where it was not."""
+        return next(
+            (
+                cause
+                for cause, rest in (
+                    ("", self.told),
+                    ("its own wait for a core", self.ours),
+                    ("another thread's wait for a core", self.lock),
+                    ("its own work", max(0.0, self.lock - self.ran)),
+                )
+                if rest <= LIMIT
+            ),
+            "none of these",
+        )
+
 
 BEAT = """
 import os, struct, sys, time
@@ -59,6 +78,11 @@ while True:
     os.write(out, struct.pack("qq", began, took))
     took = time.monotonic_ns() - began
 """
+LIMIT = 2.0
+"""Milliseconds that model work may keep the event loop waiting."""
+CAUSES = ("its own wait for a core", "another thread's wait for a core", "its own work", "none of these")
+LOOK = 50
+"""Beats from one look for new threads to the next."""
 SET_ASIDE = 100_000
 """Nanoseconds in which the process that beats looked at the clock and wrote, above which it was not running in between:
 how late that beat was heard says nothing."""
@@ -71,13 +95,17 @@ class Schedules:
         self._own = threading.get_native_id()
         self._files: dict[int, int] = {}
         self._waited: dict[int, int] = {}
-        self.asked()
+        self.look()
 
-    def asked(self) -> tuple[int, int]:
-        """Nanoseconds of the asking thread, and the most of another one."""
+    def look(self) -> None:
+        """Find new threads. Lets go of Python's lock, as every call of the system from Python does."""
         for thread in {int(one.name) for one in Path("/proc/self/task").iterdir()} - self._files.keys():
             with contextlib.suppress(FileNotFoundError):
                 self._files[thread] = schedule_of(thread)
+                self._waited[thread] = queued_so_far(self._files[thread])
+
+    def asked(self) -> tuple[int, int]:
+        """Nanoseconds of the asking thread, and the most of another one."""
         own = most = 0
         for thread, file in list(self._files.items()):
             try:
@@ -85,8 +113,7 @@ class Schedules:
             except ProcessLookupError:
                 os.close(self._files.pop(thread))
                 continue
-            since = waited - self._waited.get(thread, waited)
-            self._waited[thread] = waited
+            since, self._waited[thread] = waited - self._waited[thread], waited
             own, most = (since, most) if thread == self._own else (own, max(most, since))
         return own, most
 
@@ -106,11 +133,13 @@ async def beat(found: list[Late]) -> None:
     os.close(outward)
     try:
         ran, pending = time.thread_time_ns(), None
-        while True:
+        for heard in itertools.count():
             await trio.lowlevel.wait_readable(inward)
             now, before, ran = time.monotonic_ns(), ran, time.thread_time_ns()
-            beats = list(struct.iter_unpack("qq", os.read(inward, 1 << 16)))
             queued, others = schedules.asked()
+            beats = list(struct.iter_unpack("qq", os.read(inward, 1 << 16)))
+            if heard % LOOK == 0:
+                schedules.look()
             # Each beat tells how long the one before took to send.
             if pending is not None and beats[0][1] < SET_ASIDE:
                 found.append(pending)
@@ -164,4 +193,7 @@ def loop_rows(what: str, lateness: Sequence[Late]) -> list[Row]:
             ("ran", "on a core itself"),
         )
         for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0))
+    ] + [
+        Row("event loop", f"{what}, late by over {LIMIT:g} ms by {cause}", found, f"of {len(lateness)}")
+        for cause, found in ((cause, float(sum(one.cause == cause for one in lateness))) for cause in CAUSES)
     ]
