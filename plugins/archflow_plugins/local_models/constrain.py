@@ -175,6 +175,12 @@ def remembered(what: bytes, words: Vocabulary, make: Callable[[], Rule]) -> Rule
     return rule
 
 
+def forget(words: Vocabulary) -> None:
+    """Let go of the rules of a vocabulary whose model is closed: each holds on to all of it."""
+    for key in [key for key, rule in list(_known.items()) if rule.words is words]:
+        _known.pop(key, None)
+
+
 def json_object(words: Vocabulary) -> Rule:
     """Any JSON object."""
     return json_schema({"type": "object"}, words)

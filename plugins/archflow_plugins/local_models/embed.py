@@ -171,8 +171,8 @@ class Embedder:
         self.encode(["warm", "warm up with a text that is a little longer"])
 
     def close(self) -> None:
-        """Free the weights."""
-        self._encoder.unload_model()
+        """Free the weights. CTranslate2 does so when the last reference is gone, not before."""
+        self._encoder = None
 
     def _marks(self) -> tuple[list[int], list[int]]:
         """What stands before and after every text."""

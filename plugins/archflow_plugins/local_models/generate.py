@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from archflow_plugins.local_models.chat_template import Template, Turn, render, stop_tokens, template
-from archflow_plugins.local_models.constrain import Constraint, Rule
+from archflow_plugins.local_models.constrain import Constraint, Rule, forget
 from archflow_plugins.local_models.sample import Chooser, Sampling, Score, score
 from archflow_plugins.local_models.tokens import Growing, Mark, StopStrings, TooMany, Vocabulary
 from archflow_schema.errors import ArchflowError, ClientProtocolError
@@ -45,6 +45,10 @@ class Piece(Struct, frozen=True):
     text: str
     scores: tuple[Score, ...] = ()
     called: bool = False
+
+
+def _nobody(_: Piece) -> None:
+    """Hears what comes after the end."""
 
 
 class Generation:
@@ -279,6 +283,7 @@ class Generation:
         if reason != "cancelled" and not self._stop.found:
             self._say(self._growing.end())
             self._say_held()
+        self._tell = _nobody  # who was told holds on to us, and we to the vocabulary
 
 
 class LanguageModel:
@@ -376,17 +381,20 @@ class LanguageModel:
         looks = any(one.looks for one in batch)
         steps = max(one.left for one in batch)
         temperature, top_p = batch[0].draft
-        self._generator.generate_batch(
-            [self.words.name_all(one.prompt + one.tokens) for one in batch],
-            max_length=min(steps, STEPS) if looks else steps,
-            end_token=self.words.name_all(sorted(self.ends)),
-            include_prompt_in_result=False,
-            return_logits_vocab=looks,
-            sampling_topk=0 if temperature > 0 else 1,
-            sampling_topp=top_p,
-            sampling_temperature=temperature if temperature > 0 else 1.0,
-            callback=told.step,
-        )
+        try:
+            self._generator.generate_batch(
+                [self.words.name_all(one.prompt + one.tokens) for one in batch],
+                max_length=min(steps, STEPS) if looks else steps,
+                end_token=self.words.name_all(sorted(self.ends)),
+                include_prompt_in_result=False,
+                return_logits_vocab=looks,
+                sampling_topk=0 if temperature > 0 else 1,
+                sampling_topp=top_p,
+                sampling_temperature=temperature if temperature > 0 else 1.0,
+                callback=told.step,
+            )
+        finally:
+            told.forget()
 
     def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of some continuations of a prompt. Blocks: one pass for all.
@@ -408,8 +416,9 @@ class LanguageModel:
         ]
 
     def close(self) -> None:
-        """Free the weights."""
-        self._generator.unload_model()
+        """Free the weights, as CTranslate2 does with the last reference, and the rules that were made for it."""
+        self._generator = None
+        forget(self.words)
 
 
 class _Told:
@@ -424,6 +433,12 @@ class _Told:
         self._rows = list(range(len(batch)))
         self._ended: set[int] = set()
         self._logits: NDArray[Any] | None = None
+
+    def forget(self) -> None:
+        """The run is over. CTranslate2's thread holds on to us a little longer, and must not be the last to hold what
+        leads to the model: a model that is freed by its own thread ends the process.
+        """
+        self._batch, self._interrupt, self._logits = (), bool, None
 
     def step(self, result: Any) -> bool:
         """One token of one generation; True ends its run."""

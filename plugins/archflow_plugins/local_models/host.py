@@ -10,6 +10,8 @@ Rule: a lane lives while somebody holds it; the host while its trio run does.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
 import os
 import sys
@@ -53,6 +55,12 @@ LONG = 65_536
 """Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
 SWITCH = 0.0002
 """Seconds for which a thread of Python may keep the event loop waiting."""
+
+
+def give_back() -> None:
+    """Hand freed memory to the system: glibc keeps what weights have left. Blocks for some 20 ms."""
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Overloaded(LimitExceeded):
@@ -106,12 +114,24 @@ class Lane(Generic[T]):
         """Load the model and run it once. Blocks; called in a thread."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Let go of the model. Blocks; called in a thread when nothing runs it."""
+        raise NotImplementedError
+
     async def serve(self) -> None:
         """Take from the queue and run, until stopped. Blocks."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for _ in range(self._host.threads):
                     nursery.start_soon(self._work)
+        with trio.CancelScope(
+            shield=True
+        ):  # also where the run ends: nothing else frees it in a thread of ours
+            await self._host.offload(self._leave)
+
+    def _leave(self) -> None:
+        self.close()
+        give_back()
 
     async def _work(self) -> None:
         while not self._stopping:
@@ -202,6 +222,10 @@ class EmbeddingLane(Lane[_Texts]):
     def open(self) -> None:
         self.embedder = Embedder(self._model, threads=1, parallel=self._host.threads)
         self.embedder.warm()
+
+    def close(self) -> None:
+        self.embedder.close()
+        del self.embedder
 
     async def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """A vector of length 1 for each text; what does not fit of a text is left out. Blocks until they are there.
@@ -435,6 +459,10 @@ class GenerationLane(Lane[Stream]):
     def open(self) -> None:
         self.model = LanguageModel(self._model, threads=1, parallel=self._host.threads)
         self.model.warm()
+
+    def close(self) -> None:
+        self.model.close()
+        del self.model
 
     async def generate(self, make: Make) -> Stream:
         """Begin a generation. Blocks while it is prepared, not until it runs.

@@ -1,5 +1,7 @@
 """A language model of random weights: its texts end where they should and fit what they must, alone or in a batch."""
 
+import gc
+
 import numpy as np
 import pytest
 from msgspec import json
@@ -220,6 +222,21 @@ def test_a_batch_of_all_sorts_gives_what_each_gives_alone():
     assert [together[0], together[1], together[3]] == [alone[0], alone[1], alone[3]]
     scores = [score for one in batch[1][1] for score in one.scores]
     assert [score.token for score in scores] == batch[1][0].tokens
+
+
+def test_what_the_models_own_thread_keeps_of_a_run_does_not_lead_to_the_model(monkeypatch):
+    kept = []
+
+    class Told(generate._Told):
+        def __init__(self, *args):
+            super().__init__(*args)
+            kept.append(self)
+
+    monkeypatch.setattr(generate, "_Told", Told)
+    generation, _, _ = finish(max_tokens=4, logprobs=1)
+    assert kept
+    held = {id(one) for told in kept for one in gc.get_referents(told.__dict__, told._batch, told._rows)}
+    assert id(generation) not in held
 
 
 def test_scores_of_given_texts():

@@ -1,6 +1,7 @@
 """The host: one model for all who hold it, batches across requests, cancellation, and a queue with an end."""
 
 import sys
+import weakref
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -59,6 +60,27 @@ async def test_there_is_one_host_and_one_lane_for_a_model():
         assert found.memory == first.memory + other.memory > 0
         assert first.load_seconds > 0
     assert (await Host.current()).lanes == ()
+
+
+@pytest.mark.trio
+async def test_what_nobody_holds_is_let_go_of(monkeypatch):
+    trimmed = []
+    monkeypatch.setattr(host, "give_back", lambda: trimmed.append(True))
+    async with lane() as chats, lane("embedder") as embeds:
+        rule = endless()
+        await text_of(await chats.generate(asking(rule=rule, max_tokens=400)))
+        constrain.json_schema({"type": "integer"}, chats.model.words)
+        left = [weakref.ref(one) for one in (chats.model, chats.model.words, embeds.embedder)]
+    with trio.fail_after(PATIENCE):
+        while len(trimmed) < 2:
+            await trio.sleep(0.001)
+    assert [one() for one in left] == [None, None, None]  # `chats` and `embeds` are still here
+
+
+def test_memory_is_given_back_wherever_that_can_be_done(monkeypatch):
+    host.give_back()
+    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: object())
+    host.give_back()
 
 
 @pytest.mark.trio
