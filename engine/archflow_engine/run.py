@@ -23,6 +23,7 @@ from archflow_engine.control import AskNumbers, Line, Numbers, Refused, Serving
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.gateway import Gateway
 from archflow_engine.scheduling import wake_promptly
+from archflow_plugins.memory import give_back
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
@@ -281,9 +282,10 @@ def keep_freed_memory() -> None:
 
 
 def _settle_memory() -> None:
-    """What lives now lives on: take it out of every later garbage collection."""
+    """What lives now lives on: take it out of every later garbage collection. What it took to get here is over."""
     gc.collect()
     gc.freeze()
+    give_back()
 
 
 def _findings(options: Options, say: Log) -> Log | None:

@@ -10,8 +10,6 @@ Rule: a lane lives while somebody holds it; the host while its trio run does.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import math
 import os
 import sys
@@ -26,6 +24,7 @@ from archflow_plugins.kinds import Number
 from archflow_plugins.local_models.embed import Embedded, Embedder, Remembered, text_key
 from archflow_plugins.local_models.errors import libraries
 from archflow_plugins.local_models.generate import Generation, LanguageModel, Piece
+from archflow_plugins.memory import give_back
 from archflow_schema.errors import ArchflowError, LimitExceeded
 
 if TYPE_CHECKING:
@@ -55,12 +54,6 @@ LONG = 65_536
 """Characters of a request above which digests are not worth the event loop's time (a tenth of a millisecond)."""
 SWITCH = 0.0002
 """Seconds for which a thread of Python may keep the event loop waiting."""
-
-
-def give_back() -> None:
-    """Hand freed memory to the system: glibc keeps what weights have left. Blocks for some 20 ms."""
-    with contextlib.suppress(AttributeError, OSError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Overloaded(LimitExceeded):

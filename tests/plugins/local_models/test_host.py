@@ -77,12 +77,6 @@ async def test_what_nobody_holds_is_let_go_of(monkeypatch):
     assert [one() for one in left] == [None, None, None]  # `chats` and `embeds` are still here
 
 
-def test_memory_is_given_back_wherever_that_can_be_done(monkeypatch):
-    host.give_back()
-    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: object())
-    host.give_back()
-
-
 @pytest.mark.trio
 async def test_a_library_that_was_uninstalled_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
