@@ -3,8 +3,8 @@
  *     mock PORT [CHUNKS [PAUSE_US]]
  *
  * HTTP/1.1 on the loopback interface, one thread, one epoll. A POST whose body says "stream": true gets CHUNKS
- * server-sent events in chunked encoding, the last of them [DONE], PAUSE_US apart; any other POST gets 472 bytes of
- * chat completion. A POST to a path that ends with /messages or /responses gets the same in Anthropic's form or that of
+ * server-sent events in chunked encoding, the last of them [DONE], PAUSE_US apart but for the second, which comes sooner,
+ * so that streams that begin together are not in step; any other POST gets 472 bytes of chat completion. A POST to a path that ends with /messages or /responses gets the same in Anthropic's form or that of
  * OpenAI's Responses. GET /v1/models gets a list, any other GET {"status":"ok"}.
  *
  * Rule: it trusts its peer; it is no server for anything but a measurement.
@@ -201,6 +201,14 @@ static bool asks_for_stream(const char *body, size_t length) {
     return *found == 't';
 }
 
+/* A part of the pause. Any few in a row divide it evenly, as multiples of the golden ratio do: streams that begin
+ * together are as much out of step as those of strangers. */
+static uint64_t part_of_pause(void) {
+    static uint64_t turn; /* of 2^64 */
+    turn += 11400714819323198485ull;
+    return (turn >> 40) * pause_us >> 24;
+}
+
 static void respond(int fd, const char *request, const char *body, size_t body_length) {
     connection *c = &connections[fd];
     const char *line = memchr(request, '\r', (size_t)(body - request));
@@ -218,7 +226,7 @@ static void respond(int fd, const char *request, const char *body, size_t body_l
         put(fd, STREAM_HEAD, sizeof STREAM_HEAD - 1);
         put(fd, c->chunks[0].data, c->chunks[0].length);
         c->next = 1;
-        c->due = now_us() + pause_us;
+        c->due = now_us() + part_of_pause();
         if (chunk_count > 1) {
             c->streaming = true;
             streams[streaming++] = fd;

@@ -5,9 +5,11 @@ is spent on a request (bench/README.md has what each of them costs). trio hosts 
 `spawn` is the door from a callback to a task.
 
 How it waits: while there is work the hub sleeps in its own epoll for at most LINGER, so that the next event costs one
-system call; only when nothing came does it go back to trio's `wait_readable`. Every SLICE trio gets a turn, if it has
-anything to do (`turns`), so other tasks are never held up for longer; and while a task that it spawned can go on, the
-hub does not wait at all.
+system call; only when nothing came does it go back to trio's `wait_readable`.
+
+How it shares: every SLICE trio gets turns for as long as it has anything to do (`turns`), SHARE at most, so that what
+takes several steps, as accepting many clients does, is not held up by each of them. While tasks that the hub spawned
+are under way, which requests wait for, that is after every round, and the hub waits for nothing while one can go on.
 
 How it writes: at once, if one channel was ready; what several write in one round is sent together at its end, or after
 BURST of them, as most of a send is waking whoever waits for it.
@@ -29,12 +31,14 @@ from typing import Any, Protocol
 
 import trio
 
-from archflow_engine import turns
+from archflow_engine.turns import Turns
 
 LINGER = 0.001
 """Seconds to wait in the hub's own epoll before trio's (epoll counts in milliseconds)."""
 SLICE = 0.002
-"""Seconds of work after which trio gets a turn if one is due."""
+"""Seconds of work after which trio gets turns, if any is due."""
+SHARE = 0.001
+"""Seconds of turns, after which the hub goes on."""
 LINGERING = 5.0
 """Seconds that a closing connection may read nothing of its last reply, or stay open after it."""
 SWEEP = 0.05
@@ -403,39 +407,37 @@ class Hub:
                 self._nursery = nursery
                 nursery.start_soon(self._sweep)
                 task_status.started()
-                await self._turn()
+                with Turns() as turns:
+                    await self._turn(turns.due)
         finally:
             self._nursery = None
             for channel in list(self._channels.values()):
                 channel.close()
             self.close()
 
-    async def _turn(self) -> None:
+    async def _turn(self, due: Callable[[], bool]) -> None:
         poll = self._epoll.poll
         channels = self._channels
         fd = self._epoll.fileno()
-        due = turns.watcher()
         while True:
             if not self._again:
                 self._asleep = True
                 await trio.lowlevel.wait_readable(fd)
                 self._asleep = False
             until = monotonic() + SLICE
-            while events := poll(0 if self._again or (self._tasks and self._pressing()) else LINGER, BATCH):
+            while events := poll(0 if self._again or (self._tasks and due()) else LINGER, BATCH):
                 self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])
                 if self._again:
                     self._round(self._take())
-                if monotonic() > until:
-                    if due():
+                if (now := monotonic()) > until or self._tasks:
+                    while due():
                         await trio.lowlevel.checkpoint()
+                        if monotonic() > now + SHARE:
+                            break
                     until = monotonic() + SLICE
             if self._again:
                 self._round(self._take())
                 await trio.lowlevel.checkpoint()
-
-    def _pressing(self) -> bool:
-        """Whether a task that a request waits in can go on; then nothing lingers here."""
-        return trio.lowlevel.current_statistics().tasks_runnable > 0
 
     def _take(self) -> list[tuple[Channel, int]]:
         taken, self._again = self._again, []

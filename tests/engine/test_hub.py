@@ -337,24 +337,70 @@ async def test_nothing_is_spawned_beside_a_hub_that_does_not_run() -> None:
     hub.close()
 
 
-async def test_the_hub_lingers_only_while_no_task_beside_it_can_go_on() -> None:
-    async with standing() as stand:
-        hub = stand.hub
-        may, done = trio.Event(), trio.Event()
+class Busy:
+    """A connection on which there is always something to read, so that the hub has no rest.
 
-        async def wait() -> None:
-            await may.wait()
+    Attributes:
+        rounds: how often it was read.
+    """
+
+    def __init__(self, stand: Stand) -> None:
+        self.rounds = 0
+        self._channel, ear, self._theirs = stand.pair()
+        ear.received = self._received  # type: ignore[method-assign]
+        self._theirs.send(b"x")
+
+    def _received(self, data: bytes) -> None:
+        self.rounds += 1
+        self._channel.write(b"x")
+        self._theirs.send(self._theirs.recv(100))
+
+
+async def stepping(steps: int, busy: Busy) -> int:
+    """Take so many turns; returns how many rounds the hub went meanwhile."""
+    before = busy.rounds
+    for _ in range(steps):
+        await trio.lowlevel.checkpoint()
+    return busy.rounds - before
+
+
+async def test_a_task_that_a_request_waits_in_goes_on_after_every_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "SLICE", 0.2)
+    monkeypatch.setattr(hubs, "SHARE", 0.0)
+    async with standing() as stand:
+        busy, done, rounds = Busy(stand), trio.Event(), 0
+
+        async def work() -> None:
+            nonlocal rounds
+            rounds = await stepping(20, busy)
             done.set()
 
-        hub.spawn(wait)
-        await trio.testing.wait_all_tasks_blocked()
-        assert not hub._pressing()
-        may.set()
-        assert hub._pressing()
-        await done.wait()
-        await trio.testing.wait_all_tasks_blocked()
-        assert not hub._pressing()
-        assert hub._tasks == 0
+        with trio.fail_after(PATIENCE):
+            stand.hub.spawn(work)
+            await done.wait()
+        assert 10 < rounds < 30
+
+
+async def test_what_takes_several_turns_has_them_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "SLICE", 0.001)
+    monkeypatch.setattr(hubs, "SHARE", PATIENCE)
+    async with standing() as stand:
+        busy = Busy(stand)
+        with trio.fail_after(PATIENCE):
+            while busy.rounds < 10:
+                await trio.sleep(0.001)
+            assert await stepping(200, busy) < 20
+
+
+async def test_the_hub_goes_on_when_others_had_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "SLICE", 0.0)
+    async with standing() as stand:
+        busy = Busy(stand)
+        with trio.fail_after(PATIENCE):
+            while busy.rounds < 10:  # a task that could always go on
+                await trio.lowlevel.checkpoint()
 
 
 async def test_a_busy_connection_starves_no_task() -> None:

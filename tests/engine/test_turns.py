@@ -7,82 +7,110 @@ import socket
 import pytest
 import trio
 import trio.testing
-from trio._core import _run
+from trio._core._io_epoll import EpollIOManager
 
-from archflow_engine import turns
+from archflow_engine import turns as module
+from archflow_engine.turns import Turns
 
 pytestmark = pytest.mark.trio
 
 
 async def test_nothing_is_due_while_everything_waits() -> None:
-    due = turns.watcher()
-    assert due is not turns.always, "this trio is not looked through: turns.py has to learn how"
-    with trio.move_on_after(60):
-        assert not due()
+    with Turns() as turns, trio.move_on_after(60):
+        assert [turns.due(), turns.due()] == [False, False], (
+            "this trio is not seen through: turns.py has to learn how"
+        )
 
 
 async def test_a_task_that_can_run_is_due() -> None:
-    due = turns.watcher()
     ran = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.lowlevel.checkpoint)
-        assert due()
-        nursery.start_soon(ran.wait)
-        await trio.testing.wait_all_tasks_blocked()
-        assert not due()
-        ran.set()
-        assert due()
+    with Turns() as turns:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.lowlevel.checkpoint)
+            assert turns.due()
+            nursery.start_soon(ran.wait)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not turns.due()
+            ran.set()
+            assert turns.due()
+
+
+async def test_a_task_that_runs_next_in_the_same_turn_is_due() -> None:
+    """trio has taken it out of its queue already, so only that it has not run yet tells of it."""
+    began, seen = trio.Event(), set()
+
+    async def other() -> None:
+        nonlocal ran
+        await began.wait()
+        ran = True
+
+    with Turns() as turns, trio.fail_after(60):
+        while len(seen) < 2:  # trio runs them in an order of its own
+            began, ran = trio.Event(), False
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(other)
+                nursery.start_soon(_later, began)
+                await began.wait()
+                assert turns.due() is not ran
+                seen.add(ran)
+
+
+async def _later(event: trio.Event) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    event.set()
 
 
 async def test_a_deadline_that_passed_is_due(mock_clock: trio.testing.MockClock) -> None:
-    due = turns.watcher()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.sleep, 5)
-        await trio.testing.wait_all_tasks_blocked()
-        mock_clock.jump(4)
-        assert not due()
-        mock_clock.jump(1)
-        assert due()
+    with Turns() as turns:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5)
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(4)
+            assert not turns.due()
+            mock_clock.jump(1)
+            assert turns.due()
 
 
 async def test_a_cancellation_is_due() -> None:
-    due = turns.watcher()
-    with trio.CancelScope() as scope:
-        assert not due()
+    with Turns() as turns, trio.CancelScope() as scope:
+        assert not turns.due()
         scope.cancel()
-        assert due()
+        assert turns.due()
 
 
 async def test_what_a_thread_tells_is_due_until_trio_heard_it() -> None:
-    due = turns.watcher()
     told = trio.Event()
     token = trio.lowlevel.current_trio_token()
-    await trio.testing.wait_all_tasks_blocked()
-    token.run_sync_soon(told.set)
-    assert due()
-    assert due(), "to ask took the event away"
-    await told.wait()
-    await trio.testing.wait_all_tasks_blocked()
-    assert not due()
+    with Turns() as turns:
+        await trio.testing.wait_all_tasks_blocked()
+        token.run_sync_soon(told.set)
+        assert turns.due()
+        assert turns.due(), "to ask took the event away"
+        await told.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not turns.due()
 
 
 async def test_a_socket_that_a_task_waits_for_is_due() -> None:
-    due = turns.watcher()
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with Turns() as turns, ours, theirs:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.lowlevel.wait_readable, ours)
             await trio.testing.wait_all_tasks_blocked()
-            assert not due()
+            assert not turns.due()
             theirs.send(b"x")
-            assert due()
+            assert turns.due()
         ours.recv(1)
-        assert not due()
+        assert not turns.due()
 
 
-async def test_a_trio_that_is_made_otherwise_gets_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trio_whose_epoll_is_not_to_be_seen_gets_one_turn_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert module._events() is not None
     with monkeypatch.context() as other:  # trio itself needs it at the next turn
-        other.delattr(_run, "GLOBAL_RUN_CONTEXT")
-        due = turns.watcher()
-    assert due is turns.always
-    assert due()
+        other.delattr(EpollIOManager, "_epoll")
+        assert module._events() is None
+    monkeypatch.setattr(module, "_events", lambda: None)
+    with Turns() as turns:
+        assert [turns.due() for _ in range(4)] == [True, False, True, False]
