@@ -53,7 +53,7 @@ LIMITS: dict[str, dict[str, float]] = {
         "task steps": 2,
         "tasks spawned": 0,
         "nurseries": 0,
-        "calls of our functions": 64,
+        "calls of our functions": 51,
     },
     "chunk": {
         "system calls": 4,

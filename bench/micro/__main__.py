@@ -2,6 +2,7 @@
 
     python bench/micro
     python bench/micro --only tap,access --format json
+    python bench/micro --only exchange --instructions       # counted by valgrind, in place of the time
 
 Rule: a stage calls what archc and archrun call, with the bodies that bench/gateway sends; nothing is imitated.
 """
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from instructions import instructions
 from stages import STAGES, Stage
 
 REPEATS = 9
@@ -63,12 +65,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/micro", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", default="", help="parts of names, separated by commas")
     parser.add_argument("--quick", action="store_true", help="one short repeat: to see that it works")
+    parser.add_argument("--instructions", action="store_true", help="count them with valgrind, time nothing")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     args = parser.parse_args()
     parts = [part.strip() for part in args.only.split(",") if part.strip()]
     chosen = [stage for stage in STAGES if not parts or any(part in stage.name for part in parts)]
     if not chosen:
         sys.exit(f"no stage is called so; there are: {', '.join(stage.name for stage in STAGES)}")
+    if args.instructions:
+        counts = {stage.name: instructions(stage.name) for stage in chosen}
+        if args.format == "json":
+            print(msgspec.json.encode(counts).decode())
+        else:
+            print("\n".join(f"{name:{max(map(len, counts))}}  {count:11,}" for name, count in counts.items()))
+        return
     repeats, least = (1, 0.0) if args.quick else (REPEATS, LEAST_S)
     timings = [measure(stage, repeats, least) for stage in chosen]
     if args.format == "json":

@@ -19,6 +19,7 @@ from archflow_compiler import driver
 from archflow_engine import trace
 from archflow_engine.metrics import Metrics
 from archflow_engine.nodes.route import RouteNode
+from archflow_engine.plan import BATCH
 from archflow_engine.walk import Runner
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty
@@ -151,15 +152,18 @@ def identify() -> Iterator[Work]:
 
 @contextmanager
 def observe() -> Iterator[Work]:
-    """Counting one finished exchange."""
-    yield partial(Metrics().observe, record(usage=Usage(input_tokens=181, output_tokens=21)))
+    """Counting finished exchanges, as many as are counted together."""
+    over = [record(usage=Usage(input_tokens=181, output_tokens=21)) for _ in range(BATCH)]
+    yield partial(Metrics().observe, *over)
 
 
 @contextmanager
 def access_line(form: str) -> Iterator[Work]:
-    """One line of the access log, with its share of the writes."""
+    """Lines of the access log, as many as are made together, and their writes."""
     log = AccessLog(AccessLogConfig(format=cast("Any", form), path="/dev/null"), run_context())
-    yield partial(log.finish, record(usage=Usage(input_tokens=181, output_tokens=21)))
+    yield partial(
+        log.finish_all, [record(usage=Usage(input_tokens=181, output_tokens=21)) for _ in range(BATCH)]
+    )
     log.flush()
 
 
@@ -235,9 +239,9 @@ STAGES = (
     Stage("request and trace identifiers", identify),
     Stage("tap, per chunk", tap),
     Stage("summarise a reply", summarise),
-    Stage("count metrics", observe),
-    Stage("access line, json", partial(access_line, "json")),
-    Stage("access line, arch", partial(access_line, "arch")),
+    Stage("count metrics of 64", observe),
+    Stage("64 access lines, json", partial(access_line, "json")),
+    Stage("64 access lines, arch", partial(access_line, "arch")),
     Stage("compile 1 provider", partial(compile_providers, 1)),
     Stage("compile 100 providers", partial(compile_providers, 100)),
     Stage("compile 2,000 providers", partial(compile_providers, 2000)),

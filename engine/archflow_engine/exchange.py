@@ -488,17 +488,16 @@ class Exchange(Struct, eq=False):
     def _begin_relay(self, head: ReplyHead, data: bytes, end: bool) -> None:
         record, attempt, dialect = self.record, self.attempt, self.dialect
         assert attempt is not None and dialect is not None  # noqa: PT018, S101 - set by dispatch()
-        self._heard = now = monotonic()
-        record.first_byte = attempt.first_byte = now - self._began
+        record.first_byte = attempt.first_byte = monotonic() - self._began
         record.status = attempt.status = head.status
         attempt.outcome = "streaming"
         self._started = True
-        if not end:
-            self.heard()
         kind = dialect.stream_type.encode()
         stream = head.content_type[: len(kind)] == kind
-        self._stream = stream and head.length is None
-        self._last = data
+        if not end:
+            self.heard()
+            self._stream = stream and head.length is None
+            self._last = data
         if head.status < 400:
             if self.translation is not None or self.sieve is not None:
                 pass  # they read the reply, and tell the record
@@ -706,10 +705,11 @@ class Exchange(Struct, eq=False):
         self.plan.hub.timed.discard(self)
         record = self.record
         record.duration = monotonic() - self._began
-        if self.attempt is not None and self.attempt.ended < 0:
-            self.attempt.ended = record.duration
-            if not self.attempt.outcome:
-                self.attempt.outcome = "cancelled"
+        attempt = self.attempt
+        if attempt is not None and attempt.ended < 0:
+            attempt.ended = record.duration
+            if not attempt.outcome:
+                attempt.outcome = "cancelled"
         if self.charges:
             self._settle_charges()
         self.plan.finished(record)

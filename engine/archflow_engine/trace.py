@@ -2,14 +2,16 @@
 
 Source: https://www.w3.org/TR/trace-context/ (traceparent: version-traceid-parentid-flags).
 
-Ids are cut from blocks of the kernel's random bytes, many at a time: they must be unique, not secret, and one by one
-each would cost a system call.
+Ids are made of the kernel's random bytes, a block of many at a time: they must be unique, not secret, and one by one
+each would cost a system call. Those of a block have random digits in common; samplers go by the last digits of a trace
+id, which are its own.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,21 +32,27 @@ _spans: list[str] = []
 def new_ids() -> tuple[str, str, str]:
     """A request id (UUID-shaped, as Envoy makes them), a trace id of 32 hex digits and a span id of 16."""
     if not _ids:
-        one = os.urandom(24).hex()
-        middle, trace, span = f"-{one[:4]}-{one[4:8]}-{one[8:12]}-{one[12:22]}", one[24:40], one[34:48]
-        digits = os.urandom(8 * len(_ENDS)).hex(" ", 8).split(" ")
-        _ids.extend(
-            [(f"{n[:8]}{middle}{end}", trace + n, span + end) for n, end in zip(digits, _ENDS, strict=True)]
+        block = os.urandom(26).hex()
+        trace, span, middle = (
+            block[:16],
+            block[16:30],
+            f"-{block[30:34]}-{block[34:38]}-{block[38:42]}-{block[42:]}",
         )
+        requests = map(add, _digits(4), map(middle.__add__, _ENDS))
+        _ids.extend(zip(requests, map(trace.__add__, _digits(8)), map(span.__add__, _ENDS), strict=True))
     return _ids.pop()
 
 
 def new_span_id() -> str:
     """16 hex digits."""
     if not _spans:
-        start = os.urandom(7).hex()
-        _spans.extend([start + end for end in _ENDS])
+        _spans.extend(map(os.urandom(7).hex().__add__, _ENDS))
     return _spans.pop()
+
+
+def _digits(size: int) -> list[str]:
+    """Hex digits of so many random bytes, for each id of a block."""
+    return os.urandom(size * len(_ENDS)).hex(" ", size).split(" ")
 
 
 def accept_request_id(raw: bytes) -> str:

@@ -21,7 +21,7 @@ from archflow_schema.conversation import Citation
 StopReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error"]
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True):
     """Tokens of one reply. Cached tokens are part of `input_tokens`, reasoning tokens part of `output_tokens`.
 
     Attributes:

@@ -301,9 +301,9 @@ class Http1:
             return
         limits = self._front.plan.limits
         self.deadline = monotonic() + (limits.idle if self._reading is None else limits.receive)
-        if self._channel.paused and len(self._queue) <= AHEAD:
-            self._channel.resume()
         if self._queue:
+            if self._channel.paused and len(self._queue) <= AHEAD:
+                self._channel.resume()
             self._advance()
         elif self._reading is not None:
             self._encourage(self._reading)

@@ -90,13 +90,7 @@ def usage_of(told: ToldUsage | None) -> Usage | None:
     total = told.total_tokens
     if total is not None and total - prompt > output:
         output = total - prompt
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=output,
-        cached_tokens=cached,
-        cache_written_tokens=written,
-        reasoning_tokens=reasoning,
-    )
+    return Usage(prompt, output, cached, written, reasoning)  # keywords cost six times as much
 
 
 class _StreamOptions(Struct):
