@@ -1,13 +1,13 @@
 """Train the head of the jailbreak guard, and write it beside the guard.
 
-    python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 512] [--epochs 20]
+    python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 256] [--epochs 20]
 
 Everything in the splits `train` and `calibrate` is learned from. How the two halves mix, how windows become a
 document, and which threshold gives which rate of false positives is fitted on scores by cross-fitting: each text is
 scored by a head that saw neither it nor any text that begins with the same three words.
 
-A disputed text (`sets.py`) counts as an attack and as innocent, by the share of attacks in its set: that its kind is
-doubtful is learned, and not by heart which of its texts bears which label. Mix, pool and thresholds do without them.
+A disputed text (`sets.py`) is learned as its kind is held to be (`BELIEVED`), and not by heart which of its texts bears
+which label. Mix, pool and thresholds do without them.
 
 Rule: no text of a test split is read here, but to remove what is near it.
 Rule: the same data, versions and seed give the same weights, up to the order of additions in the linear algebra.
@@ -46,6 +46,9 @@ HEAD = Path(__file__).parents[2] / "plugins/archflow_plugins/guards/jailbreak_he
 FOLDS = 4
 MOST = 8
 """Windows of one training text; of a longer one, evenly spaced ones."""
+BELIEVED = {"HarmBench": 0.0, "JudgeComparison": 0.18}
+"""How much a disputed text counts as an attack, by its origin. A harmful wish that is asked plainly talks no model out
+of its instructions. Of JudgeComparison 0.36 are labelled attacks, by whether some model gave in: half is believed."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
@@ -53,7 +56,8 @@ class Rows(msgspec.Struct):
     """The windows of the training texts: which text each is of, its features; and of the texts label, fold, source.
 
     Attributes:
-        targets: the label to learn; of a disputed text the share of attacks in its set.
+        targets: the label to learn; of a disputed text how much it counts as an attack.
+        sure: which texts are not disputed.
     """
 
     text: np.ndarray
@@ -61,13 +65,9 @@ class Rows(msgspec.Struct):
     ngrams: sparse.csr_matrix
     labels: np.ndarray
     targets: np.ndarray
+    sure: np.ndarray
     folds: np.ndarray
     sources: list[str]
-
-    @property
-    def sure(self) -> np.ndarray:
-        """Which texts are not disputed."""
-        return self.targets == self.labels
 
     @property
     def weights(self) -> np.ndarray:
@@ -103,9 +103,9 @@ def spaced(pieces: list[str], most: int) -> list[str]:
 def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
     """The features of every window of the training texts."""
     pieces: list[str] = []
-    text, labels, targets, folds, sources = [], [], [], [], []
+    text, labels, targets, sure, folds, sources = [], [], [], [], [], []
     for one in learned:
-        doubt = sum(one.labels) / len(one.labels)
+        believed = BELIEVED[one.name.rpartition(" ")[2]] if one.disputed else 0.0
         for content, label in zip(one.texts, one.labels, strict=True):
             found = spaced(windows(content), MOST)
             if not found:
@@ -113,7 +113,8 @@ def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
             text += [len(labels)] * len(found)
             pieces += found
             labels.append(label)
-            targets.append(doubt if one.disputed else label)
+            targets.append(believed if one.disputed else label)
+            sure.append(not one.disputed)
             folds.append(int(sets.share(" ".join(content.lower().split()[:3])) * FOLDS))
             sources.append(one.name)
     held = [buckets(piece) for piece in pieces]
@@ -123,7 +124,14 @@ def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
         (np.concatenate(values), np.concatenate(held), starts), shape=(len(held), BUCKETS)
     )
     return Rows(
-        np.array(text), vectors(pieces), ngrams, np.array(labels), np.array(targets), np.array(folds), sources
+        np.array(text),
+        vectors(pieces),
+        ngrams,
+        np.array(labels),
+        np.array(targets),
+        np.array(sure),
+        np.array(folds),
+        sources,
     )
 
 
@@ -225,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the head of the jailbreak guard.")
     parser.add_argument("--out", type=Path, default=HEAD)
     parser.add_argument("--nets", type=int, default=3)
-    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     began = time.monotonic()
