@@ -1,15 +1,16 @@
 """The hub: one edge-triggered epoll inside one trio task, which every client and upstream socket joins once.
 
 A wake-up drains all ready sockets: receive, parse, callbacks, send. No task, nursery, cancel scope or epoll_ctl
-is spent on a request (bench/README.md has what each of them costs). trio hosts the hub and everything that waits;
+is spent on a request (bench/README.md has what each of them costs). Everything that waits is a task of trio's;
 `spawn` is the door from a callback to a task.
 
-How it waits: while there is work the hub sleeps in its own epoll for at most LINGER, so that the next event costs one
-system call; only when nothing came does it go back to trio's `wait_readable`.
+How it waits: as trio's host (`turns`), in its own epoll, in which trio's stands, until trio's next deadline; so an
+event costs one system call, and waiting no timer that is near. Where trio cannot be hosted it lingers for LINGER, and
+then waits as a task of trio's.
 
-How it shares: every SLICE trio gets turns for as long as it has anything to do (`turns`), SHARE at most, so that what
-takes several steps, as accepting many clients does, is not held up by each of them. While tasks that the hub spawned
-are under way, which requests wait for, that is after every round, and the hub waits for nothing while one can go on.
+How it shares: trio gets turns when it has something to do: after the round in which that shows, or else after SLICE,
+and for as long as it has, SHARE at most, so that what takes several steps, as accepting many clients does, is not held
+up by each of them.
 
 How it writes: at once, if one channel was ready; what several write in one round is sent together at its end, or after
 BURST of them, as most of a send is waking whoever waits for it.
@@ -34,9 +35,9 @@ import trio
 from archflow_engine.turns import Turns
 
 LINGER = 0.001
-"""Seconds to wait in the hub's own epoll before trio's (epoll counts in milliseconds)."""
+"""Seconds to wait in the hub's own epoll before trio's, where trio is not hosted (epoll counts in milliseconds)."""
 SLICE = 0.002
-"""Seconds of work after which trio gets turns, if any is due."""
+"""Seconds of work after which it is asked whether a turn of trio's is due, though nothing showed it."""
 SHARE = 0.001
 """Seconds of turns, after which the hub goes on."""
 LINGERING = 5.0
@@ -332,7 +333,6 @@ class Hub:
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._waker, select.EPOLLIN | select.EPOLLET)
         self._nursery: trio.Nursery | None = None
-        self._tasks = 0
         self.timed: set[Timed] = set()
         self.parting: set[Channel] = set()
         self.holding = False
@@ -389,7 +389,6 @@ class Hub:
         """Run a task beside the hub. What it raises is trouble, and ends nothing but the task."""
         if self._nursery is None:
             raise RuntimeError("the hub is not running")
-        self._tasks += 1
         self._nursery.start_soon(self._beside, work, args)
 
     async def _beside(self, work: Callable[..., Awaitable[Any]], args: tuple[object, ...]) -> None:
@@ -397,47 +396,50 @@ class Hub:
             await work(*args)
         except Exception as error:  # noqa: BLE001 - as in _round
             self.trouble(error)
-        finally:
-            self._tasks -= 1
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Blocks. Resources: closes every socket that is still open when it ends."""
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                nursery.start_soon(self._sweep)
-                task_status.started()
-                with Turns() as turns:
-                    await self._turn(turns.due)
+            with Turns(self._epoll) as turns:
+                async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
+                    nursery.start_soon(self._sweep)
+                    task_status.started()
+                    await trio.lowlevel.checkpoint()  # from now on it is known which tasks can run
+                    await self._turn(turns)
         finally:
             self._nursery = None
             for channel in list(self._channels.values()):
                 channel.close()
             self.close()
 
-    async def _turn(self, due: Callable[[], bool]) -> None:
-        poll = self._epoll.poll
+    async def _turn(self, turns: Turns) -> None:
+        poll, due, runnable, hosting = self._epoll.poll, turns.due, turns.runnable, turns.hosting
         channels = self._channels
-        fd = self._epoll.fileno()
+        now = until = wake = monotonic()
         while True:
-            if not self._again:
-                self._asleep = True
-                await trio.lowlevel.wait_readable(fd)
-                self._asleep = False
-            until = monotonic() + SLICE
-            while events := poll(0 if self._again or (self._tasks and due()) else LINGER, BATCH):
-                self._round([(channel, mask) for number, mask in events if (channel := channels.get(number))])
-                if self._again:
-                    self._round(self._take())
-                if (now := monotonic()) > until or self._tasks:
-                    while due():
-                        await trio.lowlevel.checkpoint()
-                        if monotonic() > now + SHARE:
-                            break
-                    until = monotonic() + SLICE
+            events = poll(0 if self._again or runnable else max(0.0, wake - now) if hosting else LINGER, BATCH)
+            ready = [(channel, mask) for number, mask in events if (channel := channels.get(number))]
+            if ready:
+                self._round(ready)
             if self._again:
                 self._round(self._take())
-                await trio.lowlevel.checkpoint()
+            elif not events and not hosting and not runnable:
+                self._asleep = True
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                self._asleep = False
+            now = monotonic()
+            if now > until or runnable or len(ready) < len(events) or not events:
+                while due():
+                    await trio.lowlevel.checkpoint()
+                    if monotonic() > now + SHARE:
+                        break
+                if hosting:
+                    if not events:
+                        await turns.rest()
+                    wake = monotonic() + turns.left()
+                now = monotonic()
+                until = now + SLICE
 
     def _take(self) -> list[tuple[Channel, int]]:
         taken, self._again = self._again, []

@@ -151,9 +151,10 @@ async def test_listeners_come_and_go() -> None:
 
 
 async def test_a_listener_may_come_back_at_once() -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.2", 0))
-        port = sock.getsockname()[1]
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        other.bind(("127.0.0.2", port))
     async with playing(addresses=("127.0.0.1", "127.0.0.2"), port=port) as play:
         play.upstream.script = lambda _: reply()
         for _ in range(3):
