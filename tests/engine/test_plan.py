@@ -14,6 +14,8 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Dialect, Empty, Tracer
 from archflow_plugins.testing import record, run_context
 from archflow_schema.graph import Graph
+from peers import reply
+from playbook import playing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,3 +115,13 @@ def test_a_dialect_that_fails_costs_its_own_reply(plan: Plan, troubles: list[Bas
     assert read.usage is not None
     assert patient.told == [3]
     assert len(troubles) == 1
+
+
+@pytest.mark.trio
+async def test_who_asks_for_the_numbers_gets_all_of_them() -> None:
+    async with playing(tracers=()) as play:
+        play.upstream.script = lambda _: reply(SAID)
+        client = await play.client()
+        for _ in range(3):
+            assert (await client.talks()).status == 200
+        assert 'archflow_tokens_total{model="m",kind="output"} 12' in play.metrics
