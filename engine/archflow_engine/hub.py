@@ -418,7 +418,9 @@ class Hub:
         channels = self._channels
         now = until = wake = monotonic()
         while True:
-            events = poll(0 if self._again or runnable else max(0.0, wake - now) if hosting else LINGER, BATCH)
+            events = poll(
+                0 if self._again or runnable else max(0.0, wake - now) if hosting else LINGER, BATCH
+            )
             ready = [(channel, mask) for number, mask in events if (channel := channels.get(number))]
             if ready:
                 self._round(ready)
