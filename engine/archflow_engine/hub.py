@@ -149,8 +149,9 @@ class Channel:
             return
         data = held[0] if len(held) == 1 else b"".join(held)
         held.clear()
+        send = self._send
         try:
-            sent = self._send(data)
+            sent = send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -226,8 +227,9 @@ class Channel:
         """Called by the hub: the kernel reported `mask`."""
         if (mask != _CALM or self.unsent or self.paused) and not self._may_receive(mask):
             return
+        receive = self._recv  # found sooner than where a method is looked for
         try:
-            data = self._recv(RECEIVE)
+            data = receive(RECEIVE)
         except BlockingIOError:
             return
         except OSError as error:
