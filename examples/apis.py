@@ -153,7 +153,8 @@ class Apis(BaseHTTPRequestHandler):
             found = answer(self.command, self.path, body)
         except Refused as error:
             status, found = error.args[0], {"error": error.args[1]}
-        print(self.command, self.path, body.decode() or "-", "->", status, file=sys.stderr, flush=True)
+        line = f"{self.command} {self.path} {body.decode() or '-'} -> {status}\n"
+        print(line, end="", file=sys.stderr, flush=True)  # in one piece: several calls come at once
         data = msgspec.json.encode(found)
         self.send_response(status)
         self.send_header("content-type", "application/json")

@@ -38,7 +38,7 @@ LINGER = 0.001
 """Seconds to wait in the hub's own epoll before trio's, where trio is not hosted (epoll counts in milliseconds)."""
 SLICE = 0.002
 """Seconds of work after which it is asked whether a turn of trio's is due, though nothing showed it."""
-SHARE = 0.001
+SHARE = 0.0005
 """Seconds of turns, after which the hub goes on."""
 LINGERING = 5.0
 """Seconds that a closing connection may read nothing of its last reply, or stay open after it."""

@@ -56,7 +56,7 @@ def test_the_cpu_of_a_child_that_has_ended_counts(modules: dict[str, ModuleType]
     command = system.Command((sys.executable, "-c", PARENT_OF_A_BUSY_CHILD))
     with system.System(command, 0, os.sched_getaffinity(0), log) as running:
         eventually(lambda: "done" in log.read_text(), "the child has burnt its time", log.read_text)
-        assert running.cpu() >= 0.3
+        assert running.cpu() >= 0.25  # the kernel counts in ticks
         assert running.memory() > 1
 
 

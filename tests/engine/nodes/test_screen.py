@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from msgspec import json
 
 from archflow_engine import exchange, screening
@@ -140,6 +141,8 @@ async def test_a_stream_that_is_denied_ends_with_the_guards_words_and_leaks_noth
         ):  # it is cancelled at the first sight
             for at in range(0, len(body), size):
                 await asked.more(body[at : at + size])
+                if at % 50 == 0:  # or all of it might be there when the gateway first looks
+                    await trio.testing.wait_all_tasks_blocked()
         answer = await client.reply()
         if size == 10_000:  # nothing had left, so it is denied as a request is
             assert (answer.status, answer.code, answer.message) == (400, "guard_denied", "not that")
