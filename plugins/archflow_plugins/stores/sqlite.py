@@ -112,7 +112,7 @@ class Sqlite(Store):
             self._file = file = sqlite3.connect(
                 self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
-            file.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(file)
             file.execute("PRAGMA synchronous = NORMAL")
             file.executescript(_TABLES)
         except (OSError, sqlite3.Error) as error:
@@ -222,6 +222,22 @@ class _Write:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._file.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _write_ahead(file: sqlite3.Connection) -> None:
+    """Let the file have a write-ahead log. Blocks while another worker does so too: SQLite does not wait for that."""
+    import sqlite3
+
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            file.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)  # noqa: TID251 - in a thread
+        else:
+            return
 
 
 def _used(file: sqlite3.Connection) -> int:

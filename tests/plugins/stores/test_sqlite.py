@@ -63,6 +63,22 @@ async def test_two_workers_share_a_file(path):
 
 
 @pytest.mark.trio
+async def test_workers_that_start_together_make_the_file_together(tmp_path):
+    stores = []
+
+    async def begin(path):
+        stores.append(await opened(path))
+
+    for number in range(20):
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(begin, str(tmp_path / f"{number}.db"))
+    assert len(stores) == 160
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.trio
 async def test_counters_admit_no_more_than_their_quota_together(path, now):
     one, other = await opened(path), await opened(path)
     admitted = []
