@@ -232,8 +232,8 @@ def _write_ahead(file: sqlite3.Connection) -> None:
     while True:
         try:
             file.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)  # noqa: TID251 - in a thread
         else:

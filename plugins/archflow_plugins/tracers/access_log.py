@@ -184,7 +184,8 @@ _COMMON_LONGEST = 2048
 def _json_line(record: Record) -> bytes:
     duration, first_byte, attempts, error = record.duration, record.first_byte, record.attempts, record.error
     usage = record.usage or _UNTOLD
-    # All at once and by position: a keyword costs six times as much.
+    # All at once and by position: a keyword costs six times as much. Microseconds as round() gives them, at a third of
+    # its price.
     own = _Own(
         "request",
         "error" if record.status >= 500 else "warning" if error else "info",
@@ -193,9 +194,7 @@ def _json_line(record: Record) -> bytes:
         record.trace_id,
         record.client,
         record.status,
-        floor(duration * 1e6 + 0.5) / 1e6
-        if duration >= 0
-        else -1.0,  # as round() would, at a third of its price
+        floor(duration * 1e6 + 0.5) / 1e6 if duration >= 0 else -1.0,
         record.bytes_received,
         record.bytes_sent,
         floor(first_byte * 1e6 + 0.5) / 1e6 if first_byte >= 0 else -1.0,

@@ -79,6 +79,25 @@ async def test_workers_that_start_together_make_the_file_together(tmp_path):
 
 
 @pytest.mark.trio
+async def test_what_waiting_does_not_mend_is_told_at_once(path, monkeypatch):
+    Path(path).write_bytes(b"")
+    tries = []
+
+    class ReadOnly(sqlite3.Connection):
+        def execute(self, sql, *values):
+            tries.append(sql)
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+            raise error
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=ReadOnly))
+    with pytest.raises(ArchflowError, match="readonly"):
+        await opened(path)
+    assert len(tries) == 1
+
+
+@pytest.mark.trio
 async def test_counters_admit_no_more_than_their_quota_together(path, now):
     one, other = await opened(path), await opened(path)
     admitted = []
