@@ -24,7 +24,7 @@ from archflow_plugins.contexts import Watch
 from archflow_schema.artifact import dump
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Report
-from archflow_schema.errors import CompileFailed
+from archflow_schema.errors import CompileFailed, os_reason
 from archflow_schema.graph import Graph
 
 
@@ -64,7 +64,7 @@ def compile_file(path: str | Path, watch: Watch | None = None) -> Outcome:
             Diagnostic(
                 code="unreadable-file",
                 severity="error",
-                summary=f"{name} cannot be read: {(error.strerror or str(error)).lower()}",
+                summary=f"{name} cannot be read: {os_reason(error)}",
                 fix="`archc init` writes a configuration to begin with"
                 if isinstance(error, FileNotFoundError)
                 else "",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from archflow_compiler.progress import shown
+from archflow_schema.errors import ArtifactError, os_reason
 
 if TYPE_CHECKING:
     from archflow_compiler.source import Source
@@ -78,14 +79,13 @@ def disk(what: str, done: Literal["read", "removed", "written"]) -> Iterator[Non
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os_reason(error)
         raise click.ClickException(f"{what} cannot be {done}: {reason}") from error
 
 
 def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
     """The graph of a graph.bin or of a configuration, and its digest."""
     from archflow_schema import artifact
-    from archflow_schema.errors import ArtifactError
 
     if path.suffix.lower() in {".yaml", ".yml"}:
         from archflow_compiler.driver import compile_file

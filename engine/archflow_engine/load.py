@@ -28,7 +28,7 @@ from msgspec import Struct, structs
 
 from archflow_schema import artifact
 from archflow_schema.diagnostic import Diagnostic
-from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing
+from archflow_schema.errors import ArchflowError, ArtifactError, SecretsMissing, os_reason
 from archflow_schema.graph import Agent, Graph, Tls
 from archflow_schema.text import Env, Secret
 
@@ -261,9 +261,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "; make one with `archc compile`" if isinstance(error, FileNotFoundError) else ""
-        raise ArchflowError(
-            f"{path} cannot be read: {(error.strerror or str(error)).lower()}{hint}"
-        ) from error
+        raise ArchflowError(f"{path} cannot be read: {os_reason(error)}{hint}") from error
 
 
 def _read_secrets(path: Path) -> tuple[dict[str, str], list[str]]:

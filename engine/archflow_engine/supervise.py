@@ -27,7 +27,7 @@ from archflow_engine.control import Answer, AskNumbers, Line, Numbers, Question,
 from archflow_engine.front.serve import open_sockets
 from archflow_engine.load import Program
 from archflow_engine.metrics import FAMILIES, Snapshot, merge
-from archflow_schema.errors import ArchflowError
+from archflow_schema.errors import ArchflowError, os_reason
 from archflow_schema.graph import Choose, Limit, Recall
 
 PER_WORKER = frozenset({"store.memory"})
@@ -376,7 +376,7 @@ def _copy(source: Path, target: Path) -> None:
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise ArchflowError(f"{source} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise ArchflowError(f"{source} cannot be read: {os_reason(error)}") from error
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)

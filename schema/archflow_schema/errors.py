@@ -178,3 +178,8 @@ class LimitExceeded(ExchangeError):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def os_reason(error: OSError) -> str:
+    """What the system says of a failure, as it stands in the middle of a message."""
+    return (error.strerror or str(error)).lower()

@@ -15,6 +15,7 @@ from archflow_compiler.drafting.offer import Offer
 from archflow_compiler.source import MAX_BYTES, Source, decode_text, parse
 from archflow_compiler.tree import Mapping, head
 from archflow_schema.diagnostic import Diagnostic, Report
+from archflow_schema.errors import os_reason
 
 
 class Drafted(Struct, frozen=True):
@@ -40,7 +41,7 @@ def draft_file(path: Path) -> Drafted:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        summary = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+        summary = f"{path} cannot be read: {os_reason(error)}"
         report.add(Diagnostic(code="unreadable-file", severity="error", summary=summary))
         return Drafted(Source(str(path), ""), report)
     return draft_bytes(str(path), data)

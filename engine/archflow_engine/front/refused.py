@@ -9,6 +9,7 @@ import errno
 import ssl
 from pathlib import Path
 
+from archflow_schema.errors import os_reason
 from archflow_schema.graph import Tls
 
 _NEXT = {
@@ -20,7 +21,7 @@ _NEXT = {
 
 def address(name: str, port: int, error: OSError) -> str:
     """Why an address cannot be listened on."""
-    reason = (error.strerror or str(error)).lower()
+    reason = os_reason(error)
     step = _NEXT.get(error.errno or 0)
     return f"cannot listen on {name}:{port}: {reason}" + (f": {step}" if step else "")
 
@@ -37,7 +38,7 @@ def _tls(files: Tls, error: OSError) -> str:
         try:
             read[what] = Path(path).read_bytes()
         except OSError as unread:
-            reason = (unread.strerror or str(unread)).lower()
+            reason = os_reason(unread)
             return f"the {what} {path} cannot be read: {reason}: mend the path or its rights in `tls`"
     if b"-----BEGIN CERTIFICATE-----" not in read["certificate"]:
         return f"{certificate} holds no certificate in PEM form: `tls.certificate` names the chain, its own first"

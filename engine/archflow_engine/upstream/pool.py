@@ -21,7 +21,7 @@ from archflow_engine.upstream.call import Call
 from archflow_engine.upstream.http1 import Http1Upstream
 from archflow_engine.upstream.http2 import Http2Upstream
 from archflow_engine.upstream.shape import Shape
-from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout
+from archflow_schema.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, os_reason
 
 IDLE = 60.0
 """Seconds after which an idle connection is closed rather than reused."""
@@ -395,4 +395,4 @@ def _reason(error: OSError | None) -> str:
         return "the peer closed the connection"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
-    return (error.strerror or str(error)).lower()
+    return os_reason(error)

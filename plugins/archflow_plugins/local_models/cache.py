@@ -46,6 +46,7 @@ from archflow_plugins.local_models.errors import (
     libraries,
 )
 from archflow_plugins.local_models.sources import Found, Progress, Tell, digest, fetch, kept
+from archflow_schema.errors import os_reason
 from archflow_schema.graph import LocalModel
 
 if TYPE_CHECKING:
@@ -436,7 +437,7 @@ class Cache:
                 "folder on another disk"
             )
         where = error.filename or self.folder
-        reason = (error.strerror or str(error)).lower()
+        reason = os_reason(error)
         return ModelUnavailable(f"{where}: {reason}; set {OVERRIDE} to a folder that can be written")
 
 

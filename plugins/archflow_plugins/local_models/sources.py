@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from archflow_plugins.local_models.catalogue import Entry, Hub, Local, Package
 from archflow_plugins.local_models.errors import ModelChanged, ModelUnavailable
+from archflow_schema.errors import os_reason
 
 Stage = Literal["fetch", "check", "convert"]
 CHUNK = 1 << 20
@@ -341,7 +342,7 @@ def digest(path: Path, tell: Callable[[int, int], None] | None = None) -> str:
             lines.append(f"{summary.hexdigest()}  {file.relative_to(path).as_posix()}\n")
     except OSError as error:
         raise ModelUnavailable(
-            f"{error.filename or path} cannot be read ({(error.strerror or str(error)).lower()}): check the path and "
+            f"{error.filename or path} cannot be read ({os_reason(error)}): check the path and "
             "its permissions"
         ) from error
     return hashlib.sha256("".join(lines).encode()).hexdigest()

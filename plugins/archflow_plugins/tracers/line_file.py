@@ -16,7 +16,7 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from archflow_schema.errors import ArchflowError
+from archflow_schema.errors import ArchflowError, os_reason
 
 BATCH = 64
 """Lines after which they are written at once."""
@@ -49,7 +49,7 @@ class LineFile:
             self._fd = _open(path) if standard is None else _own_description(standard)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = os_reason(error)
             raise ArchflowError(
                 f"the log {path} cannot be opened: {reason}: make its folder, or choose another `path`"
             ) from error
