@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archflow_engine import exchange
+from archflow_engine.exchange import relayed
 from archflow_plugins.framing.aws_event_stream import Splitter, encode, encode_headers
 from archflow_schema.events import Usage
 from peers import Asked, Client, Reply, chunk
@@ -94,7 +94,7 @@ async def test_half_a_frame_is_followed_by_nothing(half: bytes) -> None:
 
 
 async def test_a_silent_stream_is_kept_alive_between_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "PULSE", 0.1)
+    monkeypatch.setattr(relayed, "PULSE", 0.1)
     async with playing(upstream=UPSTREAM) as play:
         client = await play.client()
         asked, answer = await streaming(play, client)

@@ -9,7 +9,7 @@ import pytest
 import trio
 from msgspec import json
 
-from archflow_engine import exchange as exchanges
+from archflow_engine.exchange import relayed
 from archflow_plugins.framing import sse
 from peers import STREAM, Reply, chunk, reply
 from playbook import playing
@@ -304,7 +304,7 @@ async def test_a_client_that_leaves_ends_the_upstreams_work() -> None:
 
 
 async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "PULSE", 0.1)
+    monkeypatch.setattr(relayed, "PULSE", 0.1)
     async with playing() as play:
         client = await play.client()
         await client.ask({**SAID, "stream": True}, path=MESSAGES)
@@ -321,7 +321,7 @@ async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_relayed_stream_is_kept_alive_between_its_events_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exchanges, "PULSE", 0.1)
+    monkeypatch.setattr(relayed, "PULSE", 0.1)
     async with playing() as play:
         client = await play.client()
         await client.ask({**CHAT, "stream": True})

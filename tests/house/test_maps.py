@@ -42,7 +42,7 @@ def test_every_readme_is_a_map_of_its_folder(folder):
     assert not missing, f"{folder}/README.md does not name {', '.join(missing)}: say in its map what they are"
 
 
-@pytest.mark.parametrize("package", ["front", "nodes", "prompts", "upstream"])
+@pytest.mark.parametrize("package", ["exchange", "front", "nodes", "prompts", "upstream"])
 def test_the_map_of_the_engine_names_the_modules_of_its_folders(package):
     folder = ROOT / "engine" / "archflow_engine" / package
     _, _, text = (ROOT / "engine" / "README.md").read_text(encoding="utf-8").partition("## Code map")

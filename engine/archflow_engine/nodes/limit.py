@@ -11,6 +11,7 @@ from archflow_schema.graph import Quota
 
 if TYPE_CHECKING:
     from archflow_engine.exchange import Exchange
+    from archflow_engine.exchange.asked import Asked
 
 SELECTOR = b"x-arch-ratelimit-selector"
 """The client's header that names the header with the rate-limit subject."""
@@ -64,7 +65,7 @@ class LimitNode(Runner):
         exchange.refund()
         return self.edges["exceeded"]
 
-    def settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+    def settle(self, exchange: Asked, quota: Quota, key: str, difference: float) -> None:
         """Correct a charge."""
         self._store.settle_nowait(key, difference, quota.tokens, quota.period)
 
@@ -84,11 +85,11 @@ class WaitingLimitNode(LimitNode):
                 return following
         return self.edges["admitted"]
 
-    def settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+    def settle(self, exchange: Asked, quota: Quota, key: str, difference: float) -> None:
         """Correct a charge, in a task of its own: the exchange is over and waits for nobody."""
         exchange.plan.hub.spawn(self._settle, exchange, quota, key, difference)
 
-    async def _settle(self, exchange: Exchange, quota: Quota, key: str, difference: float) -> None:
+    async def _settle(self, exchange: Asked, quota: Quota, key: str, difference: float) -> None:
         try:
             await self._store.settle(key, difference, quota.tokens, quota.period)
         except Exception as error:  # noqa: BLE001 - a store that is down must not end the worker

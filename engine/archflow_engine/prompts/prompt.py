@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archflow_engine.exchange import Exchange
+    from archflow_engine.exchange.asked import Asked
     from archflow_engine.nodes.fill import FillNode
     from archflow_engine.prompts.memory import Memory
     from archflow_schema.slots import Filled
@@ -80,7 +81,7 @@ class Prompt(Struct, eq=False):
         return bool(self.metadata or self.prelude)
 
 
-def of(exchange: Exchange) -> Prompt:
+def of(exchange: Asked) -> Prompt:
     """The exchange's prompt; a new one if it has none yet."""
     prompt = exchange.prompt
     if prompt is None:

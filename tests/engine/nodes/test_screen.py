@@ -11,7 +11,8 @@ import trio
 import trio.testing
 from msgspec import json
 
-from archflow_engine import exchange, screening
+from archflow_engine import screening
+from archflow_engine.exchange import relayed
 from archflow_engine.screening import Screening
 from archflow_engine.stages import Ended
 from archflow_plugins import Channel, Passed, Screen, Verdict
@@ -574,7 +575,7 @@ async def test_filters_of_replies_get_only_what_was_judged() -> None:
 async def test_a_client_in_mid_stream_hears_that_it_lives_while_a_guard_lets_nothing_go(
     waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "PULSE", 0.1)
+    monkeypatch.setattr(relayed, "PULSE", 0.1)
     go = trio.Event()
 
     class Slow(Screen):
