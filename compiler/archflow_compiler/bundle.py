@@ -53,7 +53,9 @@ def bundle(
         ArchflowError: something is there that is no bundle, a model or a package cannot be had, or the disk says no.
     """
     if target.exists() and not _is_bundle(target):
-        raise ArchflowError(f"{target} is there already and is no bundle: name a new folder, or remove it")
+        raise ArchflowError(
+            f"{target} is there already and is no bundle", fix="name a new folder, or remove it"
+        )
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     work = target.absolute().with_name(f".{target.absolute().name}.part")
     shutil.rmtree(work, ignore_errors=True)

@@ -98,7 +98,7 @@ def read(path: Path) -> tuple[tuple[Case, ...], Report, Source]:
     report, data = Report(), path.read_bytes()
     if data.startswith(MAGIC):
         raise ArchflowError(
-            f"{path} is a graph and holds no cases: name the file of cases first, then the graph"
+            f"{path} is a graph and holds no cases", fix="name the file of cases first, then the graph"
         )
     source = decode_text(str(path), data, report)
     tree = None if report.failed else parse(source, report, FIRST)

@@ -7,12 +7,13 @@ Exit status: 0 when all went well, 1 when there are errors, 2 for a wrong comman
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from archflow_compiler.failing import Failed, Misused, form_of, telling
 from archflow_compiler.models_cli import models
-from archflow_compiler.output import FORMS, Format, Output, as_json, disk, load_graph, version
+from archflow_compiler.output import FORMS, Format, Output, as_json, disk, load_graph, read_json, version
 from archflow_compiler.progress import shown
 from archflow_compiler.route_cli import route
 
@@ -31,18 +32,22 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 class _Archc(click.Group):
-    """The command group; what archflow raises on purpose becomes a line for people."""
+    """The command group; what goes wrong in a command is told in the form that was asked for."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read what stands before a command."""
+        form = form_of(args)
+        with telling(form):
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[__name__] = form
+        return context
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
-        try:
+        with telling(ctx.meta[__name__]):
             return super().invoke(ctx)
-        except Exception as error:
-            from archflow_schema.errors import ArchflowError
-
-            if isinstance(error, ArchflowError):
-                raise click.ClickException(str(error)) from error
-            raise
 
 
 @click.group(cls=_Archc, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -71,9 +76,7 @@ def _config_file(file: Path | None) -> Path:
     for name in NAMES:
         if Path(name).is_file():
             return Path(name)
-    raise click.UsageError(
-        f"neither {NAMES[0]} nor {NAMES[1]} is here: name a file, or write one with `archc init`"
-    )
+    raise Misused(f"neither {NAMES[0]} nor {NAMES[1]} is here", "name a file, or write one with `archc init`")
 
 
 def _take_form(context: click.Context, _: click.Parameter, form: Format | None) -> None:
@@ -140,12 +143,12 @@ def compile_(
     from archflow_compiler.driver import compile_file
 
     if bundle is not None and (target is not None or secrets is not None):
-        raise click.UsageError("a bundle holds graph and keys by itself: leave -o and --secrets out")
+        raise Misused("a bundle holds graph and keys by itself", "leave -o and --secrets out")
     if packages and bundle is None:
-        raise click.UsageError("--packages are part of a bundle: name its folder with --bundle")
+        raise Misused("--packages are part of a bundle", "name its folder with --bundle")
     target = target or "graph.bin"
     if target == "-" and output.form != "text":
-        raise click.UsageError("the graph and the findings cannot both go to standard output")
+        raise Misused("the graph and the findings cannot both go to standard output")
     path = _config_file(file)
     if (
         bundle is None
@@ -154,7 +157,7 @@ def compile_(
         and path.exists()
         and Path(target).samefile(path)
     ):
-        raise click.UsageError(f"{target} is the configuration itself: name another file with -o")
+        raise Misused(f"{target} is the configuration itself", "name another file with -o")
     with shown() as watch:
         outcome = compile_file(path, watch)
     if not _finish(output, outcome, strict):
@@ -163,8 +166,9 @@ def compile_(
         _bundle(output, outcome, bundle, packages, quiet)
         return
     if target == "-" and outcome.secrets and secrets is None:
-        raise click.UsageError(
-            "the configuration holds literal keys, which the graph never does: name a file for them with --secrets"
+        raise Misused(
+            "the configuration holds literal keys, which the graph never does",
+            "name a file for them with --secrets",
         )
     with disk(target, "written"):
         made = write.write(outcome.data, outcome.secrets, target, secrets)
@@ -242,7 +246,7 @@ def explain(
     found, digest = load_graph(output, graph)
     if prompt is not None or messages is not None:
         if form != "text":
-            raise click.UsageError("the way of a request is told in words: leave --format out")
+            raise Misused("the way of a request is told in words", "leave --format out")
         _follow(output, found, graph, _body(prompt, messages, model), listener)
         return
     if form == "text" and output.form == "json":
@@ -279,13 +283,9 @@ def _body(prompt: str | None, messages: Path | None, model: str | None) -> bytes
     if messages is None:
         said: object = [{"role": "user", "content": prompt}]
     elif prompt is not None:
-        raise click.UsageError("--prompt and --messages are two requests: give one of them")
+        raise Misused("--prompt and --messages are two requests", "give one of them")
     else:
-        try:
-            with disk(str(messages), "read"):
-                said = msgspec.json.decode(messages.read_bytes())
-        except msgspec.MsgspecError as error:
-            raise click.ClickException(f"{messages} is no JSON: {error}") from error
+        said = read_json(messages)
     body = said if isinstance(said, dict) else {"model": "none", "messages": said}
     return msgspec.json.encode({**body, "model": model} if model is not None else body)
 
@@ -364,9 +364,9 @@ def init(output: Output, file: Path, template: str, listing: bool, api: Path | N
         return
     if template not in TEMPLATES:
         hint = did_you_mean(template, TEMPLATES) or f"there are {', '.join(TEMPLATES)}"
-        raise click.BadParameter(f'there is no template "{template}": {hint}', param_hint="--template")
+        raise Misused(f'there is no template "{template}"', hint, option="--template")
     if file.exists() and not force:
-        raise click.ClickException(f"{file} is there already: take --force to replace it")
+        raise Failed(f"{file} is there already", "take --force to replace it", file=str(file))
     with disk(str(file), "written"):
         replace(file, TEMPLATES[template][1].encode(), READABLE)
     output.done(f"wrote {file}; next: archc compile {file}")
@@ -378,7 +378,7 @@ def _draft(output: Output, file: Path, api: Path, force: bool) -> None:
     from archflow_compiler.write import READABLE, replace
 
     if file.exists() and not force:
-        raise click.ClickException(f"{file} is there already: take --force to replace it")
+        raise Failed(f"{file} is there already", "take --force to replace it", file=str(file))
     found = draft_file(api)
     output.show(found.report, found.source)
     if not found.text:

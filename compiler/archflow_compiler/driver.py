@@ -65,6 +65,7 @@ def compile_file(path: str | Path, watch: Watch | None = None) -> Outcome:
                 code="unreadable-file",
                 severity="error",
                 summary=f"{name} cannot be read: {os_reason(error)}",
+                file=name,
                 fix="`archc init` writes a configuration to begin with"
                 if isinstance(error, FileNotFoundError)
                 else "",

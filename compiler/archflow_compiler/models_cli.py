@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
 
 import click
 
+from archflow_compiler.failing import Failed
 from archflow_compiler.output import as_json, disk
 from archflow_compiler.progress import shown
-from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
     from archflow_plugins.local_models.cache import Cache, Model
@@ -104,8 +104,7 @@ def list_(form: Form, provider: str | None) -> None:
         _of_vendor(form, provider)
         return
     cache = _cache()
-    with _told():
-        rows = _rows(cache)
+    rows = _rows(cache)
     if form == "json":
         click.echo(as_json([row._asdict() for row in rows]), nl=False)
         return
@@ -135,7 +134,7 @@ def pull(form: Form, names: tuple[str, ...], quantization: Quantization, force: 
     cache = _cache()
     made = []
     for name in names:
-        with _told(), _bar() as tell:
+        with _bar() as tell:
             made.append(cache.ensure(cache.find(name), tell, quantization, force=force))
         _ready(form, made[-1])
     if form == "json":
@@ -176,7 +175,7 @@ def convert(
         else Local(path=str(Path(source).expanduser().absolute()))
     )
     called = name or _called(Path(file or repository or source))
-    with _told(), _bar() as tell:
+    with _bar() as tell:
         model = cache.adopt(found, called, role, tell, quantization, licence=licence, force=force)
     _ready(form, model)
     if form == "json":
@@ -191,23 +190,22 @@ def verify(form: Form, names: tuple[str, ...]) -> None:
     """Read every byte of the models that are here, and say what was changed. Ends with 1 if anything was."""
     cache = _cache()
     verdicts = []
-    with _told():
-        wanted = {cache.find(name).name for name in names}
-        there = [model for model in cache.installed() if not wanted or model.entry.name in wanted]
-        for missing in wanted - {model.entry.name for model in there}:
-            raise click.ClickException(f"the model {missing} is not here: `archc models pull {missing}`")
-        for model in there:
-            with _bar() as tell:
-                problems = cache.verify(model, tell)
-            verdicts.append(
-                Verdict(
-                    name=model.entry.name,
-                    quantization=model.manifest.asked,
-                    digest=model.digest,
-                    folder=str(model.folder),
-                    problems=problems,
-                )
+    wanted = {cache.find(name).name for name in names}
+    there = [model for model in cache.installed() if not wanted or model.entry.name in wanted]
+    for missing in wanted - {model.entry.name for model in there}:
+        raise Failed(f"the model {missing} is not here", f"`archc models pull {missing}`")
+    for model in there:
+        with _bar() as tell:
+            problems = cache.verify(model, tell)
+        verdicts.append(
+            Verdict(
+                name=model.entry.name,
+                quantization=model.manifest.asked,
+                digest=model.digest,
+                folder=str(model.folder),
+                problems=problems,
             )
+        )
     if form == "json":
         click.echo(as_json([verdict._asdict() for verdict in verdicts]), nl=False)
     elif not verdicts:
@@ -231,9 +229,8 @@ def remove(form: Form, names: tuple[str, ...]) -> None:
     """Delete models, and what was fetched for them."""
     cache = _cache()
     freed = 0
-    with _told():
-        for name in names:
-            freed += cache.remove(name)
+    for name in names:
+        freed += cache.remove(name)
     if form == "json":
         click.echo(as_json({"removed": names, "freed": freed}), nl=False)
     else:
@@ -270,11 +267,10 @@ def path(form: Form, name: str | None, quantization: Quantization) -> None:
     cache = _cache()
     folder = cache.folder
     if name:
-        with _told():
-            model = cache.get(cache.find(name), quantization)
+        model = cache.get(cache.find(name), quantization)
         if model is None:
-            raise click.ClickException(
-                f"the model {name} ({quantization}) is not here: `{_pulling(name, quantization)}`"
+            raise Failed(
+                f"the model {name} ({quantization}) is not here", f"`{_pulling(name, quantization)}`"
             )
         folder = model.folder
     if form == "json":
@@ -289,8 +285,7 @@ def path(form: Form, name: str | None, quantization: Quantization) -> None:
 def _of_vendor(form: Form, provider: str) -> None:
     from archflow_compiler import vendor_models
 
-    with _told():
-        found = vendor_models.models(provider)
+    found = vendor_models.models(provider)
     if form == "json":
         click.echo(as_json(found), nl=False)
         return
@@ -301,8 +296,7 @@ def _of_vendor(form: Form, provider: str) -> None:
 def _cache() -> Cache:
     from archflow_plugins.local_models.cache import Cache
 
-    with _told():
-        return Cache()
+    return Cache()
 
 
 def _pulling(name: str, quantization: Quantization, *, force: bool = False) -> str:
@@ -315,15 +309,6 @@ def _vectors(cache: Cache) -> Vectors:
     from archflow_plugins.local_models.vectors import Vectors
 
     return Vectors(cache.folder)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what archflow raises on purpose into an error of the command."""
-    try:
-        yield
-    except ArchflowError as error:
-        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Rule: every heavy import is inside the function that needs it, as in `cli`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from archflow_compiler.failing import Failed
 from archflow_compiler.progress import shown
 from archflow_schema.errors import ArtifactError, os_reason
 
 if TYPE_CHECKING:
     from archflow_compiler.source import Source
-    from archflow_schema.diagnostic import Report
+    from archflow_schema.diagnostic import Range, Report
     from archflow_schema.graph import Graph
 
 Format = Literal["text", "json", "sarif", "github"]
@@ -80,7 +82,7 @@ def disk(what: str, done: Literal["read", "removed", "written"]) -> Iterator[Non
         yield
     except OSError as error:
         reason = os_reason(error)
-        raise click.ClickException(f"{what} cannot be {done}: {reason}") from error
+        raise Failed(f"{what} cannot be {done}: {reason}", file=what) from error
 
 
 def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
@@ -101,7 +103,32 @@ def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
     try:
         return artifact.load(data), artifact.digest(data)
     except ArtifactError as error:
-        raise click.ClickException(f"{path}: {error}") from error
+        raise Failed(f"{path}: {error.what}", error.fix, file=str(path)) from error
+
+
+def read_json(path: Path) -> object:
+    """What a file of JSON holds."""
+    import msgspec
+
+    with disk(str(path), "read"):
+        data = path.read_bytes()
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        place = _place(str(path), data, str(error))
+        raise Failed(f"{path} is no JSON: {error}", file=str(path), place=place) from error
+
+
+def _place(file: str, data: bytes, error: str) -> Range | None:
+    """Where a decoder stopped, if it says at which byte."""
+    from archflow_schema.diagnostic import Range
+
+    found = re.search(r"\(byte (\d+)\)", error)
+    if found is None:
+        return None
+    lines = data[: int(found[1])].decode("utf-8", "replace").split("\n")
+    line, column = len(lines), len(lines[-1]) + 1
+    return Range(file=file, line=line, column=column, end_line=line, end_column=column + 1)
 
 
 def as_json(value: object) -> str:

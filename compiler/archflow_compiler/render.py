@@ -192,6 +192,8 @@ def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
     }
     if diagnostic.range is not None:
         result["locations"] = [{"physicalLocation": _physical(diagnostic.range)}]
+    elif diagnostic.file:
+        result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": quote(diagnostic.file)}}}]
     if diagnostic.related:
         result["relatedLocations"] = [
             {"id": number, "physicalLocation": _physical(one.range), "message": {"text": one.message}}
@@ -234,6 +236,8 @@ def _annotation(diagnostic: Diagnostic) -> str:
             "endColumn": str(place.end_column),
             **properties,
         }
+    elif diagnostic.file:
+        properties = {"file": diagnostic.file, **properties}
     listed = ",".join(f"{name}={_escape(value, ':,')}" for name, value in properties.items())
     return f"::{level} {listed}::{_escape(_sentence(diagnostic), '')}"
 

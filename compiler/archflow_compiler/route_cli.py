@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archflow_compiler.failing import Failed
 from archflow_compiler.output import Output, as_json, disk, load_graph
 from archflow_compiler.progress import shown
 
@@ -72,8 +73,9 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     from archflow_plugins.registry import Registry
 
     if _is_graph(config):
-        raise click.ClickException(
-            f"{config} is a graph: what is tuned is the configuration that it was compiled from"
+        raise Failed(
+            f"{config} is a graph: what is tuned is the configuration that it was compiled from",
+            file=str(config),
         )
     with shown() as watch:
         outcome = compile_file(config, watch)
@@ -94,7 +96,9 @@ def tune(output: Output, cases: Path, config: Path, write: bool) -> None:
     for name, value in settings.items():
         changed = writing.proposed(outcome, node.use.kind, name, value)
         if changed is None:
-            raise click.ClickException(f"write `{name}: {value:g}` below routing.router of {config} by hand")
+            raise Failed(
+                f"write `{name}: {value:g}` below routing.router of {config} by hand", file=str(config)
+            )
         outcome = changed
     text = outcome.source.text
     assert outcome.graph is not None  # noqa: S101 - `proposed` compiled it
@@ -135,7 +139,7 @@ def _answers(
         output.show(report, source)
         raise SystemExit(1)
     if not found:
-        raise click.ClickException(f"{cases} has no cases")
+        raise Failed(f"{cases} has no cases", file=str(cases))
     node, chosen = choices(
         graph,
         Registry.for_graph(graph.requires, "any"),
@@ -145,5 +149,5 @@ def _answers(
     unknown = judging.unknown(node, found)
     if unknown:
         has = ", ".join(name for name, _ in node.routes)
-        raise click.ClickException(f"{cases}: the graph has no route {', '.join(unknown)}; it has {has}")
+        raise Failed(f"{cases}: the graph has no route {', '.join(unknown)}; it has {has}", file=str(cases))
     return found, node, chosen

@@ -76,7 +76,8 @@ def _pack(distribution: metadata.Distribution, folder: Path) -> Path:
     files = [file for file in distribution.files or () if _belongs(file)]
     if not files or '"editable": true' in (distribution.read_text("direct_url.json") or ""):
         raise ArchflowError(
-            f"{name} {told} is not installed as files of its own, which a wheel is made of: `pip install` it (not -e)"
+            f"{name} {told} is not installed as files of its own, which a wheel is made of",
+            fix="`pip install` it (not -e)",
         )
     info = next(file.parts[0] for file in files if file.parts[0].endswith(".dist-info"))
     stem = f"{re.sub(r'[-_.]+', '_', name)}-{told}-{_tags(distribution)}"

@@ -151,9 +151,9 @@ class Registry:
         ]
         if drift and policy != "any":
             raise PluginChanged(
-                "; ".join(drift)
-                + ": compile the graph again with what is installed now, install what it was compiled "
-                "with, or run it with --plugins=any"
+                "; ".join(drift),
+                fix="compile the graph again with what is installed now, install what it was compiled with, or run "
+                "it with --plugins=any",
             )
         registry = cls((name, _import(point), distribution) for name, point, distribution in found)
         for lock in locks.values():
@@ -239,8 +239,8 @@ class Registry:
         for other in self._plugins.values():
             if other.module is plugin.module:
                 raise PluginError(
-                    f"the plugins {other} and {plugin} are the same module, {plugin.module.__name__}: "
-                    "declare one entry point for it"
+                    f"the plugins {other} and {plugin} are the same module, {plugin.module.__name__}",
+                    fix="declare one entry point for it",
                 )
         _refuse_unmarked(plugin)
         try:
@@ -252,8 +252,8 @@ class Registry:
             ) from error
         if not self._hooks.get_hookcallers(plugin.module):
             raise PluginError(
-                f"the plugin {plugin} has no hook: mark its functions in {plugin.module.__name__} with "
-                "@archflow_plugins.hookimpl"
+                f"the plugin {plugin} has no hook",
+                fix=f"mark its functions in {plugin.module.__name__} with @archflow_plugins.hookimpl",
             )
         self._plugins[plugin.name] = plugin
 
@@ -285,8 +285,8 @@ class Registry:
             other = self._owners.get(kind.kind)
             if other is not None:
                 raise KindConflict(
-                    f"the kind {kind.kind} is offered by the plugin {other} and by the plugin {plugin}: "
-                    "uninstall one of them, or leave one out of `plugins`"
+                    f"the kind {kind.kind} is offered by the plugin {other} and by the plugin {plugin}",
+                    fix="uninstall one of them, or leave one out of `plugins`",
                 )
             self._kinds[kind.kind] = kind
             self._owners[kind.kind] = plugin
@@ -348,7 +348,8 @@ def _find(
                 if locks and (lock := locks.get(name)):
                     raise PluginMissing(
                         f"the plugin {name} is not installed; the graph was compiled with it from "
-                        f"{lock.distribution} {lock.version}: `pip install {lock.distribution}=={lock.version}`"
+                        f"{lock.distribution} {lock.version}",
+                        fix=f"`pip install {lock.distribution}=={lock.version}`",
                     )
                 raise PluginMissing(
                     f"the plugin {name} is not installed{_did_you_mean(name, found)}; "
@@ -358,7 +359,7 @@ def _find(
                 yield name, point, distribution
             case several:
                 both = " and ".join(f"{owner.name} {owner.version}" for _, owner in several)
-                raise PluginError(f"the plugin {name} is offered by {both}: uninstall all but one")
+                raise PluginError(f"the plugin {name} is offered by {both}", fix="uninstall all but one")
 
 
 def _built_in() -> tuple[str, metadata.EntryPoint, metadata.Distribution]:
@@ -366,12 +367,12 @@ def _built_in() -> tuple[str, metadata.EntryPoint, metadata.Distribution]:
         distribution = metadata.distribution(BUILT_IN)
     except metadata.PackageNotFoundError as error:
         raise PluginMissing(
-            "archflow itself is not installed, so its built-in kinds cannot be found: run `pip install archflow`, "
-            "or `pip install -e .` in a checkout"
+            "archflow itself is not installed, so its built-in kinds cannot be found",
+            fix="run `pip install archflow`, or `pip install -e .` in a checkout",
         ) from error
     points = distribution.entry_points.select(group=GROUP, name=BUILT_IN)
     if not points:
-        raise PluginMissing("this installation of archflow has lost its entry point: install it again")
+        raise PluginMissing("this installation of archflow has lost its entry point", fix="install it again")
     return BUILT_IN, next(iter(points)), distribution
 
 
@@ -384,7 +385,8 @@ def _import(point: metadata.EntryPoint) -> ModuleType:
         ) from error
     if not isinstance(module, ModuleType):
         raise PluginError(
-            f"the plugin {point.name} points to {point.value}, which is no module: name the module that holds its hooks"
+            f"the plugin {point.name} points to {point.value}, which is no module",
+            fix="name the module that holds its hooks",
         )
     return module
 
@@ -463,7 +465,7 @@ def _refuse_unmarked(plugin: _Loaded) -> None:
             and not hasattr(value, f"{hookspecs.PROJECT}_impl")
         ):
             raise PluginError(
-                f"{name} of the plugin {plugin} is not marked: put @archflow_plugins.hookimpl above it"
+                f"{name} of the plugin {plugin} is not marked", fix="put @archflow_plugins.hookimpl above it"
             )
 
 

@@ -45,10 +45,13 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
     short = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(short):
         raise PluginError(
-            f"{name!r} cannot name a plugin: use lower-case letters, digits and dashes, such as word-list"
+            f"{name!r} cannot name a plugin",
+            fix="use lower-case letters, digits and dashes, such as word-list",
         )
     if family not in FAMILIES:
-        raise PluginError(f"there is no template for the family {family!r}: use one of {', '.join(FAMILIES)}")
+        raise PluginError(
+            f"there is no template for the family {family!r}", fix=f"use one of {', '.join(FAMILIES)}"
+        )
     _refuse_taken(name, short, family)
     words = {
         "name": short,
@@ -62,7 +65,7 @@ def create(name: str, folder: str | Path, family: str = "guard") -> list[Path]:
     texts = {Path(folder, path): text for path, text in _files(family, words)}
     in_the_way = [path for path in texts if path.exists()]
     if in_the_way:
-        raise PluginError(f"{in_the_way[0]} is already there: choose another folder")
+        raise PluginError(f"{in_the_way[0]} is already there", fix="choose another folder")
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -91,8 +91,8 @@ def load(data: Data) -> Graph:
     number, flags, expected = _head(data)
     if number != FORMAT or flags not in {0, _BLOBS}:
         raise FormatMismatch(
-            f"this graph.bin has format {number} (flags {flags}), this archflow reads format {FORMAT}: "
-            "compile it again with the archc of the same installation"
+            f"this graph.bin has format {number} (flags {flags}), this archflow reads format {FORMAT}",
+            fix="compile it again with the archc of the same installation",
         )
     body = memoryview(data)[_HEAD.size :]
     if hashlib.sha256(body).digest() != expected:
@@ -104,7 +104,7 @@ def load(data: Data) -> Graph:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError, struct.error) as error:
         raise MalformedGraph(f"this graph.bin does not hold a graph: {error}") from error
     if graph.blobs and not flags:
-        raise MalformedGraph("this graph.bin keeps blobs where none belong: compile it again")
+        raise MalformedGraph("this graph.bin keeps blobs where none belong", fix="compile it again")
     found = problems(graph)
     if found:
         raise MalformedGraph("this graph.bin does not hold together: " + "; ".join(found[:5]))
@@ -145,6 +145,6 @@ def dump_secrets(secrets: dict[str, str]) -> bytes:
 
 def _head(data: Data) -> tuple[int, int, bytes]:
     if len(data) < _HEAD.size or data[: len(MAGIC)] != MAGIC:
-        raise NotAnArtifact("this is not a graph.bin: make one with `archc compile`")
+        raise NotAnArtifact("this is not a graph.bin", fix="make one with `archc compile`")
     _, number, flags, expected = _HEAD.unpack_from(data)
     return number, flags, expected

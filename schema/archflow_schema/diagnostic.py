@@ -48,6 +48,7 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
         fix: what to do about it, imperative; may be empty.
         arch: the message that Arch 0.3.17 prints for the same mistake, if it has one, so that a search finds it.
         range: the tight place; None only when the finding is about no place in a text.
+        file: what it is about, where that is a file as a whole.
         related: other places that belong to it.
     """
 
@@ -58,6 +59,7 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     fix: str = ""
     arch: str = ""
     range: Range | None = None
+    file: str = ""
     related: tuple[Related, ...] = ()
 
 

@@ -35,7 +35,17 @@ if TYPE_CHECKING:
 
 
 class ArchflowError(Exception):
-    """Anything archflow raises on purpose; its text is written for the person who runs it."""
+    """Anything archflow raises on purpose; its text is written for the person who runs it.
+
+    Attributes:
+        what: what is wrong.
+        fix: what to do about it, where that is told apart; the text is both.
+    """
+
+    def __init__(self, what: str = "", *, fix: str = "") -> None:
+        super().__init__(f"{what}: {fix}" if fix else what)
+        self.what = what
+        self.fix = fix
 
 
 class CompileFailed(ArchflowError):

@@ -148,3 +148,10 @@ def test_github_annotations_escape_what_would_end_them():
         "two providers serve openai/gpt-4o; remove one, or both: 100%25"
     )
     assert lines[1] == "::notice title=hint::y"
+
+
+def test_a_file_as_a_whole_is_a_place_without_a_line():
+    whole = report(Diagnostic(code="unreadable-file", severity="error", summary="x", file="a b.yaml"))
+    (result,) = msgspec.json.decode(render.sarif(whole, "1.2.3"))["runs"][0]["results"]
+    assert result["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "a%20b.yaml"}}}]
+    assert render.github(whole) == "::error file=a b.yaml,title=unreadable-file::x\n"

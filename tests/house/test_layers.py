@@ -16,6 +16,7 @@ PLACES = {
     "botocore": ("plugins/archflow_plugins/providers/aws_credentials.py",),
     "click": (
         "compiler/archflow_compiler/cli.py",
+        "compiler/archflow_compiler/failing.py",
         "compiler/archflow_compiler/models_cli.py",
         "compiler/archflow_compiler/output.py",
         "compiler/archflow_compiler/progress.py",

@@ -42,7 +42,7 @@ def draft_file(path: Path) -> Drafted:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         summary = f"{path} cannot be read: {os_reason(error)}"
-        report.add(Diagnostic(code="unreadable-file", severity="error", summary=summary))
+        report.add(Diagnostic(code="unreadable-file", severity="error", summary=summary, file=str(path)))
         return Drafted(Source(str(path), ""), report)
     return draft_bytes(str(path), data)
 

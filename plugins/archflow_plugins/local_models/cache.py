@@ -155,7 +155,7 @@ def default_folder() -> Path:
         home = Path.home()
     except RuntimeError as error:
         raise ModelUnavailable(
-            f"there is no home folder to keep models in: set {OVERRIDE} to a folder"
+            "there is no home folder to keep models in", fix=f"set {OVERRIDE} to a folder"
         ) from error
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "archflow"
@@ -232,12 +232,14 @@ class Cache:
         model = self.get(self.find(name), quantization)
         if model is None:
             raise ModelUnavailable(
-                f"the model {name} ({quantization}) is not in {self.folder}: `{command(name, quantization)}`"
+                f"the model {name} ({quantization}) is not in {self.folder}",
+                fix=f"`{command(name, quantization)}`",
             )
         if model.digest != expected:
             raise ModelChanged(
                 f"the model {name} in {self.folder} has the digest {model.digest[:16]}..., and {expected[:16]}... was "
-                f"recorded when it was compiled in: compile again, or `{command(name, quantization, force=True)}`"
+                "recorded when it was compiled in",
+                fix=f"compile again, or `{command(name, quantization, force=True)}`",
             )
         if found := self.verify(model):
             raise ModelChanged(
@@ -326,14 +328,15 @@ class Cache:
             ModelUnsupported: the name is taken; and as `ensure` does.
         """
         if name in entries():
-            raise ModelUnsupported(f'"{name}" is a model of the catalogue: give yours another name')
+            raise ModelUnsupported(f'"{name}" is a model of the catalogue', fix="give yours another name")
         _check_name(name)
         entry = Entry(name=name, role=role or "embedder", source=source, licence=licence)
         with self._locked(name):
             there = next((one for one in self.installed() if one.manifest.entry.name == name), None)
             if there and there.manifest.entry.source != source and not force:
                 raise ModelUnsupported(
-                    f'there is another model "{name}" already: `archc models remove {name}`, or --force'
+                    f'there is another model "{name}" already',
+                    fix=f"`archc models remove {name}`, or --force",
                 )
             found = fetch(entry, self._sources, progress or _nobody)
             model = self.get(entry, quantization)
@@ -368,7 +371,7 @@ class Cache:
             freed = sum(_size(path) for path in paths)
             if not paths:
                 raise ModelUnavailable(
-                    f'there is no model "{bare}" in {self.folder}: `archc models list` shows what is'
+                    f'there is no model "{bare}" in {self.folder}', fix="`archc models list` shows what is"
                 )
             for path in paths:
                 shutil.rmtree(path)
@@ -448,7 +451,8 @@ def _nobody(_: Progress) -> None:
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or SEPARATOR in name:
         raise ModelUnsupported(
-            f"{name!r} is no name for a model: take small letters, digits, dots and single dashes, 64 at most"
+            f"{name!r} is no name for a model",
+            fix="take small letters, digits, dots and single dashes, 64 at most",
         )
 
 

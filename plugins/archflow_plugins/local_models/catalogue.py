@@ -203,7 +203,7 @@ def pick(name: str, known: dict[str, Entry]) -> Entry:
     """
     found = known.get(name.removeprefix("local/"))
     if found is None:
-        raise UnknownModel(f'there is no local model "{name}": {_instead(name, known)}')
+        raise UnknownModel(f'there is no local model "{name}"', fix=_instead(name, known))
     return found
 
 

@@ -62,5 +62,5 @@ def libraries() -> Iterator[None]:
         module = (error.name or "").partition(".")[0]
         package = _DISTRIBUTIONS.get(module, module)
         raise ModelUnavailable(
-            f"local models need the package {package}, which is not installed: `pip install {package}`"
+            f"local models need the package {package}, which is not installed", fix=f"`pip install {package}`"
         ) from error
