@@ -351,9 +351,9 @@ def schema(reference: bool, dialects: bool) -> None:
 @click.pass_obj
 def init(output: Output, file: Path, template: str, listing: bool, api: Path | None, force: bool) -> None:
     """Write a configuration to begin with into FILE."""
-    from archflow_compiler.suggest import did_you_mean
     from archflow_compiler.templates import TEMPLATES
     from archflow_compiler.write import READABLE, replace
+    from archflow_schema.suggest import did_you_mean
 
     if listing:
         for name, (purpose, _) in TEMPLATES.items():

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import inspect
 
-from archflow_compiler.suggest import did_you_mean, listed
 from archflow_compiler.tree import Mapping, Node, Path, Places, Scalar, Sequence, describe, head, plain
 from archflow_schema.config.forms import DURATION_UNITS, SIZE_UNITS
 from archflow_schema.diagnostic import Diagnostic, Range, Report
+from archflow_schema.suggest import did_you_mean, listed
 from archflow_schema.text import Env, compile_text, references
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -114,12 +114,12 @@ def _what(error: click.ClickException) -> str:
 
 
 def _fix(error: click.ClickException) -> str:
-    from archflow_compiler.suggest import quoted
+    from archflow_schema.suggest import meant
 
     if isinstance(error, Failed | Misused) and error.fix:
         return error.fix
     if close := _close(error):
-        return f"did you mean {quoted(close)}?"
+        return meant(close)
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"`{context.command_path} --help` shows what it takes" if context is not None else ""
 

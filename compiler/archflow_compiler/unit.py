@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archflow_compiler.suggest import close, quoted
 from archflow_compiler.tree import Path, Places
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Range, Related, Report, Severity
+from archflow_schema.suggest import did_you_mean
 
 MAX_SUGGESTIONS = 50
 """So many findings get a did-you-mean; beyond it nobody reads them, and finding close names is slow."""
@@ -34,10 +34,8 @@ class Unit:
     def suggest(self, word: str, known: Iterable[str], otherwise: str = "") -> str:
         """A fix that names what may have been meant, or else another one."""
         self._suggestions -= 1
-        found = close(word, known) if self._suggestions >= 0 else ()
-        if not found:
-            return otherwise
-        return f"did you mean {quoted(found)}?" + (f" or {otherwise}" if otherwise else "")
+        hint = did_you_mean(word, known) if self._suggestions >= 0 else ""
+        return f"{hint} or {otherwise}" if hint and otherwise else hint or otherwise
 
     def error(
         self,

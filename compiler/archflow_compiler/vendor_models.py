@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archflow_compiler.suggest import listed
 from archflow_plugins.providers.catalogue import Known, catalogue, of
 from archflow_plugins.providers.table import find
 from archflow_schema.errors import ArchflowError
+from archflow_schema.suggest import listed
 
 
 def models(provider: str) -> tuple[Known, ...]:
@@ -23,7 +23,7 @@ def models(provider: str) -> tuple[Known, ...]:
     found = of(vendor.name) if vendor is not None else ()
     if not found:
         known = listed(tuple(dict.fromkeys(model.vendor for model in catalogue().models)))
-        raise ArchflowError(f"no models of '{provider}' are known; there are some of {known}")
+        raise ArchflowError(f"no models of '{provider}' are known", fix=f"there are some of {known}")
     return found
 
 

@@ -32,6 +32,7 @@ from archflow_schema.errors import (
     PluginMissing,
 )
 from archflow_schema.graph import Graph, Requires
+from archflow_schema.suggest import close, did_you_mean
 
 if TYPE_CHECKING:
     from archflow_schema.diagnostic import Report
@@ -478,18 +479,14 @@ def _hint(error: pluggy.PluginValidationError) -> str:
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only a mistake pays for it
-
     family, dot, rest = name.partition(".")
     alike = [  # that both are guards makes no two names alike
         one
         for one in known
-        if not dot
-        or not one.startswith(f"{family}.")
-        or get_close_matches(rest, [one.removeprefix(f"{family}.")])
+        if not dot or not one.startswith(f"{family}.") or close(rest, [one.removeprefix(f"{family}.")])
     ]
-    close = get_close_matches(name, alike, n=3, cutoff=0.6)
-    return f": did you mean {' or '.join(close)}?" if close else ""
+    hint = did_you_mean(name, alike, mark="")
+    return f": {hint}" if hint else ""
 
 
 def _guess(name: str) -> str:

@@ -31,6 +31,6 @@ def test_by_alias():
 @pytest.mark.parametrize("provider", ["vllm", "opnai"])
 def test_a_vendor_of_which_nothing_is_known(provider):
     with pytest.raises(
-        ArchflowError, match=f"no models of '{provider}' are known; there are some of openai, "
+        ArchflowError, match=f"no models of '{provider}' are known: there are some of openai, "
     ):
         models(provider)

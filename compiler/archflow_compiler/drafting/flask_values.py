@@ -20,7 +20,7 @@ from archflow_compiler.drafting.python_values import (
     keyword,
     name_of,
 )
-from archflow_compiler.suggest import listed
+from archflow_schema.suggest import listed
 
 _HOLE = re.compile(r"<(?:([a-z_]+)(?:\(([^()]*)\))?:)?(\w+)>")
 _CONVERTERS = {"int": ("int", ""), "float": ("float", ""), "uuid": ("str", "uuid")}

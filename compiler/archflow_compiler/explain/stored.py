@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from archflow_compiler.suggest import listed
 from archflow_schema.graph import Use
+from archflow_schema.suggest import listed
 
 DIGITS = 12
 """How much of a digest people are shown."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from archflow_compiler.explain import facts, prompts, stored
-from archflow_compiler.suggest import listed
 from archflow_plugins.kinds import Dialect
 from archflow_schema.graph import (
     END,
@@ -40,6 +39,7 @@ from archflow_schema.graph import (
     Upstream,
     Use,
 )
+from archflow_schema.suggest import listed
 from archflow_schema.text import show
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit
 from archflow_plugins.kinds import Provider
 from archflow_plugins.providers.table import VENDORS, Vendor, find
 from archflow_plugins.registry import Registry
 from archflow_schema.config import VERSIONS, ModelProvider
+from archflow_schema.suggest import listed
 
 _STANDARD_INTERFACES = {"arch", "claude", "deepseek", "groq", "mistral", "openai", "gemini"}
 

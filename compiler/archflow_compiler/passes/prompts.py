@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import (
@@ -19,6 +18,7 @@ from archflow_schema.config import (
     PromptTarget,
     ServiceEndpoint,
 )
+from archflow_schema.suggest import listed
 
 OF_THE_GATEWAY = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",

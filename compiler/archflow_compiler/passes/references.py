@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from archflow_compiler.passes.models import Names
 from archflow_compiler.passes.prompts import agent_of, handed_over, targets_of
-from archflow_compiler.suggest import listed
 from archflow_compiler.tree import Path, texts
 from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import (
@@ -18,6 +17,7 @@ from archflow_schema.config import (
     Config,
     Listener,
 )
+from archflow_schema.suggest import listed
 
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from msgspec import NODEFAULT, inspect
 
-from archflow_compiler.suggest import did_you_mean
 from archflow_plugins.kinds import Kind
 from archflow_plugins.registry import BUILT_IN, Registry, installed
 from archflow_schema.errors import KindMissing, PluginMissing
+from archflow_schema.suggest import did_you_mean
 
 
 def show(name: str) -> str:
@@ -44,8 +44,8 @@ def show(name: str) -> str:
         return "\n\n".join("\n".join(lines) for lines in short) + "\n"
     known = [*plugins, *kinds, *(dotted.partition(".")[2] for dotted in kinds)]
     raise PluginMissing(
-        f'there is neither a plugin nor a kind "{name}"; '
-        + (did_you_mean(name, known) or "`archc plugins list` shows the plugins, and `show` one's kinds")
+        f'there is neither a plugin nor a kind "{name}"',
+        fix=did_you_mean(name, known) or "`archc plugins list` shows the plugins, and `show` one's kinds",
     )
 
 

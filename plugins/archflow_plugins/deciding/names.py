@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from archflow_schema.graph import Route
+from archflow_schema.suggest import LONGEST, did_you_mean
 
 HINT = b"x-arch-llm-provider-hint"
+CUTOFF = 0.5
+"""How close a model's name must be to be suggested: vendors, sizes and dates make names long."""
 UNNAMED = frozenset({"", "none", "auto", "default"})
 """What a client may say instead of a model's name; Arch's own examples send "none"."""
 
@@ -90,8 +93,5 @@ class Names:
         """Why a name is refused, for the client."""
         if asked in UNNAMED:
             return "no model specified in the request, and no default model is configured"
-        from difflib import get_close_matches  # only a mistake pays for it
-
-        close = get_close_matches(asked[:200], self._names, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(close)}?" if close else "; GET /v1/models lists the models"
-        return f"the requested model '{asked[:200]}' does not exist{hint}"
+        hint = did_you_mean(asked, self._names, cutoff=CUTOFF, mark="") or "GET /v1/models lists the models"
+        return f"the requested model '{asked[:LONGEST]}' does not exist; {hint}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
@@ -42,6 +41,7 @@ from archflow_schema import graph as ir
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError, UpstreamError
 from archflow_schema.reply import Reply
+from archflow_schema.suggest import did_you_mean
 from archflow_schema.text import Env, Secret
 
 K = TypeVar("K", bound=Kind)
@@ -195,7 +195,7 @@ def follow(
         None,
     )
     if found is None:
-        raise ArchflowError(_nowhere([one.name for one in graph.listeners], listener, dialect))
+        raise _nowhere([one.name for one in graph.listeners], listener, dialect)
     at, endpoint = found
 
     async def walk(world: World) -> Walk:
@@ -204,15 +204,16 @@ def follow(
     return _running(graph, registry, environment, walk)
 
 
-def _nowhere(names: Sequence[str], listener: str, dialect: str) -> str:
+def _nowhere(names: Sequence[str], listener: str, dialect: str) -> ArchflowError:
     """Why no listener takes a request."""
     if not listener:
-        return f"no listener takes {dialect}"
+        return ArchflowError(f"no listener takes {dialect}")
     if listener in names:
-        return f"the listener {listener} takes no {dialect}"
-    close = " or ".join(get_close_matches(listener, names))
-    hint = f": did you mean {close}?" if close else ""
-    return f"the graph has no listener {listener}; it has {', '.join(names)}{hint}"
+        return ArchflowError(f"the listener {listener} takes no {dialect}")
+    return ArchflowError(
+        f"the graph has no listener {listener}; it has {', '.join(names)}",
+        fix=did_you_mean(listener, names, mark=""),
+    )
 
 
 def choices(

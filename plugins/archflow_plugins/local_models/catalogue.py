@@ -6,7 +6,6 @@ Rule: a digest is of the file as its source ships it, so that it can be checked 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import tomllib
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.local_models.errors import UnknownModel
+from archflow_schema.suggest import did_you_mean
 
 HERE = Path(__file__).parent
 Role = Literal["embedder", "guard", "language_model", "entailment"]
@@ -208,8 +208,6 @@ def pick(name: str, known: dict[str, Entry]) -> Entry:
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name.removeprefix("local/").lower(), list(known), n=2, cutoff=0.5)
-    there = f"there are {', '.join(known)};"
-    if close:
-        there = "did you mean " + " or ".join(f'"{one}"' for one in close) + "?"
+    hint = did_you_mean(name.removeprefix("local/"), known, cutoff=0.5)
+    there = hint or f"there are {', '.join(known)};"
     return f"{there} `archc models convert PATH --name NAME` adds one of yours"

@@ -28,7 +28,7 @@ def test_a_short_name_shows_every_kind_that_has_it():
 
 def test_what_nobody_offers():
     with pytest.raises(
-        PluginMissing, match=r'neither a plugin nor a kind "guard\.lenght"; did you mean "guard\.length"'
+        PluginMissing, match=r'neither a plugin nor a kind "guard\.lenght": did you mean "guard\.length"'
     ):
         show("guard.lenght")
     with pytest.raises(PluginMissing, match="`archc plugins list` shows the plugins"):
