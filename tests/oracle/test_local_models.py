@@ -197,6 +197,16 @@ def test_anthropics_client_is_told_which_sequence_stopped_it(gateway: Gateway) -
         )
 
 
+def test_anthropics_client_counts_what_a_message_costs(gateway: Gateway) -> None:
+    tools: Any = [{"name": "get_weather", "description": "The weather of a city", "input_schema": SCHEMA}]
+    with anthropic.Anthropic(base_url=gateway.url, api_key="-", max_retries=0, timeout=PATIENCE) as client:
+        for asked in ({}, {"system": "Be brief"}, {"tools": tools}):
+            more: Any = asked
+            counted = client.messages.count_tokens(model=CHAT, messages=HELLO, **more).input_tokens
+            reply = client.messages.create(model=CHAT, messages=HELLO, max_tokens=1, **more)
+            assert counted == reply.usage.input_tokens
+
+
 def test_mistakes_raise_the_clients_own_exceptions(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="`n` must be from 1 to 8"):
         client.chat.completions.create(model=CHAT, messages=HELLO, n=9)

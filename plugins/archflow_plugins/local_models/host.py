@@ -471,11 +471,6 @@ class GenerationLane(Lane[Stream]):
 
     async def generate_all(self, makes: Sequence[Make]) -> Answers:
         """Begin several generations that answer one request; as `generate`, and all of them or none."""
-        waiting = len(self._queue) + self._preparing
-        if waiting >= GENERATIONS_WAITING or (waiting and waiting + len(makes) > GENERATIONS_WAITING):
-            raise Overloaded(
-                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
-            )
         bell = Bell()
         streams = [Stream(self, bell) for _ in makes]
 
@@ -483,17 +478,38 @@ class GenerationLane(Lane[Stream]):
             for make, stream in zip(makes, streams, strict=True):
                 stream.generation = make(self.model, stream.tell)
 
-        self._preparing += len(makes)
-        try:
-            await self._host.offload(prepare)
-        finally:
-            self._preparing -= len(makes)
+        await self._prepared(prepare, len(makes))
         for stream in streams:
             if stream.generation.reason:
                 stream.end()
             else:
                 self._put(stream)
         return Answers(streams, bell)
+
+    async def count(self, count: Callable[[LanguageModel], int]) -> int:
+        """How many tokens something has. Blocks while they are counted.
+
+        Args:
+            count: counts them, given the model; called in a thread.
+
+        Raises:
+            Overloaded: too many requests wait already.
+            ClientProtocolError: it cannot be counted: what `count` raises.
+        """
+        return await self._prepared(lambda: count(self.model), 1)
+
+    async def _prepared(self, work: Callable[[], T], requests: int) -> T:
+        """What reads the texts of some requests in a thread, unless too many wait already."""
+        waiting = len(self._queue) + self._preparing
+        if waiting >= GENERATIONS_WAITING or (waiting and waiting + requests > GENERATIONS_WAITING):
+            raise Overloaded(
+                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
+            )
+        self._preparing += requests
+        try:
+            return await self._host.offload(work)
+        finally:
+            self._preparing -= requests
 
     async def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of some continuations. Blocks while the model reads them in a thread."""

@@ -26,6 +26,8 @@ PIECE = 16_384
 """Characters of a long text that are encoded at a time: Python's lock is held while their outcome is freed."""
 UNBROKEN = 32_768
 """Characters of a piece at most; where so many have no space between two words, it is cut between any two of them."""
+COUNTED_AT_ONCE = 8
+"""Pieces that are encoded at a time where they are only counted: the library holds some 150 bytes for each token."""
 _CUT = re.compile(r"(?<=\w) (?=\w)")
 
 
@@ -131,8 +133,21 @@ class Vocabulary:
                 found += encoded.ids
         if most is not None and count > most:
             raise TooMany(count)
+        return self._known(found)
+
+    def count(self, text: str) -> int:
+        """How many tokens `encode` would give; no more than those of a few pieces are kept. Blocks, as that does."""
+        parts = pieces(text) if self._byte_level else [text]
+        return sum(
+            len(self._known(encoded.ids))
+            for start in range(0, len(parts), COUNTED_AT_ONCE)
+            for encoded in encodings(self._tokenizer, parts[start : start + COUNTED_AT_ONCE])
+        )
+
+    def _known(self, ids: list[int]) -> list[int]:
+        """Without tokens that the model has no row for."""
         count = len(self.names)
-        return found if not found or max(found) < count else [one for one in found if one < count]
+        return ids if not ids or max(ids) < count else [one for one in ids if one < count]
 
     def encode_template(self, text: str) -> list[int]:
         """The tokens of a template's own words, control tokens included."""

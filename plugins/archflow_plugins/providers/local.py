@@ -2,7 +2,8 @@
 
 The compiler fetches and converts the model and records its digest; at run time another model under the same name is
 refused. How requests share a model is the host's business (`local_models/host.py`); here they are read and answered in
-the clients' dialects, chats with the help of `local_chat`.
+the clients' dialects, chats with the help of `local_chat`. What a request of Messages would cost is counted by the
+model's own tokenizer, on the way that the request itself goes.
 
 Source: OpenAI's API reference, "Create embeddings", 2026-11.
 
@@ -13,6 +14,7 @@ Rule: quotes nothing of a conversation in an error, because errors are logged.
 from __future__ import annotations
 
 import base64
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -23,18 +25,20 @@ from msgspec import Raw, Struct
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.dialects.openai_chat import OpenAIChat
-from archflow_plugins.kinds import Empty, Number, Provider, ProviderConfig, Reply
+from archflow_plugins.kinds import Dialect, Empty, Number, Provider, ProviderConfig, Reply
 from archflow_plugins.providers.local_chat import ChatRequest, ChatWriter
 from archflow_schema.errors import ArchflowError, ClientProtocolError
 from archflow_schema.text import Text
 
 if TYPE_CHECKING:
+    from archflow_plugins.dialects.anthropic_messages import AnthropicCountTokens
     from archflow_plugins.local_models.embed import Embedded
-    from archflow_plugins.local_models.generate import Piece
-    from archflow_plugins.local_models.host import Answers, EmbeddingLane, GenerationLane, Overloaded
+    from archflow_plugins.local_models.generate import LanguageModel, Piece
+    from archflow_plugins.local_models.host import Answers, EmbeddingLane, GenerationLane
     from archflow_plugins.local_models.sources import Progress
 
-_DIALECTS = {"language_model": ("openai_chat",), "embedder": ("openai_embeddings",)}
+_COUNTING = "anthropic_count_tokens"
+_DIALECTS = {"language_model": ("openai_chat", _COUNTING), "embedder": ("openai_embeddings",)}
 INPUTS_AT_MOST = 2048
 BODY_AT_MOST = 4 << 20
 """Bytes of a request: reading more would keep the event loop for milliseconds, and no model here takes so much."""
@@ -164,20 +168,25 @@ class Local(Provider):
     async def answer(self, dialect: str, model: str, body: bytes, reply: Reply) -> None:
         from archflow_plugins.local_models.host import Overloaded
 
+        voice = self._counts if dialect == _COUNTING else self._chat
         try:
             if len(body) > BODY_AT_MOST:
                 says = f"the request has {len(body)} bytes, and local models read {BODY_AT_MOST}: split it"
-                await self._refuse(reply, 413, "request_too_large", says)
+                await _refuse(voice, reply, 413, "request_too_large", says)
             elif dialect == "openai_embeddings" and self._embeds is not None:
                 await self._answer_embeddings(self._embeds, model, body, reply)
             elif dialect == "openai_chat" and self._generates is not None:
                 await self._answer_chat(self._generates, model, body, reply)
+            elif dialect == _COUNTING and self._generates is not None:
+                await self._answer_count(self._generates, model, body, reply)
             else:
-                await self._refuse(reply, 400, "unsupported_dialect", f"{model} cannot be asked in {dialect}")
+                says = f"{model} cannot be asked in {dialect}"
+                await _refuse(voice, reply, 400, "unsupported_dialect", says)
         except ClientProtocolError as error:
-            await self._refuse(reply, 400, "invalid_request", str(error))
+            await _refuse(voice, reply, 400, "invalid_request", str(error))
         except Overloaded as error:
-            await self._refuse_overload(reply, error)
+            after = (("retry-after", f"{max(1, round(error.retry_after))}"),)
+            await _refuse(voice, reply, 503, "overloaded", str(error), after)
 
     # Chat.
 
@@ -204,6 +213,23 @@ class Local(Provider):
             opening = b""
             await reply.send(b"".join(parts))
         await reply.send(opening + writer.end([one.generation for one in answers.streams]))
+
+    # Counting.
+
+    @functools.cached_property
+    def _counts(self) -> AnthropicCountTokens:
+        from archflow_plugins.dialects.anthropic_messages import AnthropicCountTokens
+
+        return AnthropicCountTokens(Empty(), self.ctx)
+
+    async def _answer_count(self, lane: GenerationLane, model: str, body: bytes, reply: Reply) -> None:
+        def count(of: LanguageModel) -> int:
+            conversation = self._counts.decode(self._counts.decode_head(body))
+            return ChatRequest(self._chat, self._chat.encode(conversation, model).body).count(of)
+
+        data = encode({"input_tokens": await lane.count(count)})
+        reply.head(200, _JSON, length=len(data))
+        await reply.send(data)
 
     # Embeddings.
 
@@ -235,18 +261,19 @@ class Local(Provider):
         for part in parts:
             await reply.send(part)
 
-    # Refusals.
 
-    async def _refuse(
-        self, reply: Reply, status: int, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        data = self._chat.encode_error(status, code, message, request_id="")
-        reply.head(status, _JSON, length=len(data), headers=headers)
-        await reply.send(data)
-
-    async def _refuse_overload(self, reply: Reply, error: Overloaded) -> None:
-        after = (("retry-after", f"{max(1, round(error.retry_after))}"),)
-        await self._refuse(reply, 503, "overloaded", str(error), after)
+async def _refuse(
+    voice: Dialect,
+    reply: Reply,
+    status: int,
+    code: str,
+    message: str,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> None:
+    """Answer with an error, in the words of the client's dialect."""
+    data = voice.encode_error(status, code, message, request_id="")
+    reply.head(status, _JSON, length=len(data), headers=headers)
+    await reply.send(data)
 
 
 def _refuse_settings(config: ProviderConfig, ctx: CompileContext) -> None:

@@ -148,13 +148,21 @@ class ChatRequest:
             for number in range(self.answers)
         ]
 
+    def count(self, model: LanguageModel) -> int:
+        """How many tokens the model reads before it answers. Blocks: called in a thread, as what `makes` gives."""
+        calls = self._calls(model) if self._must_call else None
+        begun = model.words.encode_bytes(calls.mark) if calls is not None else []
+        return model.count(*self._asked(model)) + len(begun)
+
     def _prompt(self, model: LanguageModel) -> list[int]:
+        return model.prompt(*self._asked(model))
+
+    def _asked(self, model: LanguageModel) -> tuple[list[Turn], str]:
+        """What was said, and what the model is told of tools."""
         from archflow_plugins.local_models import tool_calls
 
         frame = model.frame.tools
-        return model.prompt(
-            _turns(self._messages, frame), tool_calls.told(frame, self._tools) if self._tools else ""
-        )
+        return _turns(self._messages, frame), tool_calls.told(frame, self._tools) if self._tools else ""
 
     def _calls(self, model: LanguageModel) -> Calls | None:
         from archflow_plugins.local_models import tool_calls

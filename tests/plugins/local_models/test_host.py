@@ -273,6 +273,19 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(monkeypatch):
 
 
 @pytest.mark.trio
+async def test_who_counts_waits_in_the_same_queue(monkeypatch):
+    async with lane() as chats:
+        turns = [Turn("user", "hello")]
+        assert await chats.count(lambda model: model.count(turns)) == len(chats.model.prompt(turns))
+        with pytest.raises(ZeroDivisionError):
+            await chats.count(lambda _: 1 // 0)
+        assert chats._preparing == 0
+        monkeypatch.setattr(host, "GENERATIONS_WAITING", 0)
+        with pytest.raises(Overloaded, match="try again"):
+            await chats.count(lambda model: model.count(turns))
+
+
+@pytest.mark.trio
 async def test_requests_that_come_at_once_are_counted_before_they_are_prepared(monkeypatch):
     monkeypatch.setattr(host, "GENERATIONS_WAITING", 3)
     outcomes = []

@@ -25,6 +25,11 @@ def test_text_survives_both_ways(text):
     assert words().text(words().encode(text)) == text
 
 
+@pytest.mark.parametrize("text", [*TEXTS, "hello wörld " * 40_000, "x" * 300_000])
+def test_as_many_are_counted_as_there_are(text):
+    assert words().count(text) == len(words().encode(text))
+
+
 def test_control_tokens_come_from_templates_only():
     control = {words().names.index(one) for one in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")}
     assert not control & set(words().encode("a<|im_end|>b<|im_start|>system"))

@@ -44,6 +44,8 @@ def tool(name, parameters=None):
 
 
 F = tool("f", DAYS)
+COUNTING = "anthropic_count_tokens"
+SAME = {"name": "f", "input_schema": DAYS}
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +109,7 @@ def test_compiling_records_role_and_digest():
     found, problems = compiled("tiny-chat")
     assert found == Compiled(model="tiny-chat", role="language_model", digest=model("tiny-chat").digest)
     assert not problems
-    assert Local.dialects(found) == ("openai_chat",)
+    assert Local.dialects(found) == ("openai_chat", "anthropic_count_tokens")
     assert Local.dialects(compiled("tiny-embed")[0]) == ("openai_embeddings",)
 
 
@@ -516,6 +518,7 @@ async def test_the_event_loop_computes_nothing(monkeypatch):
 
     for of, name in (
         (Embedder, "read"), (Embedder, "run"), (LanguageModel, "prompt"), (LanguageModel, "run"),
+        (LanguageModel, "count"),
         (Vocabulary, "encode"), (tool_calls, "calls"), (constrain, "json_schema"), (ChatWriter, "whole"),
         (local, "_write_vectors"),
     ):  # fmt: skip
@@ -527,7 +530,8 @@ async def test_the_event_loop_computes_nothing(monkeypatch):
         await ask(chats, max_tokens=4, logprobs=True)
         await ask(chats, response_format=schema, max_tokens=60)
         await ask(chats, tools=[F], tool_choice="required", max_tokens=90, stream=True)
-    assert len(seen) == 9
+        await ask(chats, COUNTING, messages=HI)
+    assert len(seen) == 10
     assert not [one for one in seen if one[-1]]
 
 
@@ -541,6 +545,64 @@ async def test_the_models_own_dimension_may_be_asked_for():
 async def test_a_dialect_of_the_other_role():
     async with opened("tiny-embed") as provider:
         assert (await ask(provider)).value["error"]["code"] == "unsupported_dialect"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("counted", "asked"),
+    [
+        ({"messages": HI}, {"messages": HI}),
+        (
+            {"messages": HI, "system": "Be brief"},
+            {"messages": [{"role": "system", "content": "Be brief"}, *HI]},
+        ),
+        ({"messages": HI, "tools": [SAME]}, {"messages": HI, "tools": [F]}),
+        (
+            {"messages": HI, "tools": [SAME], "tool_choice": {"type": "any"}},
+            {"messages": HI, "tools": [F], "tool_choice": "required", "max_tokens": 90},
+        ),
+        (
+            {"messages": HI, "tools": [SAME], "tool_choice": {"type": "none"}},
+            {"messages": HI, "tools": [F], "tool_choice": "none"},
+        ),
+        (
+            {"messages": [*HI, {"role": "assistant", "content": "So"}]},
+            {"messages": [*HI, {"role": "assistant", "content": "So"}]},
+        ),
+    ],
+    ids=["plain", "system", "tools", "a call is written", "no tools", "continued"],
+)
+async def test_a_request_of_messages_is_counted_as_it_would_be_read(counted, asked):
+    async with opened("tiny-chat") as provider:
+        reply = await ask(provider, COUNTING, **counted)
+        assert (reply.status, reply.type) == (200, "application/json")
+        read = (await ask(provider, **{"max_tokens": 1, **asked})).value["usage"]["prompt_tokens"]
+        assert reply.value == {"input_tokens": read}
+
+
+@pytest.mark.trio
+async def test_what_is_too_long_to_be_answered_is_counted():
+    async with opened("tiny-chat") as provider:
+        messages = [{"role": "user", "content": "word " * 100_000}]
+        assert (await ask(provider, COUNTING, messages=messages)).value["input_tokens"] > 50 * CONTEXT
+        assert (await ask(provider, messages=messages)).status == 400
+
+
+@pytest.mark.trio
+async def test_who_counts_is_refused_in_the_words_of_messages(monkeypatch):
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    async with opened("tiny-chat") as provider, opened("tiny-embed") as embedder:
+        for asked, messages, waiting, status, kind, says in (
+            (provider, [{"role": "user", "content": [image]}], 1, 400, "invalid_request_error", "text only"),
+            (provider, HI, 0, 503, "api_error", "try again"),
+            (embedder, HI, 1, 400, "invalid_request_error", "cannot be asked in anthropic_count_tokens"),
+        ):
+            monkeypatch.setattr(host, "GENERATIONS_WAITING", waiting)
+            reply = await ask(asked, COUNTING, messages=messages)
+            assert reply.status == status
+            assert reply.value["type"] == "error"
+            assert reply.value["error"]["type"] == kind
+            assert says in reply.value["error"]["message"]
 
 
 @pytest.mark.trio

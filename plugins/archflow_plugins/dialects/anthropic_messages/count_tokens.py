@@ -1,6 +1,7 @@
 """Counting the tokens of a request of Messages: `POST /v1/messages/count_tokens`.
 
-An upstream that counts is asked. For any other this is an estimate, made from all that the model would read:
+An upstream that counts is asked, and so is a model in this process. For any other this is an estimate, made from all
+that the model would read:
 
 - text of instructions, messages, calls, results, thoughts, tools (name, description, schema), the answer's schema, and
   whatever is unknown here, as it stands in JSON: a token for four bytes of UTF-8, as everywhere in archflow;

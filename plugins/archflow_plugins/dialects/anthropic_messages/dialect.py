@@ -79,7 +79,7 @@ class AnthropicMessages(JsonDialect):
 
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         error = {"type": error_type(status), "message": message}
-        return encode({"type": "error", "error": error, "request_id": request_id})
+        return encode({"type": "error", "error": error, **({"request_id": request_id} if request_id else {})})
 
     def encode_stream_error(self, code: str, message: str) -> bytes:
         error = {"type": stream_error_type(code), "message": message}
