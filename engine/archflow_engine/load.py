@@ -47,7 +47,7 @@ class ConfigurationRefused(ArchflowError):
 
 
 class _Findings(Struct):
-    """What `archc --format json` prints."""
+    """What `archc --format json` prints, on either stream."""
 
     diagnostics: tuple[Diagnostic, ...]
 
@@ -211,8 +211,9 @@ def compile_to(path: Path, folder: Path, log: Log | None = None) -> Path:
         check=False,
     )
     said = done.stderr.decode(errors="replace").strip()
-    if log is not None and done.stdout:
-        said = _logged(msgspec.json.decode(done.stdout, type=_Findings), log) or said
+    if log is not None:
+        told = [_found(one) for one in (done.stdout, done.stderr)]
+        said = "; ".join(filter(None, [_logged(one, log) for one in told if one is not None])) or said
     if done.returncode:
         raise ConfigurationRefused(said or f"archc ended with status {done.returncode} on {path}")
     if said and log is None:
@@ -220,12 +221,21 @@ def compile_to(path: Path, folder: Path, log: Log | None = None) -> Path:
     return graph
 
 
+def _found(data: bytes) -> _Findings | None:
+    """What `archc` says in JSON; None where it says nothing, or something else, such as where it broke."""
+    try:
+        return msgspec.json.decode(data, type=_Findings)
+    except msgspec.DecodeError:
+        return None
+
+
 def _logged(found: _Findings, log: Log) -> str:
     """Log findings, one line each; returns the errors among them in a few words."""
     errors = []
     for one in found.diagnostics:
         at = one.range
-        place = {} if at is None else {"file": at.file, "line": at.line, "column": at.column}
+        whole = {"file": one.file} if one.file else {}
+        place = whole if at is None else {"file": at.file, "line": at.line, "column": at.column}
         more = {name: text for name, text in (("detail", one.detail), ("fix", one.fix)) if text}
         log("configuration", _LEVELS[one.severity], code=one.code, summary=one.summary, **place, **more)
         if one.severity == "error":

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from archflow_engine import load
 from process.harness import PATIENCE, SCRIPTS, Gateway, compiled, free_port, model_config, refuses
 from process.upstream import ScriptedUpstream
 
@@ -143,6 +144,19 @@ def test_a_log_of_json_says_why_nothing_runs(tmp_path: Path) -> None:
     assert {line["event"] for line in found} == {"configuration"}
     assert last["event"] == "cannot_run"
     assert str(last["detail"]).startswith(f"{config}:6:5: unknown key")
+
+
+def test_what_archc_cannot_do_is_a_line_of_the_log(tmp_path: Path) -> None:
+    config = written(tmp_path, model_config(free_port(), 9))
+    told: list[tuple[str, str, dict[str, object]]] = []
+    with pytest.raises(load.ConfigurationRefused) as refused:
+        load.compile_to(
+            config, tmp_path / "no", lambda event, level, **more: told.append((event, level, more))
+        )
+    graph = str(tmp_path / "no" / "graph.bin")
+    assert str(refused.value) == f"{graph} cannot be written: no such file or directory"
+    said = {"code": "command-failed", "summary": str(refused.value), "file": graph}
+    assert told == [("configuration", "error", said)]
 
 
 def test_people_are_shown_what_archc_shows_and_nothing_of_temporary_files(
