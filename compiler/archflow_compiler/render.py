@@ -193,7 +193,7 @@ def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
     if diagnostic.range is not None:
         result["locations"] = [{"physicalLocation": _physical(diagnostic.range)}]
     elif diagnostic.file:
-        result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": quote(diagnostic.file)}}}]
+        result["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": _uri(diagnostic.file)}}}]
     if diagnostic.related:
         result["relatedLocations"] = [
             {"id": number, "physicalLocation": _physical(one.range), "message": {"text": one.message}}
@@ -204,7 +204,7 @@ def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
 
 def _physical(place: Range) -> dict[str, Any]:
     return {
-        "artifactLocation": {"uri": quote(place.file)},
+        "artifactLocation": {"uri": _uri(place.file)},
         "region": {
             "startLine": place.line,
             "startColumn": place.column,
@@ -214,13 +214,17 @@ def _physical(place: Range) -> dict[str, Any]:
     }
 
 
+def _uri(file: str) -> str:
+    return quote(file, errors="surrogateescape")
+
+
 def _sentence(diagnostic: Diagnostic) -> str:
     return "; ".join(part for part in (diagnostic.summary, diagnostic.detail, diagnostic.fix) if part)
 
 
 def github(report: Report) -> str:
     """Findings as workflow commands, which GitHub shows at the lines of a pull request."""
-    return "".join(_annotation(one) + "\n" for one in report)
+    return "".join(_spelt(_annotation(one)) + "\n" for one in report)
 
 
 def _annotation(diagnostic: Diagnostic) -> str:
@@ -249,4 +253,21 @@ def _escape(words: str, more: str) -> str:
 
 
 def _pretty(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        data = msgspec.json.encode(_spelt(value))
+    return msgspec.json.format(data, indent=2).decode() + "\n"
+
+
+def _spelt(value: Any) -> Any:
+    """A value whose texts UTF-8 can hold: a file's name need not, and people see its bytes spelt out, too."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {name: _spelt(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_spelt(one) for one in value]
+        case _:
+            return value

@@ -1,3 +1,5 @@
+import os
+
 import msgspec
 import pytest
 
@@ -155,3 +157,18 @@ def test_a_file_as_a_whole_is_a_place_without_a_line():
     (result,) = msgspec.json.decode(render.sarif(whole, "1.2.3"))["runs"][0]["results"]
     assert result["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "a%20b.yaml"}}}]
     assert render.github(whole) == "::error file=a b.yaml,title=unreadable-file::x\n"
+
+
+def test_a_file_whose_name_is_no_utf_8_is_named_all_the_same():
+    name = os.fsdecode(b"a\xff.yaml")
+    place = Range(file=name, line=1, column=1, end_line=1, end_column=2)
+    for one in (
+        Diagnostic(code="x", severity="error", summary=f"{name} cannot be read", file=name),
+        Diagnostic(code="x", severity="error", summary=f"{name} cannot be read", range=place),
+    ):
+        (found,) = msgspec.json.decode(render.json(report(one)))["diagnostics"]
+        assert found["summary"] == "a\\udcff.yaml cannot be read"
+        assert (found["range"] or found)["file"] == "a\\udcff.yaml"
+        (result,) = msgspec.json.decode(render.sarif(report(one), "1.2.3"))["runs"][0]["results"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "a%FF.yaml"}
+        assert "file=a\\udcff.yaml" in render.github(report(one))
