@@ -174,17 +174,18 @@ def render(
     return ids
 
 
-def count(
+def counts(
     frame: Template, turns: Sequence[Turn], words: Vocabulary, system: str = "", tools: str = ""
-) -> int:
-    """How many tokens `render` would give, however many these are; they are not kept.
+) -> Iterator[int]:
+    """How many tokens `render` would give, part by part, however many these are; they are not kept.
 
     Blocks: about a second for 4 MB of text, so it belongs in a thread.
     """
-    return sum(
-        len(words.encode_template(text)) if ours else words.count(text)
-        for text, ours in _parts(frame, turns, system, tools)
-    )
+    for text, ours in _parts(frame, turns, system, tools):
+        if ours:
+            yield len(words.encode_template(text))
+        else:
+            yield from words.counts(text)
 
 
 def _parts(frame: Template, turns: Sequence[Turn], system: str, tools: str) -> Iterator[tuple[str, bool]]:

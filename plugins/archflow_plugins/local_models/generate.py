@@ -13,12 +13,12 @@ has at every step room in the tokens that are left, be it by its bytes or as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from archflow_plugins.local_models.chat_template import Template, Turn, count, render, stop_tokens, template
+from archflow_plugins.local_models.chat_template import Template, Turn, counts, render, stop_tokens, template
 from archflow_plugins.local_models.constrain import Constraint, Rule, forget
 from archflow_plugins.local_models.sample import Chooser, Sampling, Score, score
 from archflow_plugins.local_models.tokens import Growing, Mark, StopStrings, TooMany, Vocabulary
@@ -347,9 +347,9 @@ class LanguageModel:
         except TooMany as error:
             raise self.too_long(error.count) from None
 
-    def count(self, turns: Sequence[Turn], tools: str = "") -> int:
-        """How many tokens such a prompt has, also where it is longer than the model takes. Blocks, as `prompt` does."""
-        return count(self._frame, turns, self.words, self._system, tools)
+    def counts(self, turns: Sequence[Turn], tools: str = "") -> Iterator[int]:
+        """How many tokens the parts of such a prompt have, also where it is longer than the model takes. Blocks."""
+        return counts(self._frame, turns, self.words, self._system, tools)
 
     def too_long(self, count: int) -> ClientProtocolError:
         """Says that a conversation of at least so many tokens does not fit."""

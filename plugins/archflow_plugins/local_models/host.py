@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 import trio
@@ -46,6 +46,8 @@ TOKENS_AT_ONCE = 8192
 """Of the generations of a batch together."""
 GENERATIONS_WAITING = 64
 """Generations that may wait for their turn before more are refused."""
+BYTES_COUNTED = 8 << 20
+"""Bytes of requests that may wait to be counted before more are refused: some seconds' work."""
 SLICE = 0.5
 """Seconds that a batch runs on while others wait to join it."""
 REMEMBERED = 8192
@@ -442,6 +444,8 @@ class GenerationLane(Lane[Stream]):
         super().__init__(host, model.entry.name)
         self._model = model
         self._preparing = 0
+        self._counting = 0
+        self._counter = trio.CapacityLimiter(1)
         self._pace = SLICE / GENERATIONS_AT_ONCE
         self.model: LanguageModel
 
@@ -471,6 +475,11 @@ class GenerationLane(Lane[Stream]):
 
     async def generate_all(self, makes: Sequence[Make]) -> Answers:
         """Begin several generations that answer one request; as `generate`, and all of them or none."""
+        waiting = len(self._queue) + self._preparing
+        if waiting >= GENERATIONS_WAITING or (waiting and waiting + len(makes) > GENERATIONS_WAITING):
+            raise Overloaded(
+                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
+            )
         bell = Bell()
         streams = [Stream(self, bell) for _ in makes]
 
@@ -478,7 +487,11 @@ class GenerationLane(Lane[Stream]):
             for make, stream in zip(makes, streams, strict=True):
                 stream.generation = make(self.model, stream.tell)
 
-        await self._prepared(prepare, len(makes))
+        self._preparing += len(makes)
+        try:
+            await self._host.offload(prepare)
+        finally:
+            self._preparing -= len(makes)
         for stream in streams:
             if stream.generation.reason:
                 stream.end()
@@ -486,30 +499,36 @@ class GenerationLane(Lane[Stream]):
                 self._put(stream)
         return Answers(streams, bell)
 
-    async def count(self, count: Callable[[LanguageModel], int]) -> int:
-        """How many tokens something has. Blocks while they are counted.
+    async def count(self, size: int, counts: Callable[[LanguageModel], Iterable[int]]) -> int:
+        """How many tokens a request has. Blocks while they are counted, one request after the other.
+
+        That may take seconds, so it has a thread of its own: who embeds or generates meanwhile does not wait for it. It
+        ends at the next part if nobody waits for it any more.
 
         Args:
-            count: counts them, given the model; called in a thread.
+            size: bytes of the request.
+            counts: tells how many tokens its parts have, given the model; called in a thread.
 
         Raises:
-            Overloaded: too many requests wait already.
-            ClientProtocolError: it cannot be counted: what `count` raises.
+            Overloaded: too much waits already.
+            ClientProtocolError: it cannot be counted: what `counts` raises.
         """
-        return await self._prepared(lambda: count(self.model), 1)
+        if self._counting and self._counting + size > BYTES_COUNTED:
+            raise Overloaded(f"the model {self.name} has {self._counting} bytes to count: try again", 1)
+        model = self.model
 
-    async def _prepared(self, work: Callable[[], T], requests: int) -> T:
-        """What reads the texts of some requests in a thread, unless too many wait already."""
-        waiting = len(self._queue) + self._preparing
-        if waiting >= GENERATIONS_WAITING or (waiting and waiting + requests > GENERATIONS_WAITING):
-            raise Overloaded(
-                f"the model {self.name} has {waiting} requests waiting: try again", self._patience()
-            )
-        self._preparing += requests
+        def work() -> int:
+            found = 0
+            for one in counts(model):
+                trio.from_thread.check_cancelled()
+                found += one
+            return found
+
+        self._counting += size
         try:
-            return await self._host.offload(work)
+            return await trio.to_thread.run_sync(work, limiter=self._counter)
         finally:
-            self._preparing -= requests
+            self._counting -= size
 
     async def score(self, prompt: Sequence[int], texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of some continuations. Blocks while the model reads them in a thread."""

@@ -135,14 +135,12 @@ class Vocabulary:
             raise TooMany(count)
         return self._known(found)
 
-    def count(self, text: str) -> int:
-        """How many tokens `encode` would give; no more than those of a few pieces are kept. Blocks, as that does."""
+    def counts(self, text: str) -> Iterator[int]:
+        """How many tokens `encode` would give, piece by piece; those of a few are kept. Blocks, as that does."""
         parts = pieces(text) if self._byte_level else [text]
-        return sum(
-            len(self._known(encoded.ids))
-            for start in range(0, len(parts), COUNTED_AT_ONCE)
-            for encoded in encodings(self._tokenizer, parts[start : start + COUNTED_AT_ONCE])
-        )
+        for start in range(0, len(parts), COUNTED_AT_ONCE):
+            for encoded in encodings(self._tokenizer, parts[start : start + COUNTED_AT_ONCE]):
+                yield len(self._known(encoded.ids))
 
     def _known(self, ids: list[int]) -> list[int]:
         """Without tokens that the model has no row for."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import msgspec
@@ -223,11 +223,11 @@ class Local(Provider):
         return AnthropicCountTokens(Empty(), self.ctx)
 
     async def _answer_count(self, lane: GenerationLane, model: str, body: bytes, reply: Reply) -> None:
-        def count(of: LanguageModel) -> int:
+        def counts(of: LanguageModel) -> Iterator[int]:
             conversation = self._counts.decode(self._counts.decode_head(body))
-            return ChatRequest(self._chat, self._chat.encode(conversation, model).body).count(of)
+            return ChatRequest(self._chat, self._chat.encode(conversation, model).body).counts(of)
 
-        data = encode({"input_tokens": await lane.count(count)})
+        data = encode({"input_tokens": await lane.count(len(body), counts)})
         reply.head(200, _JSON, length=len(data))
         await reply.send(data)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -148,11 +148,12 @@ class ChatRequest:
             for number in range(self.answers)
         ]
 
-    def count(self, model: LanguageModel) -> int:
-        """How many tokens the model reads before it answers. Blocks: called in a thread, as what `makes` gives."""
+    def counts(self, model: LanguageModel) -> Iterator[int]:
+        """How many tokens the model reads before it answers, part by part. Blocks: called in a thread."""
         calls = self._calls(model) if self._must_call else None
-        begun = model.words.encode_bytes(calls.mark) if calls is not None else []
-        return model.count(*self._asked(model)) + len(begun)
+        if calls is not None:
+            yield len(model.words.encode_bytes(calls.mark))
+        yield from model.counts(*self._asked(model))
 
     def _prompt(self, model: LanguageModel) -> list[int]:
         return model.prompt(*self._asked(model))

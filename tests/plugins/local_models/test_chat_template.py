@@ -2,7 +2,7 @@
 
 import pytest
 
-from archflow_plugins.local_models.chat_template import TEMPLATES, Turn, count, render, stop_tokens, template
+from archflow_plugins.local_models.chat_template import TEMPLATES, Turn, counts, render, stop_tokens, template
 from archflow_schema.errors import ArchflowError
 from local_world import words
 
@@ -44,7 +44,7 @@ def test_nobody_writes_control_tokens_into_a_conversation():
 def test_what_is_counted_is_what_would_be_rendered(name, turns):
     for system, tools in (("", ""), ("Be brief", ""), ("", "\n\n# Tools"), ("Be brief", "\n\n# Tools")):
         asked = turns, words(), system, tools
-        assert count(template(name), *asked) == len(render(template(name), *asked))
+        assert sum(counts(template(name), *asked)) == len(render(template(name), *asked))
 
 
 def test_plain():

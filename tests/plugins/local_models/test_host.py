@@ -1,5 +1,6 @@
 """The host: one model for all who hold it, batches across requests, cancellation, and a queue with an end."""
 
+import itertools
 import sys
 import weakref
 from contextlib import asynccontextmanager
@@ -273,16 +274,55 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(monkeypatch):
 
 
 @pytest.mark.trio
-async def test_who_counts_waits_in_the_same_queue(monkeypatch):
+async def test_tokens_are_counted(monkeypatch):
     async with lane() as chats:
         turns = [Turn("user", "hello")]
-        assert await chats.count(lambda model: model.count(turns)) == len(chats.model.prompt(turns))
+        assert await chats.count(9, lambda model: model.counts(turns)) == len(chats.model.prompt(turns))
         with pytest.raises(ZeroDivisionError):
-            await chats.count(lambda _: 1 // 0)
-        assert chats._preparing == 0
-        monkeypatch.setattr(host, "GENERATIONS_WAITING", 0)
-        with pytest.raises(Overloaded, match="try again"):
-            await chats.count(lambda model: model.count(turns))
+            await chats.count(9, lambda _: 1 // 0)
+        assert chats._counting == 0
+        monkeypatch.setattr(host, "BYTES_COUNTED", 8)
+        assert await chats.count(9, lambda _: [1, 2]) == 3  # alone it may be of any size
+
+
+@pytest.mark.trio
+async def test_nobody_waits_for_who_counts_but_who_counts(monkeypatch):
+    go, begun = trio.Event(), []
+
+    def counts(_):
+        trio.from_thread.run_sync(begun.append, len(begun))
+        trio.from_thread.run(go.wait)
+        return [1]
+
+    async with lane() as chats, lane("embedder") as embeds, trio.open_nursery() as nursery:
+        for _ in range(chats._host.threads + 3):
+            nursery.start_soon(chats.count, 10, counts)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        with await chats.generate(asking(max_tokens=3)) as stream:
+            await text_of(stream)
+        assert len(await embeds.encode(["a text"])) == 1
+        assert begun == [0]
+        monkeypatch.setattr(host, "BYTES_COUNTED", 40)
+        with pytest.raises(Overloaded, match=f"has {chats._counting} bytes to count: try again") as refused:
+            await chats.count(10, counts)
+        assert refused.value.retry_after >= 1
+        go.set()
+
+
+@pytest.mark.trio
+async def test_what_nobody_waits_for_is_not_counted_to_its_end():
+    async with lane() as chats:
+        leaving = trio.CancelScope()
+
+        def counts(_):
+            trio.from_thread.run_sync(leaving.cancel)
+            return itertools.repeat(1, 1_000_000)
+
+        with leaving:
+            await chats.count(1, counts)
+        assert leaving.cancelled_caught
+        assert chats._counting == 0
+        assert await chats.count(1, lambda _: [1]) == 1
 
 
 @pytest.mark.trio

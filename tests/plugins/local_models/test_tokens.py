@@ -27,7 +27,7 @@ def test_text_survives_both_ways(text):
 
 @pytest.mark.parametrize("text", [*TEXTS, "hello wörld " * 40_000, "x" * 300_000])
 def test_as_many_are_counted_as_there_are(text):
-    assert words().count(text) == len(words().encode(text))
+    assert sum(words().counts(text)) == len(words().encode(text))
 
 
 def test_control_tokens_come_from_templates_only():

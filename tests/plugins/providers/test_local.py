@@ -518,7 +518,7 @@ async def test_the_event_loop_computes_nothing(monkeypatch):
 
     for of, name in (
         (Embedder, "read"), (Embedder, "run"), (LanguageModel, "prompt"), (LanguageModel, "run"),
-        (LanguageModel, "count"),
+        (LanguageModel, "counts"),
         (Vocabulary, "encode"), (tool_calls, "calls"), (constrain, "json_schema"), (ChatWriter, "whole"),
         (local, "_write_vectors"),
     ):  # fmt: skip
@@ -589,15 +589,16 @@ async def test_what_is_too_long_to_be_answered_is_counted():
 
 
 @pytest.mark.trio
-async def test_who_counts_is_refused_in_the_words_of_messages(monkeypatch):
+async def test_who_counts_is_refused_in_the_words_of_messages():
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
     async with opened("tiny-chat") as provider, opened("tiny-embed") as embedder:
         for asked, messages, waiting, status, kind, says in (
-            (provider, [{"role": "user", "content": [image]}], 1, 400, "invalid_request_error", "text only"),
-            (provider, HI, 0, 503, "api_error", "try again"),
-            (embedder, HI, 1, 400, "invalid_request_error", "cannot be asked in anthropic_count_tokens"),
+            (provider, [{"role": "user", "content": [image]}], 0, 400, "invalid_request_error", "text only"),
+            (provider, HI, host.BYTES_COUNTED, 503, "api_error", "try again"),
+            (embedder, HI, 0, 400, "invalid_request_error", "cannot be asked in anthropic_count_tokens"),
         ):
-            monkeypatch.setattr(host, "GENERATIONS_WAITING", waiting)
+            if asked is provider:
+                asked._generates._counting = waiting
             reply = await ask(asked, COUNTING, messages=messages)
             assert reply.status == status
             assert reply.value["type"] == "error"
