@@ -149,9 +149,14 @@ class ChatRequest:
         ]
 
     def counts(self, model: LanguageModel) -> Iterator[int]:
-        """How many tokens the model reads before it answers, part by part. Blocks: called in a thread."""
-        calls = self._calls(model) if self._must_call else None
-        if calls is not None:
+        """How many tokens the model reads before it answers, part by part. Blocks: called in a thread.
+
+        Raises:
+            ClientProtocolError: it would not answer: what `makes` raises, whatever the length.
+        """
+        _rule(self._format, model.words)
+        calls = self._calls(model)
+        if calls is not None and calls.required:
             yield len(model.words.encode_bytes(calls.mark))
         yield from model.counts(*self._asked(model))
 

@@ -589,6 +589,26 @@ async def test_what_is_too_long_to_be_answered_is_counted():
 
 
 @pytest.mark.trio
+async def test_what_would_not_be_answered_is_not_counted():
+    bad = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}
+    refused = (
+        ({"tools": [{"name": "f", "input_schema": bad}]}, {"tools": [tool("f", bad)]}),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": bad}}},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": bad}}},
+        ),
+    )
+    async with opened("tiny-chat") as provider:
+        for counted, asked in refused:
+            reply, answer = (
+                await ask(provider, COUNTING, messages=HI, **counted),
+                await ask(provider, **asked),
+            )
+            assert reply.status == answer.status == 400
+            assert reply.value["error"]["message"] == answer.value["error"]["message"]
+
+
+@pytest.mark.trio
 async def test_who_counts_is_refused_in_the_words_of_messages():
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
     async with opened("tiny-chat") as provider, opened("tiny-embed") as embedder:
