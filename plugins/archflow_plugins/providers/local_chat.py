@@ -361,18 +361,18 @@ def _turns(messages: Sequence[Message], frame: ToolFrame) -> list[Turn]:
     from archflow_plugins.local_models.chat_template import Turn
     from archflow_plugins.local_models.tool_calls import written
 
-    turns: list[Turn] = []
+    said: list[tuple[str, list[str]]] = []
     for message in messages:
         role = "system" if message.role == "developer" else message.role
         text = _words(message)
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         if calls:
             text = "\n".join(one for one in (text, written(frame, calls)) if one)
-        if role == "tool" and turns and turns[-1].role == "tool":
-            turns[-1] = Turn(role, turns[-1].text + frame.answers + text)
+        if role == "tool" and said and said[-1][0] == "tool":
+            said[-1][1].append(text)
         else:
-            turns.append(Turn(role, text))
-    return turns
+            said.append((role, [text]))
+    return [Turn(role, frame.answers.join(texts)) for role, texts in said]
 
 
 def _tools(asked: _Fields, conversation: Conversation) -> tuple[tuple[Tool, ...], bool]:

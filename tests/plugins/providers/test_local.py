@@ -12,7 +12,8 @@ from msgspec import json
 
 from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty, ProviderConfig
-from archflow_plugins.local_models import constrain, host, tool_calls
+from archflow_plugins.local_models import chat_template, constrain, host, tool_calls
+from archflow_plugins.local_models.chat_template import Turn
 from archflow_plugins.local_models.embed import Embedder
 from archflow_plugins.local_models.generate import LanguageModel
 from archflow_plugins.local_models.tokens import Vocabulary
@@ -586,6 +587,25 @@ async def test_what_is_too_long_to_be_answered_is_counted():
         messages = [{"role": "user", "content": "word " * 100_000}]
         assert (await ask(provider, COUNTING, messages=messages)).value["input_tokens"] > 50 * CONTEXT
         assert (await ask(provider, messages=messages)).status == 400
+
+
+@pytest.mark.trio
+async def test_what_many_tools_answered_is_put_together_once(monkeypatch):
+    calls = [
+        {"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for n in range(300)
+    ]
+    answers = [{"role": "tool", "tool_call_id": one["id"], "content": "an answer"} for one in calls]
+    made = []
+
+    def turn(role, text):
+        made.append((role, text.count("an answer")))
+        return Turn(role, text)
+
+    async with opened("tiny-chat") as provider:
+        monkeypatch.setattr(chat_template, "Turn", turn)
+        reply = await ask(provider, messages=[*HI, {"role": "assistant", "tool_calls": calls}, *answers])
+        assert reply.status == 400  # it is longer than the model takes
+    assert [answered for role, answered in made if role == "tool"] == [300]
 
 
 @pytest.mark.trio
