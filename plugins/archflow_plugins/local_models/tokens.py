@@ -26,6 +26,8 @@ PIECE = 16_384
 """Characters of a long text that are encoded at a time: Python's lock is held while their outcome is freed."""
 UNBROKEN = 32_768
 """Characters of a piece at most; where so many have no space between two words, it is cut between any two of them."""
+WHOLE = 262_144
+"""Characters of a text that are counted as one where its tokens may depend on all of it; more fits into few models."""
 COUNTED_AT_ONCE = 8
 """Pieces that are encoded at a time where they are only counted: the library holds some 150 bytes for each token."""
 _CUT = re.compile(r"(?<=\w) (?=\w)")
@@ -136,8 +138,11 @@ class Vocabulary:
         return self._known(found)
 
     def counts(self, text: str) -> Iterator[int]:
-        """How many tokens `encode` would give, piece by piece; those of a few are kept. Blocks, as that does."""
-        parts = pieces(text) if self._byte_level else [text]
+        """How many tokens `encode` would give, piece by piece; those of a few are kept. Blocks, as that does.
+
+        Of a vocabulary that is not byte-level, a text of more than WHOLE has about as many: one or two more at a seam.
+        """
+        parts = pieces(text) if self._byte_level or len(text) > WHOLE else [text]
         for start in range(0, len(parts), COUNTED_AT_ONCE):
             for encoded in encodings(self._tokenizer, parts[start : start + COUNTED_AT_ONCE]):
                 yield len(self._known(encoded.ids))

@@ -11,6 +11,7 @@ from archflow_plugins.local_models.tokens import (
     TooMany,
     Vocabulary,
     clean,
+    encodings,
     pieces,
     prefix_range,
 )
@@ -28,6 +29,19 @@ def test_text_survives_both_ways(text):
 @pytest.mark.parametrize("text", [*TEXTS, "hello wörld " * 40_000, "x" * 300_000])
 def test_as_many_are_counted_as_there_are(text):
     assert sum(words().counts(text)) == len(words().encode(text))
+
+
+@pytest.mark.parametrize(
+    ("length", "read"), [(tokens.WHOLE, tokens.WHOLE), (tokens.WHOLE + 1, tokens.UNBROKEN)]
+)
+def test_what_fits_is_counted_as_a_whole_where_tokens_may_depend_on_it(monkeypatch, length, read):
+    seen = []
+    monkeypatch.setattr(tokens, "encodings", lambda _, texts: seen.append(texts) or encodings(_, texts))
+    vocabulary = Vocabulary(model("tiny-chat").folder)
+    vocabulary._byte_level = False
+    assert sum(vocabulary.counts("x" * length)) == length
+    assert max(len(one) for some in seen for one in some) == read
+    assert max(map(len, seen)) <= tokens.COUNTED_AT_ONCE
 
 
 def test_control_tokens_come_from_templates_only():
