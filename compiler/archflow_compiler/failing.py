@@ -78,7 +78,11 @@ def telling(form: str) -> Iterator[None]:
     try:
         yield
     except (ArchflowError, click.ClickException) as raised:
-        error = raised if isinstance(raised, click.ClickException) else Failed(raised.what, raised.fix)
+        error = (
+            raised
+            if isinstance(raised, click.ClickException)
+            else Failed(raised.what or str(raised), raised.fix)
+        )
         if form != "json":
             raise error from raised
         from archflow_compiler import render

@@ -42,6 +42,9 @@ class ArchflowError(Exception):
         fix: what to do about it, where that is told apart; the text is both.
     """
 
+    what: str = ""  # also of a plugin's own, which may begin in another way
+    fix: str = ""
+
     def __init__(self, what: str = "", *, fix: str = "") -> None:
         super().__init__(f"{what}: {fix}" if fix else what)
         self.what = what

@@ -11,6 +11,7 @@ import pytest
 
 from archflow_compiler.failing import Failed, finding, form_of, telling
 from archflow_schema.diagnostic import Diagnostic
+from archflow_schema.errors import PluginError
 from compiling import HEAD, MODEL
 
 pytestmark = pytest.mark.process
@@ -147,6 +148,21 @@ def test_the_form_is_known_before_the_command_line_is_parsed(line, form):
 def test_what_is_a_bug_is_not_told_as_a_failure():
     with pytest.raises(ZeroDivisionError), telling("json"):
         raise ZeroDivisionError
+
+
+def test_an_error_of_a_plugin_may_begin_in_its_own_way(capsys):
+    class Unlucky(PluginError):
+        def __init__(self, number):
+            self.number = number
+
+        def __str__(self):
+            return f"number {self.number} came out"
+
+    with pytest.raises(Failed, match="number 13 came out"), telling("text"):
+        raise Unlucky(13)
+    with pytest.raises(SystemExit), telling("json"):
+        raise Unlucky(13)
+    assert msgspec.json.decode(capsys.readouterr().err)["diagnostics"][0]["summary"] == "number 13 came out"
 
 
 def test_what_click_says_is_told_in_one_line_without_a_full_stop():
