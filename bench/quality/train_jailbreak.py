@@ -6,6 +6,10 @@ Everything in the splits `train` and `calibrate` is learned from. How the two ha
 document, and which threshold gives which rate of false positives is fitted on scores by cross-fitting: each text is
 scored by a head that saw neither it nor any text that begins with the same three words.
 
+Texts of one, a few and many windows have bars of their own, at which the same share of innocent texts is denied: of
+those learned from, and of first turns of ShareGPT, whichever bar is the higher. These turns are no part of its test,
+and nothing else is learned from them.
+
 A disputed text (`sets.py`) is learned as its kind is held to be (`BELIEVED`), and not by heart which of its texts bears
 which label. Mix, pool and thresholds do without them.
 
@@ -22,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import hashlib
 import io
+import math
 import sys
 import time
 import warnings
@@ -30,6 +35,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import sets
+from guard import judged
 from packages import PACKAGES
 from pieces_bar import bar
 from scipy import sparse
@@ -37,7 +43,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from vectors import Vectors
 
-from archflow_plugins.guards.jailbreak import RATE, threshold_for
+from archflow_plugins.guards.jailbreak import RATE, JailbreakConfig, threshold_for
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.local_models.classifier import TOP, Classifier
 from archflow_plugins.local_models.ngrams import BUCKETS, buckets
@@ -49,6 +55,12 @@ MOST = 8
 BELIEVED = {"HarmBench": 0.0, "JudgeComparison": 0.18}
 """How much a disputed text counts as an attack, by its origin. A harmful wish that is asked plainly talks no model out
 of its instructions. Of JudgeComparison 0.36 are labelled attacks, by whether some model gave in: half is believed."""
+LENGTHS = (1, 2, 6)
+"""Windows from which on texts have a bar of their own."""
+TURNS, SHARE = 1900, 0.03
+"""First turns of ShareGPT that are counted for it, and the share of each length that lies above."""
+LEAST = 20
+"""Innocent texts of a source and a length, from which on they count for it."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
@@ -208,7 +220,41 @@ def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
     return found
 
 
-def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray) -> bytes:
+def levelled(rows: Rows, documents: np.ndarray, turns: list[tuple[int, float]]) -> np.ndarray:
+    """What is added to a text's logit from a number of windows on: then one bar denies the same share of each length.
+
+    Args:
+        rows: what is learned from.
+        documents: its cross-fitted logits.
+        turns: of first turns of ShareGPT the windows and the logit.
+    """
+    counts, sources, innocent = np.bincount(rows.text), np.array(rows.sources), (rows.labels == 0) & rows.sure
+    asked, logits = np.array(turns).T
+    learned, chat = [], []
+    for least, beyond in zip(LENGTHS, [*LENGTHS[1:], np.inf], strict=True):
+        some = innocent & (least <= counts) & (counts < beyond)
+        groups = [documents[some & (sources == name)] for name in sorted(set(rows.sources))]
+        learned.append(bar_of([group for group in groups if len(group) >= LEAST], RATE))
+        chat.append(float(np.quantile(logits[(least <= asked) & (asked < beyond)], 1 - SHARE)))
+    return np.array(
+        [
+            [least, min(learned[0] - one, chat[0] - other)]
+            for least, one, other in zip(LENGTHS, learned, chat, strict=True)
+        ]
+    )
+
+
+def bar_of(groups: list[np.ndarray], rate: float) -> float:
+    """The logit above which such a share of the groups lies, every group counting the same."""
+    low, high = -60.0, 60.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = np.mean([(group > middle).mean() for group in groups])
+        low, high = (middle, high) if above > rate else (low, middle)
+    return high
+
+
+def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray, steps: np.ndarray) -> bytes:
     """The weights as an npz: the table in 8 bits, the networks in 16."""
     table = fitted.ngrams.coef_[0]
     scale = float(np.abs(table).max() / 127)
@@ -224,6 +270,7 @@ def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray) -> bytes:
         second_bias=np.array([net.intercepts_[1][0] for net in fitted.nets], np.float32),
         mix=mix.astype(np.float32),
         pool=pool.astype(np.float32),
+        steps=steps.astype(np.float32),
     )
     return out.getvalue()
 
@@ -256,10 +303,16 @@ def main() -> None:
         logits[away] = fitted.logits(rows, np.flatnonzero(away))
         tell(f"fold {fold + 1} of {FOLDS}")
     mix, pool, documents = mixed(rows, logits)
-    scores = 1 / (1 + np.exp(-documents))
     fitted = fit(rows, np.arange(len(rows.text)), options.nets, options.hidden, options.epochs)
     tell("trained on all")
-    weights = pack(fitted, mix, pool)
+    level = Classifier(pack(fitted, mix, pool, np.zeros((1, 2))))
+    turns = judged(sets.sharegpt_rest(TURNS), windows, JailbreakConfig().windows, level, vectors)
+    chat = [(number, _logit(level.judge(table, found, number))) for number, table, found in turns]
+    steps = levelled(rows, documents, chat)
+    counts = np.bincount(rows.text)
+    documents = documents + steps[np.searchsorted(steps[:, 0], counts, side="right") - 1, 1]
+    scores = 1 / (1 + np.exp(-documents))
+    weights = pack(fitted, mix, pool, steps)
     rates = {f"{rate:g}": score for rate, score in thresholds(rows, scores).items()}
     card = {
         "sha256": hashlib.sha256(weights).hexdigest(),
@@ -286,6 +339,10 @@ def main() -> None:
     text = msgspec.json.format(msgspec.json.encode(card), indent=2)
     (options.out / "head.json").write_bytes(text + b"\n")
     tell(f"wrote {options.out}: {len(weights):,} bytes")
+
+
+def _logit(score: float) -> float:
+    return math.log(score / (1 - score))
 
 
 def _named(package: str) -> str:

@@ -2,7 +2,8 @@
 
 A window's logit is `mix[0] + mix[1] * n-grams + mix[2] * network`, where the network is the mean of several small
 ones over the embedding. A document's logit is `pool[0] + pool[1] * highest + pool[2] * mean of the highest three
-+ pool[3] * ln(windows)`: a long text has more windows that may look wrong by accident, so its bar is higher.
++ pool[3] * ln(windows)`, and what `steps` adds from a number of windows on: a long text has more windows that may look
+wrong by accident, a short one has less to tell what it is by, and the same share of innocent ones is to be above a bar.
 
 Rule: weights come from one npz without pickles, checked by digest before they are read.
 Rule: knows neither the encoder nor what it classifies.
@@ -58,6 +59,8 @@ class Classifier:
                 self._second_bias = arrays["second_bias"].astype(np.float32)
                 self._mix = tuple(float(value) for value in arrays["mix"])
                 self._pool = tuple(float(value) for value in arrays["pool"])
+                self._steps = arrays["steps"].astype(np.float64).tolist()
+                steps = arrays["steps"].shape
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ModelCorrupt(
                 f"the classifier's weights cannot be read ({error}): install archflow again"
@@ -67,6 +70,7 @@ class Classifier:
             or self._first.ndim != 3
             or self._second.shape != self._first_bias.shape
             or (len(self._mix), len(self._pool)) != (3, 4)
+            or steps[1:] != (2,)
         ):
             raise ModelCorrupt(
                 "the classifier's weights have other shapes than expected: install archflow again"
@@ -111,6 +115,7 @@ class Classifier:
         top = np.sort(windows)[::-1][:TOP]
         bias, highest, mean, length = self._pool
         logit = bias + highest * float(top[0]) + mean * float(top.mean()) + length * math.log(number)
+        logit += next((more for least, more in reversed(self._steps) if number >= least), 0.0)
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
     def judge(self, ngrams: Sequence[float], embeddings: NDArray[Any], number: int) -> float:

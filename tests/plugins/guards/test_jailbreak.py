@@ -7,6 +7,7 @@ import trio
 from archflow_plugins.guards.jailbreak import (
     HEAD,
     MESSAGE,
+    RATE,
     JailbreakConfig,
     JailbreakGuard,
     card,
@@ -208,7 +209,7 @@ def test_a_rate_decides_the_threshold():
     usual, _ = compiled()
     loose, _ = compiled(false_positive_rate=0.05)
     assert 1 >= strict.threshold > usual.threshold > loose.threshold > 0
-    assert usual == compiled(false_positive_rate=0.01)[0]
+    assert usual == compiled(false_positive_rate=RATE)[0]
     assert compiled(threshold=0.4)[0].threshold == 0.4
 
 

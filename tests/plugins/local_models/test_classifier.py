@@ -21,6 +21,7 @@ ARRAYS = {
     "second_bias": np.array([0.1, -0.2], np.float32),
     "mix": np.array([0.1, 0.7, 0.4], np.float32),
     "pool": np.array([-0.2, 0.3, 0.8, -0.5], np.float32),
+    "steps": np.array([[2, 0.75], [6, -0.25]]),
 }
 
 
@@ -58,9 +59,10 @@ def test_networks_are_averaged():
 
 def test_a_document_weighs_its_highest_windows_and_its_length():
     head = Classifier(packed())
-    logit = -0.2 + 0.3 * 4 + 0.8 * (4 + 2 + 1) / 3 - 0.5 * math.log(9)
-    found = head.document(np.array([1.0, 4.0, -3.0, 2.0]), 9)
-    assert found == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-5)
+    for number, step in ((9, -0.25), (6, -0.25), (5, 0.75), (2, 0.75), (1, 0.0)):
+        logit = -0.2 + 0.3 * 4 + 0.8 * (4 + 2 + 1) / 3 - 0.5 * math.log(number) + step
+        found = head.document(np.array([1.0, 4.0, -3.0, 2.0]), number)
+        assert found == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-5)
 
 
 def test_scores_stay_between_0_and_1():
@@ -81,6 +83,9 @@ def test_other_weights_are_refused():
         packed()[:-200],
         packed(pool=None),
         packed(pool=np.zeros(3, np.float32)),
+        packed(steps=None),
+        packed(steps=np.zeros(4)),
+        packed(steps=np.zeros((2, 3))),
         packed(ngrams=np.zeros(8, np.int8)),
         packed(second=np.zeros((2, 5), np.float16)),
     ],
