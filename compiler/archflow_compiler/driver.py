@@ -13,7 +13,7 @@ from msgspec import Struct
 from archflow_compiler import emit
 from archflow_compiler.decode import Decoder
 from archflow_compiler.lower import listeners, routing, tracers, unsupported
-from archflow_compiler.lower.draft import Draft
+from archflow_compiler.lower.draft import Draft, own_name
 from archflow_compiler.lower.providers import Providers
 from archflow_compiler.passes import defaults, migrate, models, plugins, preferences, prompts, references
 from archflow_compiler.source import Source, decode_text, parse
@@ -125,7 +125,7 @@ def compile_bytes(name: str, data: bytes, watch: Watch | None = None) -> Outcome
         return stop(unit)
 
     # 6 emit, 7 verify
-    graph = emit.graph(draft, Path(name).name)
+    graph = emit.graph(draft, own_name(name))
     data = dump(graph)
     verify(graph, report)
     verify_secrets(data, draft.vault.values, report)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archflow_schema.errors import ArchflowError
+from archflow_schema.errors import ArchflowError, os_reason
 
 if TYPE_CHECKING:
     from archflow_schema.diagnostic import Diagnostic, Range
@@ -74,15 +74,17 @@ def form_of(arguments: Sequence[str]) -> str:
 
 @contextmanager
 def telling(form: str) -> Iterator[None]:
-    """Tell of what goes wrong inside in this form: what archflow raises on purpose, and what a command line lacks."""
+    """Tell of what goes wrong inside in this form.
+
+    That is what archflow raises on purpose, what a command line lacks, and what the system says of a file or of the
+    output; a reader of the output who has gone, as in `archc explain | head`, is nothing to tell of.
+    """
     try:
         yield
-    except (ArchflowError, click.ClickException) as raised:
-        error = (
-            raised
-            if isinstance(raised, click.ClickException)
-            else Failed(raised.what or str(raised), raised.fix)
-        )
+    except BrokenPipeError:
+        raise
+    except (ArchflowError, click.ClickException, OSError) as raised:
+        error = _told(raised)
         if form != "json":
             raise error from raised
         from archflow_compiler import render
@@ -92,6 +94,15 @@ def telling(form: str) -> Iterator[None]:
         report.add(finding(error))
         click.echo(render.json(report), nl=False, err=True)
         raise SystemExit(error.exit_code) from raised
+
+
+def _told(raised: ArchflowError | click.ClickException | OSError) -> click.ClickException:
+    if isinstance(raised, click.ClickException):
+        return raised
+    if isinstance(raised, OSError):
+        file = "" if raised.filename is None else str(raised.filename)
+        return Failed(f"{file or 'the output'} cannot be read or written: {os_reason(raised)}", file=file)
+    return Failed(raised.what or str(raised), raised.fix)
 
 
 def finding(error: click.ClickException) -> Diagnostic:

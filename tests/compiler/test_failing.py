@@ -169,3 +169,40 @@ def test_what_click_says_is_told_in_one_line_without_a_full_stop():
     found = finding(click.UsageError("Missing option '--x'. Choose from:\n\ta,\n\tb."))
     assert (found.summary, found.fix) == ("missing option '--x'. Choose from: a, b", "")
     assert finding(Failed("a", "b", file="c")).file == "c"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+@pytest.mark.parametrize("words", [["--help"], ["explain", "arch_config.yaml"], ["plugins", "list"]])
+def test_output_that_cannot_be_written_is_told_in_a_line(archc, words, tmp_path):
+    for form in ([], ["--format", "json"]):
+        with open("/dev/full", "w") as full:  # noqa: PTH123
+            done = subprocess.run(
+                [Path(sys.executable).with_name("archc"), *form, *words],
+                cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        said = "the output cannot be read or written: no space left on device"
+        assert done.returncode == 1
+        if form:
+            [told] = msgspec.json.decode(done.stderr)["diagnostics"]
+            assert (told["code"], told["summary"]) == ("command-failed", said)
+        else:
+            assert done.stderr == f"Error: {said}\n"
+
+
+def test_a_reader_who_has_had_enough_is_nothing_to_tell_of(archc, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("archc"), "explain", "arch_config.yaml"],
+        cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_configuration_whose_name_is_no_utf_8_is_compiled(archc, tmp_path):
+    name = os.fsdecode(b"caf\xe9.yaml")
+    (tmp_path / name).write_text(HEAD + MODEL)
+    done = archc("compile", name, "-o", "odd.bin")
+    assert (done.returncode, done.stderr[:9]) == (0, "odd.bin: ")
+    assert "graph of caf\\udce9.yaml" in archc("explain", "odd.bin").stdout

@@ -115,7 +115,7 @@ class Draft:
         if not self.unit.places.said(*path):
             return Origin()
         place = self.unit.places.value(*path)
-        return Origin(file=place.file.rpartition("/")[2], line=place.line)
+        return Origin(file=own_name(place.file), line=place.line)
 
     def use(
         self,
@@ -211,3 +211,8 @@ class Once:
 def edges(**targets: int) -> tuple[Edge, ...]:
     """Edges by outcome: `edges(allow=3, deny=0)`."""
     return tuple(Edge(outcome, target) for outcome, target in targets.items())
+
+
+def own_name(file: str) -> str:
+    """The last part of a file's name; bytes in it that are no UTF-8, which a graph cannot hold, are spelt out."""
+    return file.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
