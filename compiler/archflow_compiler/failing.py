@@ -9,8 +9,10 @@ Rule: every heavy import is inside the function that needs it, as in `cli`.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -100,9 +102,19 @@ def _told(raised: ArchflowError | click.ClickException | OSError) -> click.Click
     if isinstance(raised, click.ClickException):
         return raised
     if isinstance(raised, OSError):
+        _let_go()
         file = "" if raised.filename is None else str(raised.filename)
         return Failed(f"{file or 'the output'} cannot be read or written: {os_reason(raised)}", file=file)
     return Failed(raised.what or str(raised), raised.fix)
+
+
+def _let_go() -> None:
+    """Leave what waits for an output that cannot be written: the end of the program would fail at it once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def finding(error: click.ClickException) -> Diagnostic:

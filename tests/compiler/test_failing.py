@@ -174,11 +174,12 @@ def test_what_click_says_is_told_in_one_line_without_a_full_stop():
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
 @pytest.mark.parametrize("words", [["--help"], ["explain", "arch_config.yaml"], ["plugins", "list"]])
 def test_output_that_cannot_be_written_is_told_in_a_line(archc, words, tmp_path):
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for form in ([], ["--format", "json"]):
         with open("/dev/full", "w") as full:  # noqa: PTH123
             done = subprocess.run(
                 [Path(sys.executable).with_name("archc"), *form, *words],
-                cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                cwd=tmp_path, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
             )  # fmt: skip
         said = "the output cannot be read or written: no space left on device"
         assert done.returncode == 1
