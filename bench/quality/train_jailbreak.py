@@ -201,23 +201,27 @@ def _features(single: np.ndarray) -> tuple[float, float, float]:
     return float(top[0]), float(top.mean()), float(np.log(len(single)))
 
 
-def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
-    """For each rate the score above which so many of the benign texts lie, every source counting the same.
+def by_source(rows: Rows, values: np.ndarray, some: np.ndarray, least: int) -> list[np.ndarray]:
+    """The values of the innocent and undisputed among some texts, of each source that has so many of them."""
+    sources, kept = np.array(rows.sources), some & (rows.labels == 0) & rows.sure
+    groups = [values[(sources == name) & kept] for name in sorted(set(rows.sources))]
+    return [group for group in groups if len(group) >= least]
 
-    A source counts from 50 such texts on, and disputed ones do not.
-    """
-    sources, kept = np.array(rows.sources), (rows.labels == 0) & rows.sure
-    groups = [scores[(sources == name) & kept] for name in sorted(set(rows.sources))]
-    groups = [np.sort(group) for group in groups if len(group) >= 50]
-    found = {}
-    for rate in RATES:
-        low, high = 0.0, 1.0
-        for _ in range(40):
-            middle = (low + high) / 2
-            above = np.mean([1 - np.searchsorted(group, middle) / len(group) for group in groups])
-            low, high = (middle, high) if above > rate else (low, middle)
-        found[rate] = round(high, 6)
-    return found
+
+def bar_of(groups: list[np.ndarray], rate: float) -> float:
+    """The value from which on such a share of the groups lies, every group counting the same."""
+    low, high = min(group.min() for group in groups), max(group.max() for group in groups)
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = np.mean([(group >= middle).mean() for group in groups])
+        low, high = (middle, high) if above > rate else (low, middle)
+    return float(high)
+
+
+def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
+    """For each rate the score from which on so many of the innocent texts lie, sources from 50 of them on."""
+    groups = by_source(rows, scores, np.ones(len(scores), bool), 50)
+    return {rate: round(bar_of(groups, rate), 6) for rate in RATES}
 
 
 def levelled(rows: Rows, documents: np.ndarray, turns: list[tuple[int, float]]) -> np.ndarray:
@@ -228,13 +232,11 @@ def levelled(rows: Rows, documents: np.ndarray, turns: list[tuple[int, float]]) 
         documents: its cross-fitted logits.
         turns: of first turns of ShareGPT the windows and the logit.
     """
-    counts, sources, innocent = np.bincount(rows.text), np.array(rows.sources), (rows.labels == 0) & rows.sure
+    counts = np.bincount(rows.text)
     asked, logits = np.array(turns).T
     learned, chat = [], []
     for least, beyond in zip(LENGTHS, [*LENGTHS[1:], np.inf], strict=True):
-        some = innocent & (least <= counts) & (counts < beyond)
-        groups = [documents[some & (sources == name)] for name in sorted(set(rows.sources))]
-        learned.append(bar_of([group for group in groups if len(group) >= LEAST], RATE))
+        learned.append(bar_of(by_source(rows, documents, (least <= counts) & (counts < beyond), LEAST), RATE))
         chat.append(float(np.quantile(logits[(least <= asked) & (asked < beyond)], 1 - SHARE)))
     return np.array(
         [
@@ -242,16 +244,6 @@ def levelled(rows: Rows, documents: np.ndarray, turns: list[tuple[int, float]]) 
             for least, one, other in zip(LENGTHS, learned, chat, strict=True)
         ]
     )
-
-
-def bar_of(groups: list[np.ndarray], rate: float) -> float:
-    """The logit above which such a share of the groups lies, every group counting the same."""
-    low, high = -60.0, 60.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        above = np.mean([(group > middle).mean() for group in groups])
-        low, high = (middle, high) if above > rate else (low, middle)
-    return high
 
 
 def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray, steps: np.ndarray) -> bytes:
