@@ -1,7 +1,8 @@
-"""What a command says when it cannot do its work: to people in words, to programs as a finding in JSON.
+"""What a command says when it cannot do its work: to people in words, to programs as a finding.
 
-Both stand on standard error and end with the same status: 1, or 2 for a wrong command line. Findings of a file are no
-such errors: they go where `--format` says, and `output` shows them.
+A finding is JSON, or an annotation of GitHub, which reads those on either stream; SARIF is a document about a file, and
+where there is none people's words remain. All stand on standard error and end with the same status: 1, or 2 for a wrong
+command line. Findings of a file are no such errors: they go where `--format` says, and `output` shows them.
 
 Rule: what people read does not depend on what programs get.
 Rule: every heavy import is inside the function that needs it, as in `cli`.
@@ -87,14 +88,14 @@ def telling(form: str) -> Iterator[None]:
         raise
     except (ArchflowError, click.ClickException, OSError) as raised:
         error = _told(raised)
-        if form != "json":
+        if form not in {"json", "github"}:
             raise error from raised
         from archflow_compiler import render
         from archflow_schema.diagnostic import Report
 
         report = Report()
         report.add(finding(error))
-        click.echo(render.json(report), nl=False, err=True)
+        click.echo((render.json if form == "json" else render.github)(report), nl=False, err=True)
         raise SystemExit(error.exit_code) from raised
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from archflow_compiler.source import Source
 from archflow_schema.diagnostic import Diagnostic, Range, Report
+from archflow_schema.errors import spelt
 
 CODES: Final = {"error": "31;1", "warning": "33;1", "note": "36;1", "bold": "1", "dim": "34;1", "fix": "32"}
 MAX_WIDTH = 160
@@ -264,7 +265,7 @@ def _spelt(value: Any) -> Any:
     """A value whose texts UTF-8 can hold: a file's name need not, and people see its bytes spelt out, too."""
     match value:
         case str():
-            return value.encode("utf-8", "backslashreplace").decode()
+            return spelt(value)
         case dict():
             return {name: _spelt(one) for name, one in value.items()}
         case list() | tuple():

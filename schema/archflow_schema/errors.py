@@ -193,6 +193,11 @@ class LimitExceeded(ExchangeError):
         self.retry_after = retry_after
 
 
+def spelt(text: str) -> str:
+    """A text that UTF-8 can hold: bytes of a file's name that are none are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def os_reason(error: OSError) -> str:
     """What the system says of a failure, as it stands in the middle of a message."""
     return (error.strerror or str(error)).lower()

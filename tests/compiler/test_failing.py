@@ -116,6 +116,31 @@ def test_people_read_both_in_one_line(archc, arguments, status, words):
         assert ran.stderr.startswith("Usage: " if status == 2 else words)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "annotation"),
+    [
+        (
+            ("explain", "no.bin"), 1,
+            "::error file=no.bin,title=command-failed::no.bin cannot be read: no such file or directory\n",
+        ),
+        (
+            ("explain", "arch_config.yaml", "--messages", "request.json"), 1,
+            (
+                "::error file=request.json,line=2,endLine=2,col=35,endColumn=36,title=command-failed::"
+                "request.json is no JSON: JSON is malformed: expected ',' or '}' (byte 50)\n"
+            ),
+        ),
+        (
+            ("init", "--template", "modles"), 2,
+            '::error title=wrong-command-line::there is no template "modles"; did you mean "models"?\n',
+        ),
+    ],
+)  # fmt: skip
+def test_github_shows_it_at_the_file(archc, arguments, status, annotation):
+    ran = archc("--format", "github", *arguments)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, "", annotation)
+
+
 def test_an_option_of_archc_itself_that_there_is_not(archc):
     ran = archc("--format", "json", "--zzz", "check")
     assert ran.returncode == 2

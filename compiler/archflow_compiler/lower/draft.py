@@ -27,6 +27,7 @@ from archflow_plugins.registry import Registry
 from archflow_plugins.verdict import Side
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Range
+from archflow_schema.errors import spelt
 from archflow_schema.graph import (
     Blob,
     Edge,
@@ -215,4 +216,4 @@ def edges(**targets: int) -> tuple[Edge, ...]:
 
 def own_name(file: str) -> str:
     """The last part of a file's name; bytes in it that are no UTF-8, which a graph cannot hold, are spelt out."""
-    return file.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+    return spelt(file.rpartition("/")[2])

@@ -107,9 +107,7 @@ class Local(Provider):
                 return Compiled(model=entry.name)
             model = cache.ensure(entry, _say(entry.name))
         except UnknownModel as error:
-            ctx.error(
-                "unknown-local-model", str(error), "model", fix="`archc models list` shows what there is"
-            )
+            ctx.error("unknown-local-model", error.what, "model", fix=error.fix)
             return Compiled(model=config.model_id)
         except ArchflowError as error:
             ctx.error("local-model-unusable", f"local/{config.model_id} cannot be used: {error}", "model")

@@ -115,12 +115,21 @@ def test_compiling_records_role_and_digest():
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "says"),
-    [("", "wildcard-local", "wildcard"), ("tiny-chta", "unknown-local-model", 'did you mean "tiny-chat"')],
+    ("name", "code", "says", "fix"),
+    [
+        ("", "wildcard-local", "a wildcard does not say which", "name each one"),
+        (
+            "tiny-chta",
+            "unknown-local-model",
+            'there is no local model "tiny-chta"',
+            'did you mean "tiny-chat"',
+        ),
+    ],
 )
-def test_models_that_cannot_be_named(name, code, says):
+def test_models_that_cannot_be_named(name, code, says, fix):
     found, problems = compiled(name)
-    assert says in problems[code].summary
+    assert problems[code].summary.startswith(says)
+    assert problems[code].fix.startswith(fix)
     assert problems[code].severity == "error"
     assert Local.dialects(found)
 
