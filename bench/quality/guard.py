@@ -98,7 +98,22 @@ def table(vectors: Vectors, *, chat: bool) -> list[str]:
         labels = np.repeat([0, 1], len(documents))
         found = scores(tuple(texts), head, vectors)
         lines.append(_line(f"one attack in {size:,} characters", found, labels, (usual, loose, 0.5)))
-    return lines
+    return lines + _orders(tests, head, vectors, (usual, loose, 0.5))
+
+
+def _orders(tests: list[sets.Set], head: Classifier, vectors: Vectors, bars: tuple[float, ...]) -> list[str]:
+    """The lines about what tools answer agents: alone, and with an order in it, by how that is brought in."""
+    results, goals = hidden.results(tests), hidden.goals()
+    made = {"what tools answer": results} | {
+        f"an order in it, {name.replace('_', ' ')}": [
+            hidden.ordered(one, way, goals[at % len(goals)]) for at, one in enumerate(results)
+        ]
+        for name, way in hidden.ways().items()
+    }
+    return [
+        _line(name, scores(tuple(texts), head, vectors), np.full(len(texts), int(texts is not results)), bars)
+        for name, texts in made.items()
+    ]
 
 
 def _line(name: str, found: np.ndarray, labels: np.ndarray, bars: tuple[float, ...]) -> str:

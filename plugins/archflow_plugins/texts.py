@@ -44,12 +44,8 @@ def texts_of(part: Part) -> Iterator[str]:
             pass
 
 
-def changed(message: Message, change: Callable[[str], str]) -> Message:
-    """A turn with all that is text in it changed; what proves a thought stays, and so does what is no text."""
-    return structs.replace(message, parts=tuple(_part(part, change) for part in message.parts))
-
-
-def _part(part: Part, change: Callable[[str], str]) -> Part:
+def changed(part: Part, change: Callable[[str], str]) -> Part:
+    """A part with all that is text in it changed; what proves a thought stays, and so does what is no text."""
     match part:
         case TextPart():
             sources = tuple(one for one in part.citations if not _changes(one, change))
@@ -63,7 +59,7 @@ def _part(part: Part, change: Callable[[str], str]) -> Part:
         case ToolCallPart():
             return structs.replace(part, arguments=change(part.arguments))
         case ToolResultPart():
-            return structs.replace(part, parts=tuple(_part(one, change) for one in part.parts))
+            return structs.replace(part, parts=tuple(changed(one, change) for one in part.parts))
         case _:
             return part
 

@@ -1,6 +1,6 @@
 """Texts of conversations: what is changed is what is read."""
 
-from archflow_plugins.texts import changed, texts_in
+from archflow_plugins.texts import changed, texts_in, texts_of
 from archflow_schema.conversation import (
     DocumentPart,
     ImagePart,
@@ -32,6 +32,7 @@ def test_what_is_changed_is_what_is_read():
         "text", "refusal", "thought", "body", "about", "title", '{"a":"b"}', "result", "inner", "", ""
     ]  # fmt: skip
     seen = []
-    assert changed(TURN, lambda text: seen.append(text) or text) == TURN
+    assert [changed(part, lambda text: seen.append(text) or text) for part in TURN.parts] == [*TURN.parts]
     assert seen == read
-    assert list(texts_in(changed(TURN, str.upper))) == [text.upper() for text in read]
+    upper = tuple(changed(part, str.upper) for part in TURN.parts)
+    assert [text for part in upper for text in texts_of(part)] == [text.upper() for text in read]

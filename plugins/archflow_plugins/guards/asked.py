@@ -65,13 +65,15 @@ class ServiceGuard(Guard):
 
 
 def body(conversation: Conversation) -> bytes:
-    """`model`, `stream`, and `messages` with the words of each turn."""
+    """`model`, `stream`, and `messages` with the words of each turn; what tools answered are turns of their own."""
     return _encode(
         {
             "model": conversation.model,
             "stream": conversation.stream,
             "messages": [
-                {"role": message.role, "content": said(message)} for message in conversation.messages
+                {"role": "tool" if who == "tool" else message.role, "content": text}
+                for message in conversation.messages
+                for who, text in said(message)
             ],
         }
     )

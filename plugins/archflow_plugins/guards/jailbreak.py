@@ -1,9 +1,10 @@
-"""The jailbreak guard: denies a conversation in which the user tries to talk a model out of its instructions.
+"""The jailbreak guard: denies a conversation in which somebody tries to talk a model out of its instructions.
 
-A head of our own judges every turn of the user: hashed n-grams of each window, and small networks over the embedding
-of the windows that the n-grams find most suspicious. What passes so is judged again sentence by sentence, with a bar of
-its own, because a window in which an attack stands beside innocent text looks innocent. What the head learned from, its
-figures and its weaknesses stand in jailbreak_head/README.md.
+A head of our own judges every turn of the user, and each document in it by itself; turns of others if it is told so.
+It reads hashed n-grams of each window, and small networks look at the embedding of the windows that the n-grams find
+most suspicious. What passes so is judged again sentence by sentence, with a bar of its own, because a window in which
+an attack stands beside innocent text looks innocent. What the head learned from, its figures and its weaknesses stand
+in jailbreak_head/README.md.
 
 Rule: the graph holds a threshold and the digests of head and embedder; other weights are refused when it is opened.
 Rule: what a turn says is never logged, and stands in no error.
@@ -23,6 +24,7 @@ from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
 from archflow_plugins.guards.pieces import pieces
+from archflow_plugins.guards.turns import USER, Whose, apart
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.kinds import Guard, Number
 from archflow_plugins.verdict import ALLOW, Verdict
@@ -52,12 +54,15 @@ class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. It is
             0.0125 if neither is given.
         threshold: the score in 0..1 from which a turn is denied, instead of a rate.
+        roles: whose turns are judged: `user`, `assistant`, `system`, `tool`. What tools answer may hold instructions
+            that somebody else wrote.
         message: what the client is told.
         windows: how many windows of a turn are embedded at most; a window is about 120 tokens and costs about 20 ms.
     """
 
     false_positive_rate: float | None = None
     threshold: float | None = None
+    roles: tuple[Whose, ...] = USER
     message: str = MESSAGE
     windows: int = 16
 
@@ -70,6 +75,7 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
         head: sha256 of the head's weights.
         embedder: the catalogue's name of the encoder.
         embedder_digest: of the encoder as it was converted.
+        roles: whose turns are judged.
     """
 
     threshold: float
@@ -79,6 +85,7 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
     head: str
     embedder: str
     embedder_digest: str
+    roles: tuple[Whose, ...] = USER
 
 
 class Card(Struct, frozen=True):
@@ -110,7 +117,7 @@ def threshold_for(rate: float, table: dict[str, float]) -> float:
 
 
 class JailbreakGuard(Guard):
-    """Denies attempts to talk a model out of its instructions, in any turn of the user."""
+    """Denies attempts to talk a model out of its instructions, in any turn of the user, or of others if it shall."""
 
     kind = "guard.jailbreak"
     config = JailbreakConfig
@@ -157,6 +164,8 @@ class JailbreakGuard(Guard):
                 detail=f"between 1 and {MOST_WINDOWS} can be embedded",
                 fix="leave it out for 16",
             )
+        if not config.roles:
+            ctx.error("no-roles", "a guard of nobody's turns denies nothing", "roles", fix="leave it out")
         if not config.message.strip():
             ctx.warning("empty-message", "a client that is denied is told nothing", "message", fix="say why")
         return Jailbreak(
@@ -167,6 +176,7 @@ class JailbreakGuard(Guard):
             head=installed.sha256,
             embedder=installed.embedder,
             embedder_digest=_embedder(installed, ctx),
+            roles=config.roles,
         )
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
@@ -195,11 +205,10 @@ class JailbreakGuard(Guard):
 
     async def check(self, conversation: Conversation) -> Verdict:
         highest = 0.0
-        for message in reversed(conversation.messages):
-            if message.role == "user":
-                highest = max(highest, await self._score(message.text))
-                if highest >= self.settings.threshold:
-                    return Verdict(allow=False, message=self.settings.message, score=highest)
+        for text in apart(conversation, self.settings.roles):
+            highest = max(highest, await self._score(text))
+            if highest >= self.settings.threshold:
+                return Verdict(allow=False, message=self.settings.message, score=highest)
         return ALLOW if not highest else Verdict(allow=True, score=highest)
 
     async def _score(self, text: str) -> float:

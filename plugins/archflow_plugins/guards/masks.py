@@ -20,7 +20,7 @@ from archflow_plugins.guards.sighting import Sighting
 from archflow_plugins.guards.turns import Whose, whose
 from archflow_plugins.texts import changed, texts_in
 from archflow_plugins.verdict import Passed, Screen
-from archflow_schema.conversation import Conversation
+from archflow_schema.conversation import Conversation, Message
 
 _PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]*_\d{1,9})>")
 _WRITTEN = re.compile(r"(?:<|\\u003[cC])([A-Z][A-Z_]*_\d{1,9})(?:>|\\u003[eE])")
@@ -88,10 +88,15 @@ def mask(
         apart: use no placeholder that stands in the conversation already, so that it can be told which are ours.
     """
     masks = Masks(lambda: placeholders(conversation)) if apart else Masks()
-    turns = tuple(
-        changed(message, lambda text: masks.masked(text, names)) if whose(message) in roles else message
-        for message in conversation.messages
-    )
+
+    def turn(message: Message) -> Message:
+        parts = tuple(
+            changed(part, lambda text: masks.masked(text, names)) if whose(message, part) in roles else part
+            for part in message.parts
+        )
+        return structs.replace(message, parts=parts)
+
+    turns = tuple(map(turn, conversation.messages))
     return (structs.replace(conversation, messages=turns) if masks.values else conversation), masks
 
 

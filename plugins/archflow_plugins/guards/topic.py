@@ -123,7 +123,7 @@ class TopicGuard(Guard):
 
     async def check(self, conversation: Conversation) -> Verdict:
         messages = conversation.messages
-        turns = [at for at, message in enumerate(messages) if message.role == "user" and message.text.strip()]
+        turns = [at for at, message in enumerate(messages) if _asks(message)]
         for number, at in enumerate(reversed(turns[-MOST_TURNS:])):
             until = structs.replace(conversation, messages=messages[: at + 1])
             choice = await self._chooser.choose(until)
@@ -149,3 +149,9 @@ class TopicGuard(Guard):
 
     def _denied(self, score: float) -> Verdict:
         return Verdict(allow=False, message=self.settings.message, score=score)
+
+
+def _asks(message: Message) -> bool:
+    """Whether the user says something in a turn; what tools answered stands in some of the user's turns, too."""
+    texts = [part.text for part in message.parts if isinstance(part, TextPart)]
+    return message.role == "user" and any(map(str.strip, texts))

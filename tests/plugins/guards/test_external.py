@@ -7,9 +7,11 @@ import trio
 from archflow_plugins.contexts import Answered
 from archflow_plugins.guards.asked import LONGEST
 from archflow_plugins.guards.asked import OF_REQUESTS as MESSAGE
+from archflow_plugins.guards.asked import body as written
 from archflow_plugins.guards.external import HttpConfig, HttpGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_plugins.verdict import ALLOW, Passed
+from archflow_schema.conversation import Conversation, Message, TextPart, ToolResultPart
 from archflow_schema.diagnostic import Report
 from archflow_schema.errors import UpstreamProtocolError
 
@@ -84,6 +86,18 @@ def test_what_compiling_refuses(config, code):
     report = Report()
     HttpGuard.compile(HttpConfig(**config), compile_context(report=report))
     assert [one.code for one in report] == [code]
+
+
+def test_what_tools_answered_is_told_as_theirs():
+    parts = (ToolResultPart("1", (TextPart("21 degrees"),)), TextPart("And tomorrow?"))
+    asked = Conversation(
+        messages=(Message(role="developer", parts=(TextPart("be kind"),)), Message(role="user", parts=parts))
+    )
+    assert msgspec.json.decode(written(asked))["messages"] == [
+        {"role": "developer", "content": "be kind"},
+        {"role": "tool", "content": "21 degrees"},
+        {"role": "user", "content": "And tomorrow?"},
+    ]
 
 
 def test_an_answer_is_asked_about_behind_its_request():

@@ -15,6 +15,7 @@ from archflow_plugins.guards.jailbreak import (
 )
 from archflow_plugins.local_models.errors import ModelChanged
 from archflow_plugins.testing import compile_context, conversation, run_context
+from archflow_schema.conversation import Conversation, DocumentPart, Message, TextPart, ToolResultPart
 from archflow_schema.diagnostic import Report
 from local_world import cache
 
@@ -124,6 +125,25 @@ async def test_an_earlier_turn_of_the_user_counts_and_others_do_not():
     assert nothing.score == 0
 
 
+def asked(*parts, role="user"):
+    return Conversation(messages=(Message(role=role, parts=parts),))
+
+
+@pytest.mark.trio
+async def test_a_document_is_judged_by_itself_and_what_tools_answer_if_it_shall():
+    question = TextPart("What does this say?")
+    document = asked(question, DocumentPart(text=f"{README}\n{ATTACKS[0]}", name="a.md"))
+    innocent = asked(question, DocumentPart(text=README, name="a.md"))
+    answered = asked(ToolResultPart("1", (TextPart(ATTACKS[0]),)), question)
+    tool = asked(ToolResultPart("1", (TextPart(ATTACKS[0]),)), role="tool")
+    told = [one.allow for one in await verdicts(document, innocent, answered, tool)]
+    assert told == [False, True, True, True]
+    told = [one.allow for one in await verdicts(innocent, answered, tool, roles=["user", "tool"])]
+    assert told == [True, False, False]
+    [only] = await verdicts(document, roles=["tool"])
+    assert only.score == 0
+
+
 @pytest.mark.trio
 async def test_an_attack_inside_a_long_text_is_found_and_the_text_alone_passes():
     paragraph = (
@@ -230,6 +250,7 @@ def test_between_two_rates_the_threshold_lies_between():
         ({"threshold": 0}, "bad-threshold"),
         ({"windows": 0}, "bad-windows"),
         ({"windows": 1000}, "bad-windows"),
+        ({"roles": []}, "no-roles"),
     ],
 )
 def test_a_mistake_is_an_error_with_a_fix(config, code):

@@ -67,6 +67,14 @@ def test_only_asked_roles_and_the_same_conversation_if_there_is_nothing():
     assert mask(asked, ("card",), EVERYBODY, apart=False)[0] is asked
 
 
+def test_what_a_tool_answered_is_the_tools_in_a_turn_of_the_user_too():
+    said, result = TextPart("a@b.de"), ToolResultPart("1", (TextPart("c@d.de"),))
+    asked = Conversation(messages=(Message(role="user", parts=(result, said)),))
+    masked = (ToolResultPart("1", (TextPart("<EMAIL_1>"),)), TextPart("<EMAIL_1>"))
+    for roles, parts in ((("user",), (result, masked[1])), (("tool",), (masked[0], said))):
+        assert mask(asked, EMAIL, roles, apart=False)[0].messages[0].parts == parts
+
+
 def test_placeholders_that_a_client_said_are_ours_only_if_nothing_is_put_back():
     asked = conversation("user: <EMAIL_1> is a@b.de")
     assert mask(asked, EMAIL, EVERYBODY, apart=True)[0].messages[0].text == "<EMAIL_1> is <EMAIL_2>"

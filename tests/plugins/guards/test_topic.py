@@ -7,6 +7,7 @@ import trio
 from archflow_plugins.guards.topic import MESSAGE, OF_ANSWERS, TopicConfig, TopicGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_plugins.verdict import Passed
+from archflow_schema.conversation import Conversation, Message, TextPart, ToolResultPart
 from archflow_schema.diagnostic import Report
 from local_world import cache
 
@@ -32,7 +33,10 @@ def judged(*conversations, **config):
         guard = await TopicGuard.open(compiled, run_context(blobs=context.blobs))
         try:
             with trio.fail_after(PATIENCE):
-                return [await guard.check(conversation(*turns)) for turns in conversations]
+                asked = [
+                    one if isinstance(one, Conversation) else conversation(*one) for one in conversations
+                ]
+                return [await guard.check(one) for one in asked]
         finally:
             await guard.close()
 
@@ -58,6 +62,19 @@ def test_what_is_allowed_is_all_that_is():
     assert rate.allow
     assert thanks.allow
     assert left.allow
+
+
+def test_what_a_tool_answered_is_no_turn_of_the_users():
+    answered = Message(role="user", parts=(ToolResultPart("1", (TextPart("The party won."),)),))
+    asked = conversation(RATE)
+    alone, behind = judged(
+        Conversation(messages=(answered,)),
+        Conversation(messages=(*asked.messages, answered)),
+        allow=[BANKING],
+        deny=[POLITICS],
+    )
+    assert alone.allow
+    assert behind.allow
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from archflow_plugins.guards.turns import words
+from archflow_plugins.guards.turns import apart, said, words
 from archflow_plugins.testing import conversation
 from archflow_schema.conversation import (
     Conversation,
@@ -38,8 +38,21 @@ def test_everything_that_a_model_reads_as_text():
     developer = Message(role="developer", parts=(TextPart("rules"),))
     silent = Message(role="user", parts=(ImagePart("https://x"),))
     asked = Conversation(messages=(developer, user, called, silent))
-    assert list(words(asked, ("user", "assistant", "system"))) == [
-        'so\n{"a":1}',
-        "t\nd\nc\nn\nr\nin it",
-        "rules",
+    everybody = ("user", "assistant", "system", "tool")
+    assert list(words(asked, everybody)) == ['so\n{"a":1}', "t\nd\nc\nn", "r\nin it", "rules"]
+    assert list(words(asked, ("tool",))) == ["r\nin it"]
+    assert list(filter(None, apart(asked, everybody))) == [
+        "so", '{"a":1}', "t", "d\nc\nn", "r\nin it", "rules"
+    ]  # fmt: skip
+    assert list(filter(None, apart(asked, ("user",)))) == ["t", "d\nc\nn"]
+
+
+def test_a_turn_is_said_by_the_tool_before_the_user_and_by_somebody_if_nothing_is_said():
+    result = ToolResultPart("1", (TextPart("r"),))
+    assert said(Message(role="user", parts=(TextPart("t"), result, TextPart("u")))) == [
+        ("tool", "r"),
+        ("user", "t\nu"),
     ]
+    assert said(Message(role="user", parts=(result,))) == [("tool", "r")]
+    assert said(Message(role="tool", parts=(result, TextPart("t")))) == [("tool", "r\nt")]
+    assert said(Message(role="developer", parts=())) == [("system", "")]
