@@ -76,7 +76,7 @@ class ListenerPlan:
         self.listener = listener
         self.endpoints = {path: one for path, one in endpoints.items() if "{" not in path}
         self.deciding = deciding or {}
-        self._served = (*endpoints, *self.deciding)
+        self._places = endpoints
         self._patterns = tuple(
             (_pattern(path), endpoint, stream)
             for endpoint in endpoints.values()
@@ -108,6 +108,10 @@ class ListenerPlan:
                 return ByPattern(endpoint, unquote(found[1]), stream)
         return None
 
+    def places(self, some: Callable[[Dialect, str], bool]) -> list[str]:
+        """The paths where some of the listener's dialects are served; each is told with its name."""
+        return [path for path, (dialect, name, _) in self._places.items() if some(dialect, name)]
+
     def encode_error(self, status: int, code: str, message: str, *, request_id: str) -> bytes:
         """An error for a client that has not said in which dialect it speaks: the listener's first."""
         if self._voice is None:
@@ -135,7 +139,7 @@ class ListenerPlan:
             message = f"{path} does not take {exchange.record.method}: use {allowed.decode()}"
             exchange.refuse(405, "method_not_allowed", message, [(b"allow", allowed)])
         else:
-            places = ", ".join([*self._served, *self._lists])
+            places = ", ".join([*self._places, *self.deciding, *self._lists])
             exchange.refuse(
                 404, "not_found", f"nothing is served at {path[:200]}; this listener serves {places}"
             )

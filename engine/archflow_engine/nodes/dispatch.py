@@ -126,7 +126,7 @@ class DispatchNode(Runner):
             if answer is not None:
                 exchange.answer(200, b"application/json", answer)
                 return None
-            exchange.error = self._unsupported(record.dialect, record.model)
+            exchange.error = self._unsupported(exchange)
             return self.edges["unsupported"]
         same = record.dialect in self._dialects
         if dialect.keeps and not same and head is not exchange.selfsufficient:
@@ -247,10 +247,15 @@ class DispatchNode(Runner):
             ]
         return CallHead.of(target, self._authority, headers)
 
-    def _unsupported(self, dialect: str, model: str) -> str:
+    def _unsupported(self, exchange: Exchange) -> str:
+        record = exchange.record
         spoken = ", ".join(sorted(self._dialects)) or "nothing that this gateway can send"
+        places = exchange.listener.places(
+            lambda dialect, name: name in self._dialects if self._target is None else dialect.translates
+        )
         return (
-            f"the model '{model}' cannot be asked in {dialect}: its upstream {self.upstream} speaks {spoken}"
+            f"the model '{record.model}' cannot be asked in {record.dialect}: its upstream {self.upstream} speaks "
+            f"{spoken}" + (f"; ask it at {', '.join(places)}" if places else "")
         )
 
 

@@ -249,7 +249,10 @@ async def test_a_dialect_that_the_upstream_does_not_speak() -> None:
         answer = await client.talks(path="/v1/embeddings")
         assert answer.status == 400
         assert answer.json["error"]["code"] == "unsupported_dialect"
-        assert "cannot be asked in openai_embeddings" in answer.message
+        assert answer.message == (
+            "the model 'm' cannot be asked in openai_embeddings: its upstream provider-0 speaks openai_chat; ask it at "
+            "/v1/chat/completions, /v1/messages, /model/{model}/converse, /v1beta/models/{model}:generateContent"
+        )
         assert (await play.record()).error == "unsupported_dialect"
 
 
