@@ -178,6 +178,16 @@ class Message(Struct, frozen=True, kw_only=True):
         """The text parts, joined by newlines; what a tool answered counts as text."""
         return "\n".join(part.text for part in self.parts if isinstance(part, TextPart | ToolResultPart))
 
+    @property
+    def own_text(self) -> str:
+        """The text parts, joined by newlines."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says something in words, or nothing at all."""
+        return not self.parts or any(isinstance(part, TextPart) for part in self.parts)
+
 
 class Tool(Struct, frozen=True, kw_only=True):
     """A function that the model may call.
@@ -273,7 +283,8 @@ class Conversation(Struct, frozen=True, kw_only=True):
         cache_key: what requests with a common prefix share, so that they meet the same prompt cache.
         verbosity: low, medium, high; empty if unsaid.
         metadata: the client's own labels, name and text.
-        extras: the request's other top-level fields, name and JSON value, as they came.
+        extras: the request's other top-level fields, name and JSON value, as they came; and items of the conversation
+            that only their own dialect understands, by a name such as `input[].web_search_call`.
     """
 
     model: str = ""
@@ -293,6 +304,20 @@ class Conversation(Struct, frozen=True, kw_only=True):
     extras: tuple[tuple[str, Raw], ...] = ()
 
     @property
+    def user_turns(self) -> list[int]:
+        """Where the turns of the user stand; what tools answered is none, though some dialects put it there."""
+        return [at for at, one in enumerate(self.messages) if one.role == "user" and one.speaks]
+
+    @property
+    def newest_is_users(self) -> bool:
+        """Whether the newest turn is the user's, and not a tool's or the assistant's."""
+        found = self.user_turns
+        return bool(found) and all(
+            one.role in {"system", "developer"} for one in self.messages[found[-1] + 1 :]
+        )
+
+    @property
     def last_user_text(self) -> str:
-        """The text of the newest message of the user; empty if there is none."""
-        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+        """The text of the user's newest turn; empty if there is none."""
+        found = self.user_turns
+        return self.messages[found[-1]].own_text if found else ""

@@ -212,6 +212,8 @@ def test_mistakes_raise_the_clients_own_exceptions(client: openai.OpenAI) -> Non
         client.chat.completions.create(model=CHAT, messages=HELLO, n=9)
     with pytest.raises(openai.BadRequestError, match="cannot be asked in openai_embeddings"):
         client.embeddings.create(model=CHAT, input="hello")
+    with pytest.raises(openai.BadRequestError, match="speaks openai_embeddings; ask it at /v1/embeddings"):
+        client.chat.completions.create(model="local/tiny-embed", messages=HELLO)
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="local/tiny-chta", messages=HELLO)
 

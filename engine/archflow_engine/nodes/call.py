@@ -120,7 +120,7 @@ class CallNode(Runner):
         dialect, head = callee.dialect, exchange.head
         assert dialect is not None and head is not None  # noqa: PT018, S101 - chosen so above; set by begin()
         conversation = exchange.conversation
-        if not history.users(conversation.messages):
+        if not conversation.user_turns:
             return self.edges["answered"]
         prompt.targets = (callee.call.spec.name,)
         if exchange.dialect is dialect and "messages" in head.fields:

@@ -251,7 +251,10 @@ class DispatchNode(Runner):
         record = exchange.record
         spoken = ", ".join(sorted(self._dialects)) or "nothing that this gateway can send"
         places = exchange.listener.places(
-            lambda dialect, name: name in self._dialects if self._target is None else dialect.translates
+            lambda dialect, name: (
+                name != record.dialect
+                and (name in self._dialects or (self._target is not None and dialect.translates))
+            )
         )
         return (
             f"the model '{record.model}' cannot be asked in {record.dialect}: its upstream {self.upstream} speaks "

@@ -26,7 +26,7 @@ class FrameNode(Runner):
     def run(self, exchange: Exchange) -> Runner | None:
         if readable(exchange):
             conversation = exchange.conversation
-            system = self._system if history.users(conversation.messages) else ""
+            system = self._system if conversation.user_turns else ""
             names = exchange.prompt.names if exchange.prompt is not None else frozenset()
             told = history.for_model(conversation, names, system=system, forget=self._forget)
             exchange.rewrite(cleaned(told))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archflow_engine.nodes.decide import decided
-from archflow_engine.prompts import history
 from archflow_engine.prompts.prompt import readable
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Matcher
@@ -38,7 +37,7 @@ class MatchNode(Runner):
             return self.edges["pass"]
         prompt = await self._resuming.prompt(exchange)
         conversation = exchange.conversation
-        if not history.newest_is_users(conversation):
+        if not conversation.newest_is_users:
             return self.edges["pass"]
         if not conversation.last_user_text.strip():
             prompt.status, exchange.error = 500, EMPTY

@@ -25,7 +25,7 @@ from archflow_engine.nodes.rewrite import rewritten
 from archflow_engine.prompts.prompt import of
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Choice
-from archflow_schema.conversation import Conversation, Message, TextPart
+from archflow_schema.conversation import Conversation, Message, TextPart, ToolResultPart
 from archflow_schema.errors import ClientProtocolError, UpstreamError
 from archflow_schema.graph import Select
 
@@ -95,8 +95,17 @@ class SelectNode(Runner):
 
 
 def _told(conversation: Conversation, agent: str, said: str) -> Conversation:
-    """The conversation with an agent's answer before the newest turn of the user."""
+    """The conversation with an agent's answer before the newest turn of the user.
+
+    A turn in which tools answer, too, stays behind their calls.
+    """
     messages = conversation.messages
-    at = max((index for index, one in enumerate(messages) if one.role == "user"), default=len(messages))
+    turns = (at for at, one in enumerate(messages) if one.role == "user" and not _answers(one))
+    at = max(turns, default=len(messages))
     answer = Message(role="assistant", parts=(TextPart(said),), name=agent)
     return structs.replace(conversation, messages=(*messages[:at], answer, *messages[at:]))
+
+
+def _answers(message: Message) -> bool:
+    """Whether tools answer in a message."""
+    return any(isinstance(part, ToolResultPart) for part in message.parts)

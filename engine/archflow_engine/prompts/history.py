@@ -30,18 +30,6 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _BAD = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-def users(messages: Sequence[Message]) -> list[int]:
-    """Where the turns of the user stand; tools' results that a dialect puts there are none."""
-    return [index for index, one in enumerate(messages) if one.role == "user" and _speaks(one)]
-
-
-def newest_is_users(conversation: Conversation) -> bool:
-    """Whether the newest turn is the user's, and not a tool's or the assistant's."""
-    messages = conversation.messages
-    found = users(messages)
-    return bool(found) and all(one.role in {"system", "developer"} for one in messages[found[-1] + 1 :])
-
-
 def restored(
     conversation: Conversation, turns: Mapping[int, tuple[Message, ...]], names: frozenset[str]
 ) -> Conversation:
@@ -53,7 +41,7 @@ def restored(
         names: the prompt targets.
     """
     messages = conversation.messages
-    found = users(messages)
+    found = conversation.user_turns
     new: list[Message] = []
     number = 0
     for index, message in enumerate(messages):
@@ -134,7 +122,7 @@ class _Told:
                 message = msgspec.structs.replace(message, parts=left)
         elif message.role == "tool":
             return
-        if message.role == "user" and _speaks(message):
+        if message.role == "user" and message.speaks:
             self._user = len(self.messages)
         self.messages.append(message)
 
@@ -158,11 +146,6 @@ class _Told:
             elif not self._forget:
                 self.add(part.text)
         return tuple(left)
-
-
-def _speaks(message: Message) -> bool:
-    """Whether a message says something in words, or nothing at all."""
-    return not message.parts or any(isinstance(part, TextPart) for part in message.parts)
 
 
 def _with_text(message: Message, more: str) -> Message:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from archflow_engine.hub import Hub
-from archflow_engine.prompts import history, state
+from archflow_engine.prompts import state
 from archflow_engine.prompts.prompt import Prompt
 from archflow_engine.prompts.state import Turn
 from archflow_plugins.kinds import Store
@@ -68,7 +68,7 @@ class Memory:
         key = prompt.key
         if not key:
             return
-        number = len(history.users(exchange.conversation.messages))
+        number = len(exchange.conversation.user_turns)
         try:
             value = state.for_store(await self.turns(key), number, prompt.made)
             await self._store.put(key, value, self._seconds)

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from archflow_engine.prompts.history import users
 from archflow_engine.prompts.prompt import FUNCTION_MODEL, Made
 from archflow_plugins.translation import Prelude
 from archflow_schema.conversation import Conversation, Message, Part, TextPart, ToolCallPart, ToolResultPart
@@ -153,7 +152,7 @@ def of_client(conversation: Conversation) -> dict[int, tuple[Message, ...]]:
         found = read(_raws(text))
     except _BAD:
         return {}
-    return {len(users(conversation.messages)) - 1: found} if found else {}
+    return {len(conversation.user_turns) - 1: found} if found else {}
 
 
 def read(raws: Sequence[Raw]) -> tuple[Message, ...]:

@@ -227,7 +227,10 @@ def _first(model: str, models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def until_the_user(conversation: Conversation) -> Conversation:
-    """The conversation up to the newest turn of a user."""
-    messages = conversation.messages
-    last = max((index for index, one in enumerate(messages) if one.role == "user"), default=len(messages) - 1)
-    return structs.replace(conversation, messages=messages[: last + 1])
+    """The conversation up to the newest turn of a user; all of it if there is none."""
+    found = conversation.user_turns
+    return (
+        structs.replace(conversation, messages=conversation.messages[: found[-1] + 1])
+        if found
+        else conversation
+    )

@@ -34,8 +34,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 async def matched(node: ir.Match, matcher: Matcher, conversation: Conversation) -> Found:
     """The prompt target that a conversation asks for. Blocks while the matcher thinks."""
-    turns = [one for one in conversation.messages if one.role not in {"system", "developer"}]
-    if not turns or turns[-1].role != "user":
+    if not conversation.newest_is_users:
         return Found(outcome="pass", why="the newest turn is not the user's")
     if not conversation.last_user_text.strip():
         return Found(outcome="empty", why="the newest turn of the user says nothing")

@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct, structs
 
-from archflow_plugins.guards.turns import said
+from archflow_plugins.guards.turns import beside, said
 from archflow_plugins.guards.whole import Whole
 from archflow_plugins.kinds import Guard
 from archflow_plugins.verdict import ALLOW, Screens, Side, Verdict
@@ -65,15 +65,18 @@ class ServiceGuard(Guard):
 
 
 def body(conversation: Conversation) -> bytes:
-    """`model`, `stream`, and `messages` with the words of each turn; what tools answered are turns of their own."""
+    """`model`, `stream`, and `messages` with the words of each turn; what a tool answered is a turn of its own."""
     return _encode(
         {
             "model": conversation.model,
             "stream": conversation.stream,
             "messages": [
-                {"role": "tool" if who == "tool" else message.role, "content": text}
-                for message in conversation.messages
-                for who, text in said(message)
+                *({"role": who, "content": text} for who, text in beside(conversation)),
+                *(
+                    {"role": "tool" if who == "tool" else message.role, "content": text}
+                    for message in conversation.messages
+                    for who, text in said(message)
+                ),
             ],
         }
     )

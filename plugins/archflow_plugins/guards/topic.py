@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 from archflow_plugins.choosing.chooser import Chooser
 from archflow_plugins.choosing.compiled import WINDOW, ChooserConfig, Chosen, compile_options
 from archflow_plugins.contexts import CompileContext, Option, RunContext
+from archflow_plugins.guards.turns import said
 from archflow_plugins.guards.whole import Whole
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.kinds import Guard
@@ -123,9 +124,11 @@ class TopicGuard(Guard):
 
     async def check(self, conversation: Conversation) -> Verdict:
         messages = conversation.messages
-        turns = [at for at, message in enumerate(messages) if _asks(message)]
-        for number, at in enumerate(reversed(turns[-MOST_TURNS:])):
-            until = structs.replace(conversation, messages=messages[: at + 1])
+        turns = [(at, _asked(message)) for at, message in enumerate(messages) if message.role == "user"]
+        turns = [(at, text) for at, text in turns if text]
+        for number, (at, text) in enumerate(reversed(turns[-MOST_TURNS:])):
+            newest = Message(role="user", parts=(TextPart(text),))
+            until = structs.replace(conversation, messages=(*messages[:at], newest))
             choice = await self._chooser.choose(until)
             if choice.option in self.settings.denied:
                 return self._denied(choice.confidence)
@@ -151,7 +154,8 @@ class TopicGuard(Guard):
         return Verdict(allow=False, message=self.settings.message, score=score)
 
 
-def _asks(message: Message) -> bool:
-    """Whether the user says something in a turn; what tools answered stands in some of the user's turns, too."""
-    texts = [part.text for part in message.parts if isinstance(part, TextPart)]
-    return message.role == "user" and any(map(str.strip, texts))
+def _asked(message: Message) -> str:
+    """What the user says in a message; what a document says, where that is all; empty if only tools answer."""
+    return (
+        message.own_text.strip() or next((text for who, text in said(message) if who == "user"), "").strip()
+    )

@@ -1,19 +1,33 @@
 """What guards read of a conversation: the words of some of its turns, the newest first.
 
-Rule: nothing is skipped that a model would read as text.
-Rule: what a tool answered is the tool's, also where a dialect puts it into a turn of the user.
+Rule: nothing is skipped that a model would read as text, also where only the request's own dialect understands it.
+Rule: what a tool answered is the tool's, also where a dialect puts it into a turn of the user; each answer is a turn.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import msgspec
+
 from archflow_plugins.texts import texts_of
-from archflow_schema.conversation import Conversation, Message, Part, TextPart, ToolResultPart
+from archflow_schema.conversation import Conversation, Message, OpaquePart, Part, TextPart, ToolResultPart
 
 Whose = Literal["system", "user", "assistant", "tool"]
 USER: tuple[Whose, ...] = ("user",)
+_OF_TOOLS = ("_tool_result", "_call_output", "mcp_call")
+"""How the kinds of items end that tell what a tool answered."""
+_FILLED_IN: dict[str, Whose] = {"prompt": "user", "promptVariables": "user"}
+"""Fields of a request with values for a prompt that its vendor keeps: OpenAI's Responses, Amazon's Converse."""
+_NAMES = frozenset(
+    {"type", "id", "role", "status", "call_id", "tool_use_id", "media_type", "format", "signature"}
+)
+"""Fields whose texts name something."""
+_BYTES = re.compile(r"[A-Za-z0-9+/=_-]{256,}")
+"""A text that is no text: base64."""
+_decode = msgspec.json.Decoder().decode
 
 
 def words(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]:
@@ -22,33 +36,51 @@ def words(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]
         for who, text in reversed(said(message)):
             if text and who in roles:
                 yield text
+    for who, text in beside(conversation):
+        if text and who in roles:
+            yield text
 
 
 def apart(conversation: Conversation, roles: tuple[Whose, ...]) -> Iterator[str]:
     """The same in parts that stand for themselves: what a turn says, and each document or answer in it."""
     for message in reversed(conversation.messages):
         parts = [part for part in message.parts if whose(message, part) in roles]
-        yield _text(part for part in parts if isinstance(part, TextPart))
-        for part in parts:
-            if not isinstance(part, TextPart):
-                yield _text([part])
+        own = _text(part for part in parts if isinstance(part, TextPart))
+        yield from filter(None, (own, *(_text([part]) for part in parts if not isinstance(part, TextPart))))
+    yield from (text for who, text in beside(conversation) if text and who in roles)
 
 
 def said(message: Message) -> list[tuple[Whose, str]]:
-    """Everything in a turn that is text, its parts on lines of their own: what tools answered, then the rest.
+    """Everything in a message that is text, its parts on lines of their own: what each tool answered, then the rest.
 
-    A turn in which nobody says anything is one of nothing.
+    A message in which nobody says anything is a turn of its role without words.
     """
-    turns: dict[Whose, list[Part]] = {}
+    answers, rest = list[tuple[Whose, str]](), list[Part]()
     for part in message.parts:
-        turns.setdefault(whose(message, part), []).append(part)
-    found = sorted(turns.items(), key=lambda turn: turn[0] != "tool")
-    return [(who, _text(parts)) for who, parts in found] or [(_role(message), "")]
+        if _is_answer(part):
+            answers.append(("tool", _text([part])))
+        else:
+            rest.append(part)
+    return [*answers, (_role(message), _text(rest))] if rest or not answers else answers
+
+
+def beside(conversation: Conversation) -> Iterator[tuple[Whose, str]]:
+    """What a request says beside its messages: items without a place there, values for a prompt kept elsewhere."""
+    for name, raw in conversation.extras:
+        who = "tool" if "[" in name else _FILLED_IN.get(name)
+        if who is not None:
+            yield who, "\n".join(_strings(raw))
 
 
 def whose(message: Message, part: Part) -> Whose:
-    """Whose a part of a turn is; `system` is also what dialects call developer."""
-    return "tool" if isinstance(part, ToolResultPart) else _role(message)
+    """Whose a part of a message is; `system` is also what dialects call developer."""
+    return "tool" if _is_answer(part) else _role(message)
+
+
+def _is_answer(part: Part) -> bool:
+    return isinstance(part, ToolResultPart) or (
+        isinstance(part, OpaquePart) and part.kind.endswith(_OF_TOOLS)
+    )
 
 
 def _role(message: Message) -> Whose:
@@ -56,4 +88,32 @@ def _role(message: Message) -> Whose:
 
 
 def _text(parts: Iterable[Part]) -> str:
-    return "\n".join(text for part in parts for text in texts_of(part) if text)
+    return "\n".join(text for part in parts for text in _texts(part) if text)
+
+
+def _texts(part: Part) -> Iterator[str]:
+    if isinstance(part, OpaquePart):
+        yield from _strings(part.raw)
+    elif isinstance(part, ToolResultPart):
+        for one in part.parts:
+            yield from _texts(one)
+    else:
+        yield from texts_of(part)
+
+
+def _strings(raw: msgspec.Raw) -> Iterator[str]:
+    """The texts in a JSON value, in their order, but for names and what stands there for bytes."""
+    try:
+        stack = [_decode(raw)]
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        yield bytes(raw).decode("utf-8", "replace")
+        return
+    while stack:
+        one = stack.pop()
+        if isinstance(one, str):
+            if not one.startswith("data:") and not _BYTES.fullmatch(one):
+                yield one
+        elif isinstance(one, list):
+            stack += reversed(one)
+        elif isinstance(one, dict):
+            stack += reversed([value for name, value in one.items() if name not in _NAMES])

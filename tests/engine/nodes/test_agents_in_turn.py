@@ -99,6 +99,21 @@ async def test_another_dialect_has_its_own_words_for_the_answers() -> None:
         assert sent["max_tokens"] == 9
 
 
+async def test_what_tools_answered_stays_behind_their_calls() -> None:
+    async with travelling("hotels") as (play, flights, hotels, masks):
+        masks.script = lambda asked: reply(asked.body)
+        whole = {"id": "1", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn"}
+        flights.script = lambda _: reply({**whole, "content": [{"type": "text", "text": "SK 1 at nine"}]})
+        call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+        result = {"type": "tool_result", "tool_use_id": "c", "content": "sunny"}
+        turns = [USER, {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+        body = {"model": "m", "max_tokens": 9, "messages": turns}
+        assert (await (await play.client()).talks(body, path="/v1/messages")).status == 200
+        sent = hotels.requests[0].json["messages"]
+        assert [one["role"] for one in sent] == ["assistant", "user", "assistant", "user"]
+        assert "SK 1 at nine" in str(sent[0])
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -199,6 +199,20 @@ async def test_only_turns_of_the_user_count_where_the_graph_says_so(user_only: b
         assert len(three.asked[0][0].json["messages"]) == 3
 
 
+async def test_what_tools_answered_is_no_turn_of_the_user_in_anthropics_form_either() -> None:
+    turns = [
+        TURNS[0],
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "run", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "a story"}]},
+    ]
+    three = Three(choosing={"user_only": True})
+    async with three as play:
+        asked = chooses(play, "code")
+        body = {"model": "none", "max_tokens": 9, "messages": turns}
+        await (await play.client()).talks(body, path="/v1/messages")
+        assert len(asked[0][0].messages) == 1
+
+
 PROPOSED = [
     {"name": "cooking", "description": "what to eat", "models": ["nobody", "writer"]},
     {"name": "code", "description": "programs", "models": ["plain"]},

@@ -136,7 +136,7 @@ def test_calls_are_put_back_behind_their_turn_unless_they_are_there() -> None:
     ],
 )
 def test_whose_the_newest_turn_is(messages: tuple[Message, ...], newest: bool) -> None:
-    assert history.newest_is_users(of(*messages)) is newest
+    assert of(*messages).newest_is_users is newest
 
 
 def test_everything_else_of_a_conversation_stays() -> None:

@@ -8,7 +8,6 @@ import pytest
 from msgspec import json
 
 from archflow_engine.prompts import state
-from archflow_engine.prompts.history import users
 from archflow_engine.prompts.prompt import Made
 from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart, ToolResultPart
 from peers import Reply
@@ -212,4 +211,3 @@ def test_arguments_are_read_as_json_and_as_text() -> None:
         (part,) = message.parts
         assert isinstance(part, ToolCallPart)
         assert part.arguments == '{"a":1}'
-    assert users([]) == []

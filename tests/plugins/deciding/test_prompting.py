@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from archflow_plugins.deciding import prompting
 from archflow_plugins.kinds import Choice, Matcher, Router, SlotFiller
 from archflow_plugins.testing import conversation, run_context
+from archflow_schema.conversation import Message, TextPart, ToolResultPart
 from archflow_schema.graph import Edge, Fill, Match, Select, Use
 from archflow_schema.slots import Filled, FilledCall, Question
 
@@ -39,6 +40,14 @@ def answering(family, method, result):
 async def matched(result, *turns):
     said = conversation(*(turns or ("user: how is the weather",)))
     return await prompting.matched(MATCH, answering(Matcher, "match", result), said)
+
+
+async def test_what_tools_answered_is_no_turn_of_the_user():
+    answered = Message(role="user", parts=(ToolResultPart("1", (TextPart("sunny"),)),))
+    asked = conversation("user: how is the weather", "assistant: I look")
+    said = structs.replace(asked, messages=(*asked.messages, answered))
+    found = await prompting.matched(MATCH, answering(Matcher, "match", SURE), said)
+    assert found.outcome == "pass"
 
 
 async def test_what_is_matched_and_how_sure_that_is():

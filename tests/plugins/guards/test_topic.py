@@ -7,7 +7,7 @@ import trio
 from archflow_plugins.guards.topic import MESSAGE, OF_ANSWERS, TopicConfig, TopicGuard
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_plugins.verdict import Passed
-from archflow_schema.conversation import Conversation, Message, TextPart, ToolResultPart
+from archflow_schema.conversation import Conversation, DocumentPart, Message, TextPart, ToolResultPart
 from archflow_schema.diagnostic import Report
 from local_world import cache
 
@@ -64,17 +64,22 @@ def test_what_is_allowed_is_all_that_is():
     assert left.allow
 
 
-def test_what_a_tool_answered_is_no_turn_of_the_users():
+def test_what_a_tool_answered_is_no_turn_of_the_users_and_a_document_is_where_it_is_all():
     answered = Message(role="user", parts=(ToolResultPart("1", (TextPart("The party won."),)),))
     asked = conversation(RATE)
-    alone, behind = judged(
+    document = DocumentPart(text=VOTE, name="a.txt")
+    alone, behind, read, beside = judged(
         Conversation(messages=(answered,)),
         Conversation(messages=(*asked.messages, answered)),
+        Conversation(messages=(Message(role="user", parts=(document,)),)),
+        Conversation(messages=(Message(role="user", parts=(TextPart(RATE), document)),)),
         allow=[BANKING],
         deny=[POLITICS],
     )
     assert alone.allow
     assert behind.allow
+    assert not read.allow
+    assert beside.allow
 
 
 @pytest.mark.parametrize(
