@@ -149,9 +149,14 @@ def _merged(came: Raw, old: Raw, new: Raw, texts: _Texts, deep: int) -> Raw:
         return came
     opening = {bytes(value)[:1] for value in (came, old, new)}
     if deep and opening == {b"{"}:
-        was, now = _object(old), _object(new)
-        if all(bytes(was.get(name, b"")) == bytes(now.get(name, b"")) for name in _WHAT):
-            return Raw(_encode(_fields(_object(came), was, now, texts, deep - 1)))
+        fields, was, now = _object(came), _object(old), _object(new)
+        if all(
+            bytes(was.get(name, b""))
+            == bytes(now.get(name, b""))
+            == bytes(fields.get(name, now.get(name, b"")))
+            for name in _WHAT
+        ):
+            return Raw(_encode(_fields(fields, was, now, texts, deep - 1)))
     elif deep and opening == {b"["}:
         items, was_items, now_items = _list(came), _list(old), _list(new)
         if len(items) == len(was_items) == len(now_items):

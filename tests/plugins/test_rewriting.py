@@ -7,6 +7,7 @@ from archflow_plugins.dialects.openai_chat import OpenAIChat
 from archflow_plugins.kinds import Empty
 from archflow_plugins.rewriting import covered, rewritten
 from archflow_plugins.testing import run_context
+from archflow_plugins.texts import changed
 from archflow_schema.conversation import Message, TextPart
 
 CHAT = OpenAIChat(Empty(), run_context())
@@ -81,6 +82,22 @@ def test_what_no_conversation_can_say_is_read_as_a_whole():
     )
     found = covered(CHAT, head, CHAT.decode(head), lambda text: text.replace("b", "z"))
     assert found.body == b'{"model":"b","messages":[{"role":"user","content":[{"type":"odd","odd":"z"}]}]}'
+
+
+def test_a_document_that_came_as_bytes_goes_on_as_what_we_would_write():
+    source = {"type": "base64", "media_type": "text/plain", "data": "YSBi"}
+    document = {"type": "document", "source": source, "own": 1}
+    body = json.encode({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [document]}]})
+
+    def upper(messages):
+        return tuple(
+            structs.replace(one, parts=tuple(changed(part, str.upper) for part in one.parts))
+            for one in messages
+        )
+
+    [message] = json.decode(told(MESSAGES, body, upper))["messages"]
+    [found] = message["content"]
+    assert found["source"] == {"type": "text", "media_type": "text/plain", "data": "A B"}
 
 
 def test_a_text_that_is_also_a_name_changes_where_it_is_said():
