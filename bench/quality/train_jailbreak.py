@@ -2,13 +2,15 @@
 
     python bench/quality/train_jailbreak.py [--out FOLDER] [--nets 3] [--hidden 256] [--epochs 20]
 
-Everything in the splits `train` and `calibrate` is learned from. How the two halves mix, how windows become a
-document, and which threshold gives which rate of false positives is fitted on scores by cross-fitting: each text is
-scored by a head that saw neither it nor any text that begins with the same three words.
+Everything in the splits `train` and `calibrate` is learned from. How windows become a document, and which threshold
+gives which rate of false positives is fitted on scores by cross-fitting: each text is scored by a head that saw neither
+it nor any text that begins with the same three words.
 
-Texts of one, a few and many windows have bars of their own, at which the same share of innocent texts is denied: of
-those learned from, and of first turns of ShareGPT, whichever bar is the higher. These turns are no part of its test,
-and nothing else is learned from them.
+The table of n-grams is the sum of two logistic regressions, one over the n-grams as they are and one over n-grams that
+weigh as much as they tell the classes apart (Wang and Manning, "Baselines and Bigrams", 2012).
+
+Texts of one, a few and many windows have bars of their own, above which known shares of first turns of ShareGPT lie.
+These turns are no part of its test, and nothing else is learned from them.
 
 A disputed text (`sets.py`) is learned as its kind is held to be (`BELIEVED`), and not by heart which of its texts bears
 which label. Mix, pool and thresholds do without them.
@@ -50,17 +52,23 @@ from archflow_plugins.local_models.ngrams import BUCKETS, buckets
 
 HEAD = Path(__file__).parents[2] / "plugins/archflow_plugins/guards/jailbreak_head"
 FOLDS = 4
-MOST = 8
+MOST = 24
 """Windows of one training text; of a longer one, evenly spaced ones."""
-BELIEVED = {"HarmBench": 0.0, "JudgeComparison": 0.18}
+BELIEVED = {"HarmBench": 0.0, "JudgeComparison": 0.1}
 """How much a disputed text counts as an attack, by its origin. A harmful wish that is asked plainly talks no model out
-of its instructions. Of JudgeComparison 0.36 are labelled attacks, by whether some model gave in: half is believed."""
+of its instructions. Of JudgeComparison 0.36 are labelled attacks, by whether some model gave in: little is believed."""
+WEIGHTS = {"neuralchemy": 3.0, "prompts.chat": 0.6, "ai-personas": 0.6}
+"""How much a source counts, by the beginning of its name: the hardest thrice, roles that people play less."""
+BESIDE = 0.5
+"""How much the second regression of the table counts beside the first."""
+NETS = 0.75
+"""How much the networks count beside the table. Fitted, they count thrice as much: on texts that are like those learned
+from they are better, and on other people's they give more false alarms."""
 LENGTHS = (1, 2, 6)
 """Windows from which on texts have a bar of their own."""
-TURNS, SHARE = 1900, 0.03
-"""First turns of ShareGPT that are counted for it, and the share of each length that lies above."""
-LEAST = 20
-"""Innocent texts of a source and a length, from which on they count for it."""
+TURNS, SHARES = 1900, (0.025, 0.12, 0.03)
+"""First turns of ShareGPT that are counted for it, and of each length the share that lies above. What people ask is
+short 17 times of 20, and attacks are mostly not: where turns are few, a bar that denies more of them finds more."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
@@ -83,20 +91,23 @@ class Rows(msgspec.Struct):
 
     @property
     def weights(self) -> np.ndarray:
-        """A long text counts more than a short one, and each of its windows less; the hardest source counts thrice."""
-        hard = np.char.startswith(np.array(self.sources), "neuralchemy")[self.text]
-        return np.where(hard, 3.0, 1.0) / np.sqrt(np.bincount(self.text)[self.text])
+        """A long text counts more than a short one, and each of its windows less; sources by `WEIGHTS`."""
+        named, sources = np.ones(len(self.sources)), np.array(self.sources)
+        for name, weight in WEIGHTS.items():
+            named[np.char.startswith(sources, name)] = weight
+        return named[self.text] / np.sqrt(np.bincount(self.text)[self.text])
 
 
 class Fitted(msgspec.Struct):
-    """A trained pair of halves."""
+    """A trained pair of halves: the weight of each bucket and the bias, and the networks."""
 
-    ngrams: LogisticRegression
+    table: np.ndarray
+    bias: float
     nets: list[MLPClassifier]
 
     def logits(self, rows: Rows, where: np.ndarray) -> np.ndarray:
         """What both halves say of some windows, one column each."""
-        table = rows.ngrams[where] @ self.ngrams.coef_[0] + self.ngrams.intercept_[0]
+        table = rows.ngrams[where] @ self.table + self.bias
         return np.stack([table, np.mean([_outputs(net, rows.embeddings[where]) for net in self.nets], 0)], 1)
 
 
@@ -150,15 +161,33 @@ def rows_of(learned: list[sets.Set], vectors: Vectors) -> Rows:
 def fit(rows: Rows, where: np.ndarray, nets: int, hidden: int, epochs: int) -> Fitted:
     """Train on some of the windows."""
     where, labels, weights = _both(rows, where)
-    table = LogisticRegression(C=50, max_iter=300, solver="liblinear", random_state=0)
-    table.fit(rows.ngrams[where], labels, sample_weight=weights)
+    table, bias = _table(rows.ngrams[where], labels, weights)
     trained = []
     for seed in range(nets):
         net = MLPClassifier((hidden,), alpha=1e-3, batch_size=256, max_iter=epochs, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is meant to stop before it has converged
             trained.append(net.fit(rows.embeddings[where], labels, sample_weight=weights))
-    return Fitted(table, trained)
+    return Fitted(table, bias, trained)
+
+
+def _table(ngrams: sparse.csr_matrix, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """The weight of each bucket, and the bias."""
+    there = ngrams.astype(bool).astype(np.float32)
+    attack, innocent = (there[labels == one].T @ weights[labels == one] + 1 for one in (1, 0))
+    telling = 0.1 + np.abs(np.log(attack / attack.sum()) - np.log(innocent / innocent.sum()))
+    plain = _regression(1000).fit(ngrams, labels, sample_weight=weights)
+    scaled = _regression(20).fit(
+        ngrams @ sparse.diags(telling.astype(np.float32)), labels, sample_weight=weights
+    )
+    return (
+        plain.coef_[0] + BESIDE * telling * scaled.coef_[0],
+        float(plain.intercept_[0] + BESIDE * scaled.intercept_[0]),
+    )
+
+
+def _regression(freedom: float) -> LogisticRegression:
+    return LogisticRegression(C=freedom, max_iter=300, solver="liblinear", random_state=0)
 
 
 def _both(rows: Rows, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -181,9 +210,11 @@ def mixed(rows: Rows, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     """The mix of the halves, the pool of the windows, and each text's logit."""
     spans, sure, labels = _spans(rows.text), rows.sure, rows.labels
     long = np.array([end - start > 1 for start, end in spans])
-    top = np.array([start + int(logits[start:end].sum(1).argmax()) for start, end in spans])
-    first = LogisticRegression(C=10).fit(logits[top][sure], labels[sure])
-    mix = np.array([first.intercept_[0], *first.coef_[0]])
+    summed = logits @ np.array([1, NETS])
+    top = np.array([start + int(summed[start:end].argmax()) for start, end in spans])
+    first = LogisticRegression(C=10).fit(summed[top][sure][:, None], labels[sure])
+    slope = first.coef_[0][0]
+    mix = np.array([first.intercept_[0], slope, slope * NETS])
     single = mix[0] + logits @ mix[1:]
     features = np.array([_features(single[start:end]) for start, end in spans])
     weights = np.zeros(len(spans))
@@ -201,61 +232,45 @@ def _features(single: np.ndarray) -> tuple[float, float, float]:
     return float(top[0]), float(top.mean()), float(np.log(len(single)))
 
 
-def by_source(rows: Rows, values: np.ndarray, some: np.ndarray, least: int) -> list[np.ndarray]:
-    """The values of the innocent and undisputed among some texts, of each source that has so many of them."""
-    sources, kept = np.array(rows.sources), some & (rows.labels == 0) & rows.sure
-    groups = [values[(sources == name) & kept] for name in sorted(set(rows.sources))]
-    return [group for group in groups if len(group) >= least]
-
-
-def bar_of(groups: list[np.ndarray], rate: float) -> float:
-    """The value from which on such a share of the groups lies, every group counting the same."""
-    low, high = min(group.min() for group in groups), max(group.max() for group in groups)
-    for _ in range(50):
-        middle = (low + high) / 2
-        above = np.mean([(group >= middle).mean() for group in groups])
-        low, high = (middle, high) if above > rate else (low, middle)
-    return float(high)
-
-
 def thresholds(rows: Rows, scores: np.ndarray) -> dict[float, float]:
-    """For each rate the score from which on so many of the innocent texts lie, sources from 50 of them on."""
-    groups = by_source(rows, scores, np.ones(len(scores), bool), 50)
-    return {rate: round(bar_of(groups, rate), 6) for rate in RATES}
+    """For each rate the score from which on so many innocent and undisputed texts lie, sources from 50 on equal."""
+    sources, kept = np.array(rows.sources), (rows.labels == 0) & rows.sure
+    groups = [scores[(sources == name) & kept] for name in sorted(set(rows.sources))]
+    groups = [group for group in groups if len(group) >= 50]
+    out = {}
+    for rate in RATES:
+        low, high = 0.0, 1.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            above = np.mean([(group >= middle).mean() for group in groups])
+            low, high = (middle, high) if above > rate else (low, middle)
+        out[rate] = round(high, 6)
+    return out
 
 
-def levelled(rows: Rows, documents: np.ndarray, turns: list[tuple[int, float]]) -> np.ndarray:
-    """What is added to a text's logit from a number of windows on: then one bar denies the same share of each length.
+def levelled(turns: list[tuple[int, float]]) -> np.ndarray:
+    """What is added to a text's logit from a number of windows on, so that one bar denies `SHARES` of each length.
 
     Args:
-        rows: what is learned from.
-        documents: its cross-fitted logits.
         turns: of first turns of ShareGPT the windows and the logit.
     """
-    counts = np.bincount(rows.text)
-    asked, logits = np.array(turns).T
-    learned, chat = [], []
-    for least, beyond in zip(LENGTHS, [*LENGTHS[1:], np.inf], strict=True):
-        learned.append(bar_of(by_source(rows, documents, (least <= counts) & (counts < beyond), LEAST), RATE))
-        chat.append(float(np.quantile(logits[(least <= asked) & (asked < beyond)], 1 - SHARE)))
-    return np.array(
-        [
-            [least, min(learned[0] - one, chat[0] - other)]
-            for least, one, other in zip(LENGTHS, learned, chat, strict=True)
-        ]
-    )
+    counts, logits = np.array(turns).T
+    bars = [
+        float(np.quantile(logits[(least <= counts) & (counts < beyond)], 1 - share))
+        for least, beyond, share in zip(LENGTHS, [*LENGTHS[1:], np.inf], SHARES, strict=True)
+    ]
+    return np.array([[least, bars[0] - one] for least, one in zip(LENGTHS, bars, strict=True)])
 
 
 def pack(fitted: Fitted, mix: np.ndarray, pool: np.ndarray, steps: np.ndarray) -> bytes:
     """The weights as an npz: the table in 8 bits, the networks in 16."""
-    table = fitted.ngrams.coef_[0]
-    scale = float(np.abs(table).max() / 127)
+    scale = float(np.abs(fitted.table).max() / 127)
     out = io.BytesIO()
     np.savez_compressed(
         out,
-        ngrams=np.round(table / scale).astype(np.int8),
+        ngrams=np.round(fitted.table / scale).astype(np.int8),
         ngrams_scale=np.float32(scale),
-        ngrams_bias=np.float32(fitted.ngrams.intercept_[0]),
+        ngrams_bias=np.float32(fitted.bias),
         first=np.stack([net.coefs_[0] for net in fitted.nets]).astype(np.float16),
         first_bias=np.stack([net.intercepts_[0] for net in fitted.nets]).astype(np.float16),
         second=np.stack([net.coefs_[1][:, 0] for net in fitted.nets]).astype(np.float16),
@@ -300,7 +315,7 @@ def main() -> None:
     level = Classifier(pack(fitted, mix, pool, np.zeros((1, 2))))
     turns = judged(sets.sharegpt_rest(TURNS), windows, JailbreakConfig().windows, level, vectors)
     chat = [(number, _logit(level.judge(table, found, number))) for number, table, found in turns]
-    steps = levelled(rows, documents, chat)
+    steps = levelled(chat)
     counts = np.bincount(rows.text)
     documents = documents + steps[np.searchsorted(steps[:, 0], counts, side="right") - 1, 1]
     scores = 1 / (1 + np.exp(-documents))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 HEAD = Path(__file__).parent / "jailbreak_head"
 MESSAGE = "This request was denied: it looks like an attempt to make the assistant ignore its instructions."
-RATE = 0.0125
+RATE = 0.014
 BATCH = 64
 """Windows whose n-grams are hashed in one go of a thread, a few milliseconds."""
 MOST_WINDOWS = 256
@@ -52,7 +52,7 @@ class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. It is
-            0.0125 if neither is given.
+            0.014 if neither is given.
         threshold: the score in 0..1 from which a turn is denied, instead of a rate.
         roles: whose turns are judged: `user`, `assistant`, `system`, `tool`. What tools answer may hold instructions
             that somebody else wrote.

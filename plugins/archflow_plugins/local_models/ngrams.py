@@ -1,6 +1,6 @@
 """Text -> hashed n-grams: which runs of 2 to 5 bytes and which words, pairs and triples of words a text holds.
 
-Each n-gram falls into one of 2^17 buckets; a linear model over them is a table of weights. All hashing is arithmetic
+Each n-gram falls into one of 2^20 buckets; a linear model over them is a table of weights. All hashing is arithmetic
 on whole arrays, so 500 characters take tens of microseconds.
 
 Rule: the same text gives the same buckets on every machine and version: no `hash()`, no locale, little-endian stated.
@@ -17,7 +17,7 @@ from zlib import crc32
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BITS = 17
+BITS = 20
 BUCKETS = 1 << BITS
 
 _MULTIPLIER = 0x9E3779B97F4A7C15
