@@ -19,8 +19,8 @@ Whose = Literal["system", "user", "assistant", "tool"]
 USER: tuple[Whose, ...] = ("user",)
 _OF_TOOLS = ("_tool_result", "_call_output", "mcp_call")
 """How the kinds of items end that tell what a tool answered."""
-_FILLED_IN: dict[str, Whose] = {"prompt": "user", "promptVariables": "user"}
-"""Fields of a request with values for a prompt that its vendor keeps: OpenAI's Responses, Amazon's Converse."""
+_FILLED_IN = {"prompt": ("variables",), "promptVariables": ()}
+"""Where values stand for a prompt that its vendor keeps, by the field of the request: OpenAI's Responses, Converse."""
 _NAMES = frozenset(
     {"type", "id", "role", "status", "call_id", "tool_use_id", "media_type", "format", "signature"}
 )
@@ -67,9 +67,10 @@ def said(message: Message) -> list[tuple[Whose, str]]:
 def beside(conversation: Conversation) -> Iterator[tuple[Whose, str]]:
     """What a request says beside its messages: items without a place there, values for a prompt kept elsewhere."""
     for name, raw in conversation.extras:
-        who = "tool" if "[" in name else _FILLED_IN.get(name)
-        if who is not None:
-            yield who, "\n".join(_strings(raw))
+        if "[" in name:
+            yield "tool", "\n".join(_strings(raw))
+        elif name in _FILLED_IN:
+            yield "user", "\n".join(_strings(raw, *_FILLED_IN[name]))
 
 
 def whose(message: Message, part: Part) -> Whose:
@@ -101,13 +102,16 @@ def _texts(part: Part) -> Iterator[str]:
         yield from texts_of(part)
 
 
-def _strings(raw: msgspec.Raw) -> Iterator[str]:
-    """The texts in a JSON value, in their order, but for names and what stands there for bytes."""
+def _strings(raw: msgspec.Raw, *path: str) -> Iterator[str]:
+    """The texts in a JSON value, or in a field of it, in their order, but for names and what stands there for bytes."""
     try:
-        stack = [_decode(raw)]
+        value = _decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         yield bytes(raw).decode("utf-8", "replace")
         return
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    stack = [value]
     while stack:
         one = stack.pop()
         if isinstance(one, str):

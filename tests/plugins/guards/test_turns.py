@@ -139,7 +139,15 @@ def test_items_and_values_beside_the_messages_are_read():
             "output": "secret",
         },
     ]
-    found = read(OpenAIResponses, {"input": items, "prompt": {"id": "p", "variables": {"topic": "taxes"}}})
-    assert "taxes" in list(words(found, ("user",)))
+    prompt = {
+        "id": "p",
+        "version": "2",
+        "variables": {"topic": "taxes", "more": {"type": "input_text", "text": "now"}},
+    }
+    found = read(OpenAIResponses, {"input": items, "prompt": prompt})
+    assert list(words(found, ("user",))) == ["hi", "taxes\nnow"]
     assert any("secret" in text for text in words(found, ("tool",)))
     assert not any("secret" in text for text in words(found, ("user", "assistant", "system")))
+    for empty in ({"id": "p", "version": "2"}, "p", None):
+        found = read(OpenAIResponses, {"input": "hi", "prompt": empty})
+        assert list(words(found, ("user", "tool"))) == ["hi"]
