@@ -76,7 +76,7 @@ def ways() -> dict[str, str]:
     found = {}
     for file in names("agentdojo", "agentdojo/attacks/", "_attacks.py"):
         for one in ast.parse(read("agentdojo", file)).body:
-            named = _assigned(one, "name")
+            named = sets.assigned(one, "name")
             for node in ast.walk(one):
                 if named and isinstance(node, ast.Constant) and "{goal}" in str(node.value):
                     found[named[0]] = str(node.value)
@@ -88,19 +88,7 @@ def goals() -> list[str]:
     return [
         goal
         for file in names("agentdojo", "agentdojo/default_suites/v1/", "injection_tasks.py")
-        for goal in _assigned(ast.parse(read("agentdojo", file)), "GOAL")
-    ]
-
-
-def _assigned(tree: ast.AST, name: str) -> list[str]:
-    """The texts that a name is set to."""
-    return [
-        node.value.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+        for goal in sets.assigned(ast.parse(read("agentdojo", file)), "GOAL")
     ]
 
 

@@ -20,7 +20,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import innocents
 import msgspec
@@ -163,9 +163,11 @@ def _spikee() -> Iterator[Set]:
     """Each way to bring an order in, with three of the orders; and questions about money."""
     ways, orders = {}, {}
     for name in names("spikee", SPIKEE, "/jailbreaks.jsonl"):
-        ways |= {row["text"]: None for row in _rows(name) if row["jailbreak_type"] != "no-jailbreak"}
+        ways |= {
+            row["text"]: None for row in _rows("spikee", name) if row["jailbreak_type"] != "no-jailbreak"
+        }
     for name in names("spikee", SPIKEE, "/instructions.jsonl"):
-        orders |= {row["instruction"]: None for row in _rows(name)}
+        orders |= {row["instruction"]: None for row in _rows("spikee", name)}
     drawn = sorted(orders, key=share)
     attacks = [
         way.replace("<INSTRUCTION>", drawn[(place * 3 + number) % len(drawn)])
@@ -176,20 +178,17 @@ def _spikee() -> Iterator[Set]:
     asked = [
         row["text"]
         for folder in ("seeds-investment-advice-fp", "seeds-investment-advice")
-        for row in _rows(f"{SPIKEE}{folder}/standalone_user_inputs.jsonl")
+        for row in _rows("spikee", f"{SPIKEE}{folder}/standalone_user_inputs.jsonl")
     ]
     yield _same("spikee questions", "spikee", "train", innocents.innocent(asked), 0)
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    return [json.loads(line) for line in read("spikee", name).decode().splitlines() if line.strip()]
+def _rows(package: str, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in read(package, name).splitlines() if line.strip()]
 
 
 def _bastion() -> Iterator[Set]:
-    rows = [
-        json.loads(line)
-        for line in read("bastioncorpus", "bastioncorpus/corpus/injections.jsonl").splitlines()
-    ]
+    rows = _rows("bastioncorpus", "bastioncorpus/corpus/injections.jsonl")
     yield Set(
         name="bastion attacks",
         package="bastioncorpus",
@@ -208,7 +207,7 @@ def _bastion() -> Iterator[Set]:
 
 def bfcl_rows(name: str) -> list[dict[str, object]]:
     """The lines of one BFCL file."""
-    return [json.loads(line) for line in read("bfcl-eval", f"{BFCL}{name}").splitlines() if line.strip()]
+    return _rows("bfcl-eval", f"{BFCL}{name}")
 
 
 def asked(row: dict[str, object], turn: int = -1) -> str:
@@ -450,17 +449,22 @@ def _documentation() -> Iterator[Set]:
     )
 
 
+def assigned(tree: ast.AST, name: str) -> list[str]:
+    """The texts that a name is set to in a piece of Python."""
+    return [
+        node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+    ]
+
+
 def _agentdojo() -> Iterator[Set]:
     texts, documents = [], []
     for name in names("agentdojo", "agentdojo/default_suites/v1/", "user_tasks.py"):
-        texts += [
-            node.value.value
-            for node in ast.walk(ast.parse(read("agentdojo", name)))
-            if isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-            and any(isinstance(target, ast.Name) and target.id == "PROMPT" for target in node.targets)
-        ]
+        texts += assigned(ast.parse(read("agentdojo", name)), "PROMPT")
     for name in names("agentdojo", "agentdojo/data/suites/", ".yaml"):
         if "injection" not in name:
             text = re.sub(r"\{injection_\w+\}|\{\w*injection\w*\}", "", read("agentdojo", name).decode())

@@ -62,13 +62,14 @@ WEIGHTS = {"neuralchemy": 3.0, "prompts.chat": 0.6, "ai-personas": 0.6}
 BESIDE = 0.5
 """How much the second regression of the table counts beside the first."""
 NETS = 0.75
-"""How much the networks count beside the table. Fitted, they count thrice as much: on texts that are like those learned
-from they are better, and on other people's they give more false alarms."""
+"""How much the networks count beside the table: theirs is then four tenths of its spread. A fit on texts that were held
+out says 0.8."""
 LENGTHS = (1, 2, 6)
 """Windows from which on texts have a bar of their own."""
 TURNS, SHARES = 1900, (0.025, 0.12, 0.03)
 """First turns of ShareGPT that are counted for it, and of each length the share that lies above. What people ask is
-short 17 times of 20, and attacks are mostly not: where turns are few, a bar that denies more of them finds more."""
+short 17 times of 20, and jailbreaks in the wild mostly are not: where turns are few, a bar that denies more of them
+finds more."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 

@@ -3,7 +3,7 @@
 A window's logit is `mix[0] + mix[1] * n-grams + mix[2] * network`, where the network is the mean of several small
 ones over the embedding. A document's logit is `pool[0] + pool[1] * highest + pool[2] * mean of the highest three
 + pool[3] * ln(windows)`, and what `steps` adds from a number of windows on: a long text has more windows that may look
-wrong by accident, a short one has less to tell what it is by, and the same share of innocent ones is to be above a bar.
+wrong by accident, a short one has less to tell what it is by, and texts of each length shall have a bar of their own.
 
 Rule: weights come from one npz without pickles, checked by digest before they are read.
 Rule: knows neither the encoder nor what it classifies.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from archflow_schema.conversation import Conversation, TextPart
+from archflow_schema.conversation import Conversation
 
 CHARACTERS_A_TOKEN = 4
 CUT = " … "
@@ -40,7 +40,7 @@ def window(conversation: Conversation, tokens: int, turns: int = 0) -> list[Turn
     for message in reversed(conversation.messages):
         if message.role not in {"user", "assistant"}:
             continue
-        text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart)).strip()
+        text = message.own_text.strip()
         if not text:
             continue
         room -= FRAME

@@ -18,7 +18,7 @@ from msgspec import Struct
 from archflow_plugins.slots.extract.dates import dates
 from archflow_plugins.slots.turn import LONGEST, Reader
 from archflow_plugins.slots.words import words
-from archflow_schema.conversation import Conversation, Message, TextPart, ToolCallPart
+from archflow_schema.conversation import Conversation, Message, ToolCallPart
 
 TURNS = 12
 """Turns of the user that are looked at."""
@@ -135,7 +135,7 @@ def _small_talk(turns: Sequence[Past]) -> bool:
 
 def said(message: Message) -> str:
     """The text of a turn, without what tools answered."""
-    return "\n".join(part.text for part in message.parts if isinstance(part, TextPart)).strip()
+    return message.own_text.strip()
 
 
 def follows(text: str) -> bool:

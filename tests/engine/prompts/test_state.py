@@ -211,3 +211,4 @@ def test_arguments_are_read_as_json_and_as_text() -> None:
         (part,) = message.parts
         assert isinstance(part, ToolCallPart)
         assert part.arguments == '{"a":1}'
+    assert Conversation().user_turns == []
