@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from archflow_plugins.contexts import RunContext
-from archflow_plugins.guards.identifiers import apart, find
+from archflow_plugins.guards.identifiers import apart
 from archflow_plugins.guards.long import Reading
 from archflow_plugins.guards.sighting import Sighting
+from archflow_plugins.guards.sought import Sought
 from archflow_plugins.guards.turns import Whose, whose
 from archflow_plugins.texts import changed, texts_in
 from archflow_plugins.verdict import Passed, Screen
@@ -66,24 +67,24 @@ class Masks:
         count = self._counts[name] = self._counts.get(name, 0) + 1
         return f"<{name.upper()}_{count}>"
 
-    def masked(self, text: str, names: tuple[str, ...]) -> str:
+    def masked(self, text: str, sought: Sought) -> str:
         """A text with placeholders; itself if there is nothing to mask."""
         parts: list[str] = []
         at = 0
-        for one in apart(find(text, names)):
+        for one in apart(sought.find(text)):
             parts += [text[at : one.start], self.of(one.name, text[one.start : one.end])]
             at = one.end
         return "".join([*parts, text[at:]]) if parts else text
 
 
 def mask(
-    conversation: Conversation, names: tuple[str, ...], roles: tuple[Whose, ...], *, apart: bool
+    conversation: Conversation, sought: Sought, roles: tuple[Whose, ...], *, apart: bool
 ) -> tuple[Conversation, Masks]:
     """A conversation with placeholders in the turns of these roles, and what they stand for; itself without any.
 
     Args:
         conversation: the request.
-        names: what is masked.
+        sought: what is masked.
         roles: whose turns.
         apart: use no placeholder that stands in the conversation already, so that it can be told which are ours.
     """
@@ -91,7 +92,7 @@ def mask(
 
     def turn(message: Message) -> Message:
         parts = tuple(
-            changed(part, lambda text: masks.masked(text, names)) if whose(message, part) in roles else part
+            changed(part, lambda text: masks.masked(text, sought)) if whose(message, part) in roles else part
             for part in message.parts
         )
         return structs.replace(message, parts=parts)
@@ -113,9 +114,9 @@ def placeholders(conversation: Conversation) -> frozenset[str]:
 class Masking(Reading):
     """Puts placeholders into what a model says."""
 
-    def __init__(self, ctx: RunContext, at_once: int, names: tuple[str, ...], masks: Masks) -> None:
+    def __init__(self, ctx: RunContext, at_once: int, sought: Sought, masks: Masks) -> None:
         super().__init__(ctx, at_once)
-        self._sighting = Sighting(names)
+        self._sighting = Sighting(sought)
         self._masks = masks
         self._held = ""
         self._left = 0

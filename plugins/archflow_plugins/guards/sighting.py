@@ -1,7 +1,8 @@
 """Personal data in a text that comes in portions: what is there for certain, and how much may leave.
 
 What is looked for is short, and looks like few things: a run of characters without a space, or groups of digits. Held
-back is what could be the beginning of one, which in ordinary text is the last word.
+back is what could be the beginning of one, which in ordinary text is the last word; and what could be the beginning of
+a pattern that the configuration has.
 
 Rule: what is told will stand, whatever comes; what was let go is no part of anything that is told later.
 Invariant: where portions begin and end makes no difference to what is told.
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import re
 
-from archflow_plugins.guards.identifiers import Found, alike, apart, find
+from archflow_plugins.guards.identifiers import Found, apart
+from archflow_plugins.guards.sought import Sought
 
 CONTEXT = 2
 """Characters that have left and are looked at all the same: what stands before a find matters."""
@@ -33,8 +35,8 @@ class Sighting:
         safe: how many characters may leave: they are part of nothing that is not told.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
+    def __init__(self, sought: Sought) -> None:
+        self._sought = sought
         self._text = ""
         self._before = 0
         """How much of the text has left and is only looked at."""
@@ -46,7 +48,7 @@ class Sighting:
         """What now is there for certain, in its order and at its places in the whole text; of several the longest."""
         whole = self._text + text
         hold = len(whole) if end else self._hold(whole)
-        found = (one for one in find(whole, self._names, self._before) if one.end <= hold)
+        found = (one for one in self._sought.find(whole, self._before) if one.end <= hold)
         told = [
             Found(one.name, one.start + self._at, one.end + self._at) for one in apart(found, self._before)
         ]
@@ -59,16 +61,12 @@ class Sighting:
 
     def _hold(self, text: str) -> int:
         """Where that begins which more text could make a find, or another one."""
-        size, start = len(text), self._before
-        last = text[max(start, size - LONGEST_RUN) :]
-        run = size - _ending(_NOT_IN_A_RUN, last)
-        if run == size and last.endswith(" "):
-            run -= 1 + _ending(_NOT_IN_A_RUN, last[:-1])
-        groups = size - _ending(_NOT_IN_GROUPS, text[max(start, size - LONGEST_GROUPS) :])
-        digit = _DIGIT.search(text, groups)
-        hold = run if digit is None else min(run, max(groups, digit.start() - BEFORE_DIGITS))
+        start = self._before
+        hold = self._sought.begun(text, start)
+        if self._sought.names:
+            hold = min(hold, _known(text, start))
         hold = max(start, hold)
-        spans = sorted(alike(text, self._names, start), reverse=True)
+        spans = sorted(self._sought.alike(text, start), reverse=True)
         moved = True
         while moved:
             moved = False
@@ -76,6 +74,18 @@ class Sighting:
                 if begin < hold < end:
                     hold, moved = begin, True
         return hold
+
+
+def _known(text: str, start: int) -> int:
+    """Where from `start` on that begins which more text could make an identifier."""
+    size = len(text)
+    last = text[max(start, size - LONGEST_RUN) :]
+    run = size - _ending(_NOT_IN_A_RUN, last)
+    if run == size and last.endswith(" "):
+        run -= 1 + _ending(_NOT_IN_A_RUN, last[:-1])
+    groups = size - _ending(_NOT_IN_GROUPS, text[max(start, size - LONGEST_GROUPS) :])
+    digit = _DIGIT.search(text, groups)
+    return run if digit is None else min(run, max(groups, digit.start() - BEFORE_DIGITS))
 
 
 def _ending(other: re.Pattern[str], text: str) -> int:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from archflow_plugins.guards import automaton
+from archflow_plugins.guards import automaton, states
 from archflow_plugins.guards.automaton import Automaton
 from archflow_plugins.guards.pattern import BadPattern
 
@@ -58,14 +58,14 @@ def test_what_takes_a_backtracker_for_ever():
 
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(automaton, "ROWS_AT_MOST", 20)
-    monkeypatch.setattr(automaton, "CHARACTERS_AT_MOST", 30)
+    monkeypatch.setattr(states, "CHARACTERS_AT_MOST", 30)
     found = Automaton((r"(a|b)*a(a|b){12}c",), ignore_case=False)
     draw = random.Random(1)
     text = "".join(draw.choices("ab", k=3000)) + "".join(map(chr, range(0x400, 0x500)))
     assert not found.search(text)
     assert found.search(text + "a" * 13 + "c")
     assert len(found._rows) <= 20
-    assert len(found._classes) <= 30
+    assert len(found.states.classes) <= 30
 
 
 def test_patterns_that_are_too_large():

@@ -6,6 +6,7 @@ import trio
 
 from archflow_plugins.guards.masks import Masks, Restoring, mask
 from archflow_plugins.guards.pii import AT_ONCE, EVERYBODY, PiiConfig, PiiGuard
+from archflow_plugins.guards.sought import Sought
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_schema.conversation import (
     Citation,
@@ -20,7 +21,7 @@ from archflow_schema.conversation import (
 )
 from archflow_schema.diagnostic import Report
 
-EMAIL = ("email",)
+EMAIL = Sought(("email",))
 
 
 def test_the_same_value_has_the_same_placeholder():
@@ -64,7 +65,7 @@ def test_only_asked_roles_and_the_same_conversation_if_there_is_nothing():
     asked = conversation("system: a@b.de", "user: c@d.de")
     other, _ = mask(asked, EMAIL, ("user",), apart=False)
     assert [message.text for message in other.messages] == ["a@b.de", "<EMAIL_1>"]
-    assert mask(asked, ("card",), EVERYBODY, apart=False)[0] is asked
+    assert mask(asked, Sought(("card",)), EVERYBODY, apart=False)[0] is asked
 
 
 def test_what_a_tool_answered_is_the_tools_in_a_turn_of_the_user_too():

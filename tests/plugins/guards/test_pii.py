@@ -3,6 +3,7 @@
 from typing import get_args
 
 import msgspec
+import pytest
 import trio
 
 from archflow_plugins.guards.identifiers import NAMES
@@ -48,3 +49,46 @@ def test_nothing_to_find_is_a_mistake():
     report = Report()
     PiiGuard.compile(PiiConfig(find=()), compile_context(report=report))
     assert [one.code for one in report] == ["nothing-to-find"]
+
+
+ID = {"name": "employee_id", "pattern": r"\bE\d{6}\b"}
+
+
+def test_own_patterns_are_denied_and_called_by_their_name():
+    assert judged("user: E12345").allow
+    assert judged("user: E123456", find=[], patterns=[ID]).message == (
+        "This request was denied: it holds employee id."
+    )
+    verdict = judged("user: e123456 me@x.de", patterns=[ID | {"called": "an employee number"}])
+    assert verdict.message == "This request was denied: it holds an email address, an employee number."
+    assert judged("user: e123456", patterns=[ID | {"ignore_case": False}]).allow
+
+
+def test_own_patterns_are_masked():
+    verdict = judged(
+        "user: E123456 wrote to me@x.de", "user: E123456 and E654321", patterns=[ID], action="mask"
+    )
+    assert [message.text for message in verdict.becomes.messages] == [
+        "<EMPLOYEE_ID_1> wrote to <EMAIL_1>",
+        "<EMPLOYEE_ID_1> and <EMPLOYEE_ID_2>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "code", "at"),
+    [
+        (ID | {"name": "employee-id"}, "bad-name", "name"),
+        (ID | {"name": "e" * 21}, "bad-name", "name"),
+        (ID | {"name": "x_"}, "bad-name", "name"),
+        (ID | {"name": "email"}, "duplicate-name", "name"),
+        (ID | {"name": "badge"}, "duplicate-name", "name"),
+        (ID | {"pattern": r"E\d+"}, "bad-pattern", "pattern"),
+        (ID | {"pattern": r"(?=E)\d"}, "bad-pattern", "pattern"),
+        (ID | {"pattern": ""}, "bad-pattern", "pattern"),
+    ],
+)
+def test_patterns_that_cannot_be_used(own, code, at):
+    report = Report()
+    config = msgspec.convert({"patterns": [{"name": "badge", "pattern": "B[0-9]{3}"}, own]}, PiiConfig)
+    PiiGuard.compile(config, compile_context(report=report))
+    assert [one.code for one in report] == [code]
