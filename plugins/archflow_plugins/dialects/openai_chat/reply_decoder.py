@@ -11,14 +11,13 @@ Invariant: the events do not depend on how the bytes were portioned.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from msgspec import Raw, Struct
 
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.dialects.openai_chat import reasoning
 from archflow_plugins.dialects.openai_chat.reasoning import Item
+from archflow_plugins.dialects.openai_chat.reply_calls import Calls
 from archflow_plugins.dialects.openai_chat.reply_wire import (
     Annotation,
     Chunk,
@@ -49,14 +48,11 @@ from archflow_schema.events import (
     StopReason,
     TextDelta,
     TokenLogprob,
-    ToolCallDelta,
     UsageReported,
 )
 
 MAX_CHOICES = 128
 """Choices of a reply, which is as many as OpenAI takes for `n`."""
-MAX_CALLS = 1024
-"""Tool calls of a choice."""
 
 _TEXT, _REFUSAL = "text", "refusal"
 _REASONS: dict[str, StopReason] = {
@@ -78,7 +74,6 @@ _LATEST = 1 << 40
 """A number of seconds that is no time any more."""
 _NOTHING = frozenset({b"null", b"[]"})
 _PLAIN = frozenset({"stop", "length", "tool_calls", "content_filter"})
-_ODD = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
@@ -94,13 +89,11 @@ class _State(Struct, eq=False):
     """One choice: which block is open, and what was said about its end. Mutable: it goes along with the reply."""
 
     choice: int
+    calls: Calls
     key: str = ""
     block: int = 0
     next: int = 0
     proof: Item = {}
-    calls: dict[int, tuple[int, int]] = {}
-    ids: list[str] = []
-    latest: int = -1
     text_block: int = 0
     refused: bool = False
     reason: StopReason | None = None
@@ -112,6 +105,7 @@ class _State(Struct, eq=False):
         if key != self.key:
             if self.proof:
                 self.close(events)
+            self.calls.tell(events)
             self.key = key
             self.block = self.next
             self.next += 1
@@ -178,10 +172,11 @@ class _Reader:
         """The reply is complete."""
         if not self._started:
             events.append(Started())
-        states = self._states or {0: _State(0)}
+        states = self._states or {0: _State(0, Calls("", 0))}
         for state in states.values():
             if state.proof:
                 state.close(events)
+            state.calls.tell(events)
         if self._citations is not NULL:
             self._cite_addresses(events)
         events += [_stopped(state) for _, state in sorted(states.items())]
@@ -212,7 +207,7 @@ class _Reader:
                 raise UpstreamProtocolError(
                     f"the upstream's reply has a choice that is none of {MAX_CHOICES}"
                 )
-            state = self._states[index] = _State(index)
+            state = self._states[index] = _State(index, Calls(self._id, index))
         said = choice.message if whole else choice.delta
         raw = choice.logprobs
         logprobs = _logprobs(raw) if raw is not NULL and bytes(raw) != b"null" else ()
@@ -246,9 +241,9 @@ class _Reader:
             events.append(RefusalDelta(said.refusal, state.open(_REFUSAL, events), state.choice))
         if said.tool_calls:
             for call in said.tool_calls:
-                self._call(call, state, events)
+                state.calls.add(call, state.open, events)
         if said.function_call is not None:
-            self._call(SaidCall(index=0, function=said.function_call), state, events)
+            state.calls.add(SaidCall(index=0, function=said.function_call), state.open, events)
         if said.annotations is not NULL and _says(said.annotations):
             _cite(said.annotations, state, events)
 
@@ -308,49 +303,6 @@ class _Reader:
                     )
                 )
         return told
-
-    def _call(self, call: SaidCall, state: _State, events: list[Event]) -> None:
-        """More of a tool call. Vendors leave out the index, or give the same one to several calls."""
-        function, custom = call.function, call.custom
-        name = (function.name if function else custom.name if custom else None) or ""
-        known = None
-        if call.index is not None:
-            known = state.calls.get(call.index)
-        elif not call.id and not name and state.latest >= 0:
-            known = state.calls.get(state.latest)
-        if known is not None and call.id and name and call.id != state.ids[known[0]]:
-            known = None
-        identity = ""
-        if known is None:
-            if len(state.ids) >= MAX_CALLS:
-                raise UpstreamProtocolError(f"the upstream's reply has more than {MAX_CALLS} tool calls")
-            number = len(state.ids)
-            identity = call.id or _ODD.sub("_", f"call_{self._id}_{state.choice}_{number}")
-            state.ids.append(identity)
-            state.latest = number if call.index is None else call.index
-            known = state.calls[state.latest] = (number, state.open(f"call {number}", events))
-        else:
-            name = ""
-        if custom is not None:
-            arguments = custom.input or ""
-        else:
-            given = function.arguments if function else None
-            arguments = given if isinstance(given, str) else encode(given).decode() if given else ""
-        google = call.extra_content.google if call.extra_content else None
-        origin, signature = reasoning.signature_of(google.thought_signature if google else None)
-        events.append(
-            ToolCallDelta(
-                index=known[0],
-                block=known[1],
-                choice=state.choice,
-                id=identity,
-                name=name,
-                arguments=arguments,
-                custom=custom is not None,
-                signature=signature,
-                origin=origin,
-            )
-        )
 
     def _count(self, raw: Raw) -> None:
         try:
@@ -442,7 +394,7 @@ def _says(raw: Raw) -> bool:
 def _stopped(state: _State) -> Stopped:
     """How a choice ended, as all dialects tell it: the word `stop` also stands for calls and refusals here."""
     reason = state.reason or "stop"
-    if reason == "stop" and state.ids:
+    if reason == "stop" and state.calls.count:
         reason = "tool_calls"
     elif reason == "stop" and state.refused:
         reason = "refusal"

@@ -164,8 +164,7 @@ class TestToolCalls:
         )
         assert middle(events) == [
             TextDelta("see"),
-            ToolCallDelta(index=0, block=1, id="a", name="f"),
-            ToolCallDelta(index=0, block=1, arguments='{"x"'),
+            ToolCallDelta(index=0, block=1, id="a", name="f", arguments='{"x"'),
             ToolCallDelta(index=1, block=2, id="b", name="g", arguments="{}"),
             ToolCallDelta(index=0, block=1, arguments=":1}"),
             TextDelta("done", block=3),
@@ -222,16 +221,68 @@ class TestToolCalls:
         )
         assert middle(events)[1] == ToolCallDelta(index=0, arguments="2")
 
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [{"id": "a", "name": "get_"}, {"name": "weather"}],
+            [{"id": "a", "name": None}, {"name": "get_weather"}],
+            [{"id": "a", "name": ""}, {"name": "get_weather"}],
+            [{"id": "a", "name": "get_weather"}, {"id": "a", "name": "get_weather"}],
+            [{"name": "get_weather"}, {"id": "a"}],
+        ],
+    )
+    def test_a_call_begins_when_its_name_is_whole(self, pieces):
+        begun = [
+            delta(
+                tool_calls=[self.call(id=one.get("id"), function={"name": one.get("name"), "arguments": ""})]
+            )
+            for one in pieces
+        ]
+        more = delta(tool_calls=[self.call(function={"arguments": "{}"})])
+        assert middle(stream(*begun, more, delta("tool_calls"))) == [
+            ToolCallDelta(index=0, id="a", name="get_weather", arguments="{}")
+        ]
+        assert middle(stream(*begun, delta(content="x"), delta("tool_calls"))) == [
+            ToolCallDelta(index=0, id="a", name="get_weather"),
+            TextDelta("x", 1),
+        ]
+        assert middle(stream(*begun, delta("tool_calls"))) == [
+            ToolCallDelta(index=0, id="a", name="get_weather")
+        ]
+
+    def test_a_name_without_an_end_is_cut(self):
+        piece = delta(tool_calls=[self.call(id="a", function={"name": "n" * 200})])
+        other = delta(tool_calls=[self.call(function={"name": "m" * 200})])
+        (found,) = middle(stream(piece, other, other, delta("stop")))
+        assert found.name == "n" * 200 + "m" * 200
+
+    def test_pieces_without_an_index_go_on_by_their_id(self):
+        def piece(identity, **function):
+            return delta(tool_calls=[{"id": identity, "function": function}])
+
+        found = middle(
+            stream(
+                piece("a", name="f", arguments='{"x"'),
+                piece("a", arguments=":1}"),
+                piece("b", name="g", arguments="{}"),
+                piece("a", arguments=" "),
+                delta("tool_calls"),
+            )
+        )
+        assert found == [
+            ToolCallDelta(index=0, id="a", name="f", arguments='{"x"'),
+            ToolCallDelta(index=0, arguments=":1}"),
+            ToolCallDelta(index=1, block=1, id="b", name="g", arguments="{}"),
+            ToolCallDelta(index=0, arguments=" "),
+        ]
+
     def test_the_older_function_call(self):
         events = stream(
             delta(function_call={"name": "f", "arguments": ""}),
             delta(function_call={"arguments": "{}"}),
             delta("function_call"),
         )
-        assert middle(events) == [
-            ToolCallDelta(index=0, id="call_chatcmpl-1_0_0", name="f"),
-            ToolCallDelta(index=0, arguments="{}"),
-        ]
+        assert middle(events) == [ToolCallDelta(index=0, id="call_chatcmpl-1_0_0", name="f", arguments="{}")]
         assert Stopped("tool_calls", detail="function_call") in events
 
     def test_googles_signature(self):
