@@ -23,6 +23,7 @@ from archflow_plugins.dialects.bedrock_converse.words import (
     say_citation,
     say_usage,
 )
+from archflow_plugins.dialects.in_turn import InTurn
 from archflow_plugins.dialects.json_body import BAD_JSON, encode
 from archflow_plugins.framing import aws_event_stream
 from archflow_plugins.framing.aws_event_stream import encode as frame
@@ -67,6 +68,7 @@ class StreamEncoder:
         self._began = clock()
         self._open = -1
         self._tail = b""
+        self._turn = InTurn()
         self._calls: set[int] = set()
         self._usage: Usage | None = None
         self._started = False
@@ -74,7 +76,7 @@ class StreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that these events make."""
         out: list[bytes] = []
-        for event in events:
+        for event in self._turn.feed(events):
             if getattr(event, "choice", 0):
                 continue
             match event:

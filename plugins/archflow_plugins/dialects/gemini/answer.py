@@ -20,6 +20,7 @@ from archflow_plugins.dialects.gemini.media import ORIGIN
 from archflow_plugins.dialects.gemini.signatures import pack
 from archflow_plugins.dialects.gemini.spelling import camel
 from archflow_plugins.dialects.gemini.statuses import failure
+from archflow_plugins.dialects.in_turn import InTurn
 from archflow_plugins.dialects.json_body import BAD_JSON, encode, object_of
 from archflow_plugins.dialects.sealed import Proof
 from archflow_plugins.kinds import Head
@@ -107,6 +108,7 @@ class ReplyWriter:
         self._shows = _shows_thoughts(head)
         self._answering = answering
         self._choices: dict[int, _Choice] = {}
+        self._turn = InTurn()
         self._usage: Usage | None = None
         self._tail = b""
         self._id = answering.request_id
@@ -115,7 +117,7 @@ class ReplyWriter:
 
     def feed(self, events: Sequence[Event]) -> bytes:
         out: list[bytes] = []
-        for event in events:
+        for event in self._turn.feed(events):
             kind = type(event)
             if kind is TextDelta:
                 self._text(event, out)  # type: ignore[arg-type]

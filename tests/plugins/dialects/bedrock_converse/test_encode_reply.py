@@ -294,3 +294,25 @@ def test_a_whole_reply_that_failed_is_an_error():
     encoder = WholeEncoder()
     found = read_reply(encoder.feed([Started(), TextDelta("a"), Failed("upstream_failed", "why")]), 424)
     assert found["Error"] == {"Message": "why", "Code": "ModelErrorException"}
+
+
+def test_calls_whose_arguments_come_by_turns():
+    events = [
+        Started(),
+        ToolCallDelta(index=0, block=0, id="a", name="f"),
+        ToolCallDelta(index=1, block=1, id="b", name="g"),
+        ToolCallDelta(index=0, block=0, arguments='{"x":1}'),
+        ToolCallDelta(index=1, block=1, arguments='{"y":2}'),
+        Stopped("tool_calls"),
+        Finished(),
+    ]
+    told = [
+        (name, fields.get("contentBlockIndex"))
+        for event in read_stream(stream(events))
+        for name, fields in event.items()
+    ]
+    assert told[1:-2] == [
+        (name, index)
+        for index in (0, 1)
+        for name in ("contentBlockStart", "contentBlockDelta", "contentBlockStop")
+    ]

@@ -256,3 +256,24 @@ def test_models():
     (model,) = json.decode(dialect.encode_models(["openai/gpt-x"]))["models"]
     assert model == json.decode(dialect.encode_model("openai/gpt-x"))
     assert types.Model.model_validate({"name": model["name"]}).name == "models/openai/gpt-x"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_whose_arguments_come_by_turns(stream):
+    events = (
+        Started(),
+        ToolCallDelta(index=0, block=0, id="a", name="f"),
+        ToolCallDelta(index=1, block=1, id="b", name="g"),
+        ToolCallDelta(index=0, block=0, arguments='{"x":1}'),
+        ToolCallDelta(index=1, block=1, arguments='{"y":2}'),
+        Stopped("tool_calls"),
+        Finished(),
+    )
+    replies = written(events, stream=stream, size=1)
+    calls = [
+        (part["functionCall"]["id"], part["functionCall"]["name"], part["functionCall"]["args"])
+        for reply in replies
+        for part in reply["candidates"][0]["content"]["parts"]
+        if "functionCall" in part
+    ]
+    assert calls == [("a", "f", {"x": 1}), ("b", "g", {"y": 2})]
