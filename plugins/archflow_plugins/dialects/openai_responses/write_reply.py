@@ -88,6 +88,8 @@ class ReplyWriter:
         self._over = False
         self._status = "completed"
         self._reason = ""
+        self._refused = False
+        """Whether words of refusal were told: then these say it, and the reply is complete."""
         self._usage: Usage | None = None
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -140,7 +142,7 @@ class ReplyWriter:
             return
         if event.reason == "length":
             self._status, self._reason = "incomplete", "max_output_tokens"
-        elif event.reason in {"content_filter", "refusal"}:
+        elif event.reason == "content_filter" or (event.reason == "refusal" and not self._refused):
             self._status, self._reason = "incomplete", "content_filter"
         elif event.reason == "error":
             self._status = "failed"
@@ -255,6 +257,7 @@ class ReplyWriter:
         part = item.part if item is not None else None
         if item is None or part is None or part.block != event.block or not part.refusal:
             item, part = self._part(event.block, refusal=True)
+        self._refused = True
         part.said.append(event.text)
         self._kept += len(event.text)
         if self._stream:

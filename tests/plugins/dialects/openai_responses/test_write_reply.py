@@ -279,6 +279,13 @@ def test_a_reply_that_is_not_complete(reason, details):
     assert final["completed_at"] is None
 
 
+def test_a_refusal_in_words_is_a_complete_reply_as_openais_is():
+    final = both([Started(), RefusalDelta("no"), Stopped("refusal"), Finished()])
+    assert (final["status"], final["incomplete_details"]) == ("completed", None)
+    assert final["output"][0]["status"] == "completed"
+    assert final["output"][0]["content"] == [{"type": "refusal", "refusal": "no"}]
+
+
 def test_an_error_in_mid_stream_is_a_failed_response_and_the_end():
     writer = encoder()
     data = writer.feed([Started(), TextDelta("a"), Failed("rate_limit_exceeded", "slow down")])
