@@ -254,14 +254,15 @@ def _inference(
         said["maxTokens"] = max_tokens
     temperature, top_p = sampling.temperature, sampling.top_p
     if temperature is not None:
-        if thoughts.on and temperature != 1:
+        if not family.sampling or (thoughts.on and temperature != 1):
             dropped["temperature"] = None
         else:
             said["temperature"] = min(temperature, 1.0)
             if temperature > 1:
                 dropped["temperature"] = None
     if top_p is not None:
-        if thoughts.on and top_p < 0.95:
+        refused = not family.sampling or ("temperature" in said and not family.both)
+        if refused or (thoughts.on and top_p < 0.95):
             dropped["top_p"] = None
         else:
             said["topP"] = top_p
@@ -277,7 +278,7 @@ def _top_k(
 ) -> None:
     if sampling.top_k is None:
         return
-    if not family.top_k or thoughts.on:
+    if not family.top_k or not family.sampling or thoughts.on:
         dropped["top_k"] = None
         return
     value: object = sampling.top_k

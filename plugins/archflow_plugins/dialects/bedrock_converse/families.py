@@ -4,6 +4,8 @@ Converse is one form for all of them but for what it passes through in `addition
 fields that some models refuse. A model's family is read from its id: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
 An id that does not tell (provisioned throughput, an application's profile) is taken for a current Claude.
 
+Claude from 4.1 to 4.6 refuses `temperature` beside `top_p`, and later ones refuse every sampling parameter.
+
 Source: Amazon Bedrock User Guide ("Inference parameters", "Adaptive thinking", "Extended thinking", "Prompt caching",
 "Amazon Nova: extended thinking"), 2026-11.
 """
@@ -33,6 +35,8 @@ class Family(Struct, frozen=True, kw_only=True):
         signed: it takes back only thoughts that carry a signature.
         stop_told: where it tells which stop text ended an answer, if asked; empty if it does not.
         tool_modes: `tool_choice` as Anthropic writes it can be passed through.
+        sampling: it takes `temperature`, `topP` and its top-k parameter.
+        both: it takes `temperature` and `topP` in one request.
     """
 
     models: str
@@ -43,12 +47,22 @@ class Family(Struct, frozen=True, kw_only=True):
     signed: bool = False
     stop_told: tuple[str, ...] = ()
     tool_modes: bool = False
+    sampling: bool = True
+    both: bool = True
 
 
 _STOP = ("/stop_sequence", "/delta/stop_sequence")
 
 
-def _claude(models: str, thinking: Thinking = "", *, budgets: bool = False, modes: bool = False) -> Family:
+def _claude(
+    models: str,
+    thinking: Thinking = "",
+    *,
+    budgets: bool = False,
+    modes: bool = False,
+    sampling: bool = True,
+    both: bool = True,
+) -> Family:
     return Family(
         models=rf"anthropic\.{models}",
         thinking=thinking,
@@ -58,15 +72,18 @@ def _claude(models: str, thinking: Thinking = "", *, budgets: bool = False, mode
         signed=True,
         stop_told=_STOP,
         tool_modes=modes,
+        sampling=sampling,
+        both=both,
     )
 
 
 FAMILIES: tuple[Family, ...] = (
     _claude(r"claude-(?:v2|instant|3-[05h-s])"),
-    _claude(r"claude-(?:3-7|(?:sonnet|opus)-4-2025|opus-4-1)", "budget", budgets=True),
-    _claude(r"claude-[a-z]+-4-5", "budget", budgets=True, modes=True),
-    _claude(r"claude-[a-z]+-4-6", "adaptive", budgets=True, modes=True),
-    _claude("", "adaptive", modes=True),
+    _claude(r"claude-(?:3-7|(?:sonnet|opus)-4-2025)", "budget", budgets=True),
+    _claude(r"claude-opus-4-1", "budget", budgets=True, both=False),
+    _claude(r"claude-[a-z]+-4-5", "budget", budgets=True, modes=True, both=False),
+    _claude(r"claude-[a-z]+-4-6", "adaptive", budgets=True, modes=True, both=False),
+    _claude("", "adaptive", modes=True, sampling=False),
     Family(
         models=r"amazon\.nova-2",
         thinking="nova",

@@ -147,15 +147,17 @@ PLACES: Mapping[str, Place] = {
     "temperature": Sent(
         "inferenceConfig.temperature",
         '{"inferenceConfig":{"temperature":0.5}}',
-        "at most 1; left out where Claude thinks",
+        "at most 1; left out where Claude thinks, and for Claude after 4.6",
     ),
     "top_p": Sent(
-        "inferenceConfig.topP", '{"inferenceConfig":{"topP":0.5}}', "left out where Claude thinks, below 0.95"
+        "inferenceConfig.topP",
+        '{"inferenceConfig":{"topP":0.5}}',
+        "left out where Claude thinks, below 0.95; beside a temperature from Claude 4.1 on; and after 4.6",
     ),
     "top_k": Sent(
         "additionalModelRequestFields.top_k",
         '{"additionalModelRequestFields":{"top_k":40}}',
-        "Claude; `inferenceConfig.topK` for Nova; left out for others, and where Claude thinks",
+        "Claude up to 4.6; `inferenceConfig.topK` for Nova; left out for others, and where Claude thinks",
     ),
     "stop": Sent(
         "inferenceConfig.stopSequences",

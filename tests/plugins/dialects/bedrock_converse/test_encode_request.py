@@ -452,7 +452,7 @@ def test_a_cache_mark_inside_a_tool_s_answer_stands_after_it():
 
 def test_settings():
     body, dropped = encoded(
-        sampling=Sampling(max_tokens=9, temperature=0.5, top_p=0.25, top_k=7, stop=("a", "", "b")),
+        sampling=Sampling(max_tokens=9, temperature=0.5, top_k=7, stop=("a", "", "b")),
         metadata=(("team", "blue"), ("odd\u00e9", "x"), ("b", "y" * 257), ("c", "")),
         service_tier="standard_only",
         output=Output(
@@ -462,7 +462,6 @@ def test_settings():
     assert body["inferenceConfig"] == {
         "maxTokens": 9,
         "temperature": 0.5,
-        "topP": 0.25,
         "stopSequences": ["a", "b"],
     }
     assert body["additionalModelRequestFields"] == {"top_k": 7}
@@ -495,6 +494,31 @@ def test_top_k_elsewhere():
     body, dropped = encoded(sampling=Sampling(top_k=7), model=LLAMA)
     assert "additionalModelRequestFields" not in body
     assert dropped == ("top_k",)
+
+
+@pytest.mark.parametrize(
+    ("model", "kept", "left_out"),
+    [
+        ("anthropic.claude-3-5-sonnet-20241022-v2:0", {"temperature", "topP", "top_k"}, ()),
+        ("eu.anthropic.claude-sonnet-4-20250514-v1:0", {"temperature", "topP", "top_k"}, ()),
+        ("us.anthropic.claude-opus-4-1-20250805-v1:0", {"temperature", "top_k"}, ("top_p",)),
+        (CLAUDE, {"temperature", "top_k"}, ("top_p",)),
+        ("anthropic.claude-opus-4-6-v1", {"temperature", "top_k"}, ("top_p",)),
+        ("anthropic.claude-opus-4-7", set(), ("temperature", "top_p", "top_k")),
+        ("anthropic.claude-mythos-5", set(), ("temperature", "top_p", "top_k")),
+        (LLAMA, {"temperature", "topP"}, ("top_k",)),
+    ],
+)
+def test_what_each_generation_of_claude_takes(model, kept, left_out):
+    body, dropped = encoded(sampling=Sampling(temperature=0.5, top_p=0.25, top_k=7), model=model)
+    assert {*body.get("inferenceConfig", ()), *body.get("additionalModelRequestFields", ())} == kept
+    assert dropped == left_out
+
+
+def test_claude_takes_top_p_alone():
+    body, dropped = encoded(sampling=Sampling(top_p=0.25))
+    assert body["inferenceConfig"] == {"topP": 0.25}
+    assert dropped == ()
 
 
 def test_a_temperature_that_is_too_high():

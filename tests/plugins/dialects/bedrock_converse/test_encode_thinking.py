@@ -116,9 +116,13 @@ def test_claude_that_thinks_takes_no_temperature(model):
     assert "top_k" not in fields
     assert inference == {"maxTokens": 9000}
     assert sorted(dropped) == ["temperature", "top_k", "top_p"]
-    sampling = Sampling(temperature=1, top_p=0.97, max_tokens=9000)
-    _, _, inference, dropped = asked({"effort": "low"}, model, sampling=sampling)
-    assert inference == {"maxTokens": 9000, "temperature": 1, "topP": 0.97}
+
+
+@pytest.mark.parametrize(("said", "name"), [({"temperature": 1}, "temperature"), ({"top_p": 0.97}, "topP")])
+def test_what_claude_takes_where_it_thinks(said, name):
+    sampling = Sampling(max_tokens=9000, **said)
+    _, _, inference, dropped = asked({"effort": "low"}, SONNET_45, sampling=sampling)
+    assert inference == {"maxTokens": 9000, name: next(iter(said.values()))}
     assert dropped == ()
 
 
