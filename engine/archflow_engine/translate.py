@@ -24,7 +24,7 @@ from archflow_engine.prompts.prompt import answering
 from archflow_engine.stages import Ended, Passage
 from archflow_engine.upstream.call import Headers, ReplyHead
 from archflow_plugins.kinds import Dialect
-from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave
+from archflow_plugins.translation import CannotExpress, ReplyDecoder, Sent, leave, spared
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ClientProtocolError, UpstreamError, UpstreamProtocolError
 from archflow_schema.events import (
@@ -61,24 +61,34 @@ _NAME = re.compile(r"[\w.\[\]*-]{1,100}", re.ASCII)
 
 
 def ask_in(
-    source: Dialect, target: Dialect, name: str, conversation: Conversation, model: str
+    source: Dialect,
+    target: Dialect,
+    name: str,
+    conversation: Conversation,
+    model: str,
+    lacks: frozenset[str] = frozenset(),
 ) -> tuple[bytes, Headers]:
     """A request in the words of `target`, which is called `name`, and the reply header that names what was left out.
+
+    `lacks` are features that the upstream refuses beyond what its dialect does.
 
     Raises:
         ClientProtocolError: the target has no words for it, and it would be missed.
     """
     try:
         behind = leave(source.own, conversation) if conversation.extras else ()
+        left: tuple[str, ...] = ()
+        if lacks:
+            conversation, left = spared(conversation, lacks)
         encoded = target.encode(conversation, model)
     except CannotExpress as error:
         raise ClientProtocolError(
             f"'{_word(source, error.feature)}' cannot be asked of the model '{model}', whose upstream speaks "
             f"{name}: {error.why}"
         ) from error
-    if not behind and not encoded.dropped:
+    if not behind and not left and not encoded.dropped:
         return encoded.body, []
-    return encoded.body, _named([*behind, *(_word(source, feature) for feature in encoded.dropped)])
+    return encoded.body, _named([*behind, *(_word(source, feature) for feature in (*left, *encoded.dropped))])
 
 
 def _named(words: list[str]) -> Headers:

@@ -59,6 +59,7 @@ def archflow_register_providers() -> list[Later]:
         _later("provider.azure_openai", "providers.azure:AzureOpenAI"),
         _later("provider.bedrock", "providers.bedrock:Bedrock"),
         _later("provider.gemini", "providers.gemini:Gemini"),
+        _later("provider.mistral", "providers.mistral:Mistral"),
         _later("provider.vertex", "providers.vertex:Vertex"),
         _later("provider.local", "providers.local:Local"),
     ]

@@ -467,9 +467,11 @@ class Provider(Kind):
         static: True when `request` depends only on dialect, model and streaming, so that the engine prepares it once.
         in_process: True when it implements `answer` rather than `request`; `url` is then only for people to read.
         streams: `only` or `never` where its upstream has but one way to reply.
+        lacks: features of `translation.SPARED` that its upstream refuses, though its dialect has words for them.
     """
 
     vendors: ClassVar[tuple[str, ...]] = ()
+    lacks: ClassVar[frozenset[str]] = frozenset()
     config: ClassVar[type[Struct]] = ProviderConfig
     static: bool = True
     in_process: ClassVar[bool] = False

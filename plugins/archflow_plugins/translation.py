@@ -222,6 +222,22 @@ def leave(source: Mapping[str, Dropped | Refused], conversation: Conversation) -
     return tuple(dict.fromkeys(behind))
 
 
+SPARED: dict[str, str | tuple[()]] = {
+    "user": "",
+    "service_tier": "",
+    "cache_key": "",
+    "verbosity": "",
+    "metadata": (),
+}
+"""Features that nobody misses in an answer: fields of a Conversation, and what says nothing there."""
+
+
+def spared(conversation: Conversation, lacks: frozenset[str]) -> tuple[Conversation, tuple[str, ...]]:
+    """A conversation without some features of SPARED, and which of them it had."""
+    said = {name: unsaid for name, unsaid in SPARED.items() if name in lacks and getattr(conversation, name)}
+    return (msgspec.structs.replace(conversation, **said), tuple(said)) if said else (conversation, ())
+
+
 def _tool_names(raw: Raw) -> list[str]:
     """The names of a provider's own tools: their type without its date, or the one field that they consist of."""
     tools = msgspec.json.decode(raw, type=list[dict[str, object]])

@@ -148,6 +148,7 @@ CASES: dict[str, list[dict[str, object]]] = {
         },
     ],
     "provider.gemini": [provider("gemini")],
+    "provider.mistral": [provider("mistral"), provider("mine", interface="mistral", base_url="http://box:1")],
     "provider.vertex": [provider("vertex_ai")],
     "provider.local": [
         {"config": ProviderConfig(name=f"local/{name}", vendor="local", model_id=name)}

@@ -182,6 +182,22 @@ async def test_what_is_left_out_is_named_in_the_clients_words() -> None:
         assert set(dropped.split(", ")) == {"unheard_of", "seed"}
 
 
+async def test_what_only_the_upstream_refuses_is_left_out_and_named_too() -> None:
+    async with playing(upstream={"vendor": "mistral"}) as play:
+        client = await play.client()
+        labels = {"metadata": {"user_id": "u", "team": "red"}, "service_tier": "auto", "stream": True}
+        await client.ask({**SAID, **labels, "top_k": 3}, path=MESSAGES)
+        asked = await play.upstream.asked()
+        assert set(asked.json) == {"model", "messages", "max_tokens", "stream"}
+        await asked.stream(piece(content="Hi", end=True) + USAGE + DONE)
+        await asked.end()
+        answer = await client.reply()
+        dropped = answer.header("x-arch-dropped")
+        assert dropped is not None
+        assert set(dropped.split(", ")) == {"metadata.user_id", "metadata", "service_tier", "top_k"}
+        assert events(answer)[-2]["usage"]["output_tokens"] == 2
+
+
 async def test_what_would_be_missed_is_refused_and_the_upstream_is_not_called() -> None:
     async with playing(upstream={"vendor": "anthropic"}) as play:
         client = await play.client()

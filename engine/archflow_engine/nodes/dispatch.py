@@ -146,7 +146,8 @@ class DispatchNode(Runner):
             elif same:
                 body = rewritten(exchange, _asking(exchange, stream=stream), model).body
             else:
-                body, told = ask_in(dialect, target, name, _asking(exchange, stream=stream), model)
+                asked = _asking(exchange, stream=stream)
+                body, told = ask_in(dialect, target, name, asked, model, self._kind.lacks)
                 exchange.reply_headers += told
                 body = self._kind.adapt(name, body)
         except ClientProtocolError as error:

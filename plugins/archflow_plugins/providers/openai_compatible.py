@@ -33,7 +33,7 @@ _SECRET_WORDS = frozenset({
 })  # fmt: skip
 
 
-OF_THEIR_OWN = frozenset({"amazon_bedrock", "anthropic", "azure_openai", "gemini", "vertex_ai"})
+OF_THEIR_OWN = frozenset({"amazon_bedrock", "anthropic", "azure_openai", "gemini", "mistral", "vertex_ai"})
 """Vendors that have a kind of their own."""
 
 

@@ -104,6 +104,7 @@ _ROWS: tuple[Vendor, ...] = (
         url="https://api.mistral.ai",
         dialects=CHAT_EMBED,
         aliases=("mistralai",),
+        renames=(("seed", "random_seed"),),
         telemetry="mistral_ai",
         arch=True,
     ),

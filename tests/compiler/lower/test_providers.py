@@ -49,7 +49,7 @@ def test_the_connect_timeout_of_all_providers():
         (
             "mine/x",
             ", base_url: 'http://r', provider_interface: mistral",
-            "provider.openai_compatible",
+            "provider.mistral",
             "mine",
         ),
     ],

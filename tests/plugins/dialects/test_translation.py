@@ -11,7 +11,16 @@ import pytest
 from archflow_plugins.kinds import Dialect, Head
 from archflow_plugins.registry import Registry
 from archflow_plugins.testing import run_context
-from archflow_plugins.translation import FEATURES, Becomes, CannotExpress, Dropped, Refused, Sent, leave
+from archflow_plugins.translation import (
+    FEATURES,
+    Becomes,
+    CannotExpress,
+    Dropped,
+    Refused,
+    Sent,
+    leave,
+    spared,
+)
 from archflow_schema.conversation import Conversation
 
 DIALECTS: dict[str, Dialect] = {
@@ -135,3 +144,11 @@ def test_tools_of_a_provider_are_named_one_by_one():
         extras=(("tools", msgspec.Raw(msgspec.json.encode(tools))), ("odd", msgspec.Raw(b"1")))
     )
     assert leave({}, said) == ("tools.web_search", "tools.mcp", "tools.googleSearch", "odd")
+
+
+def test_what_an_upstream_lacks_is_left_out_and_named():
+    said = Conversation(user="u", cache_key="k", metadata=(("a", "b"),), verbosity="low")
+    kept, left = spared(said, frozenset({"user", "metadata", "service_tier"}))
+    assert kept == Conversation(cache_key="k", verbosity="low")
+    assert left == ("user", "metadata")
+    assert spared(kept, frozenset({"user"})) == (kept, ())
