@@ -11,6 +11,7 @@ marks, while others refuse the request (Mistral, Zhipu, Moonshot) and cache by t
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Sequence
 
@@ -46,6 +47,8 @@ Json = dict[str, object]
 
 FILES = frozenset({"openai_chat", "openai_responses"})
 """Whose file ids are the same store's."""
+ID_AT_MOST = 40
+"""Characters of a call's id that OpenAI takes."""
 _TIERS = {"standard_only": "default"}
 """Service tiers that others call otherwise."""
 
@@ -292,13 +295,13 @@ class _Writer:
     def _call(self, call: ToolCallPart) -> Json:
         if call.custom:
             found: Json = {
-                "id": call.id,
+                "id": call_id(call.id),
                 "type": "custom",
                 "custom": {"name": call.name, "input": call.arguments},
             }
         else:
             function = {"name": call.name, "arguments": call.arguments or "{}"}
-            found = {"id": call.id, "type": "function", "function": function}
+            found = {"id": call_id(call.id), "type": "function", "function": function}
         if call.signature and call.origin == reasoning.ORIGIN:
             found["extra_content"] = {"google": {"thought_signature": call.signature}}
         elif call.signature:
@@ -329,7 +332,7 @@ class _Writer:
             self.drop("cache")
         elif result.cache is not None and isinstance(content, str):
             content = [self._marked({"type": "text", "text": content}, result.cache)]
-        self._written.append({"role": "tool", "tool_call_id": result.id, "content": content})
+        self._written.append({"role": "tool", "tool_call_id": call_id(result.id), "content": content})
         return beside
 
     def _content(self, parts: Sequence[Part]) -> str | list[Json]:
@@ -395,6 +398,13 @@ class _Writer:
             control["ttl"] = mark.ttl
         written["cache_control"] = control
         return written
+
+
+def call_id(said: str) -> str:
+    """The id of a call; the digest of one that is too long."""
+    if len(said) <= ID_AT_MOST:
+        return said
+    return f"call_{hashlib.sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _is_text(part: Part) -> bool:

@@ -370,3 +370,15 @@ class TestRefused:
 
     def test_a_choice_among_no_tools_is_left_out(self):
         assert "tool_choice" not in encode(tool_choice=ToolChoice("auto"))[0]
+
+
+def test_ids_of_calls_that_are_longer_than_openai_takes():
+    def loop(identity):
+        call, answer = ToolCallPart(identity, "f", "{}"), ToolResultPart(identity, (TextPart("a"),))
+        _, asked, answered = written(*HELLO, assistant(call), Message(role="tool", parts=(answer,)))
+        assert asked["tool_calls"][0]["id"] == answered["tool_call_id"]
+        return answered["tool_call_id"]
+
+    assert loop("c" * 40) == "c" * 40
+    assert len(loop("c" * 41)) <= 40
+    assert loop("c" * 41) != loop("c" * 42)
