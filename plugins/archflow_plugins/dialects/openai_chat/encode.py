@@ -20,6 +20,7 @@ from msgspec import Raw
 from archflow_plugins.dialects.effort import effort_of
 from archflow_plugins.dialects.json_body import encode as to_json
 from archflow_plugins.dialects.openai_chat import reasoning
+from archflow_plugins.dialects.openai_chat.generations import effort_for
 from archflow_plugins.translation import CannotExpress, Encoded
 from archflow_schema.conversation import (
     AudioPart,
@@ -76,11 +77,7 @@ def encode(conversation: Conversation, model: str) -> Encoded:
     if conversation.output is not None:
         body |= _output(conversation.output)
     if conversation.reasoning is not None:
-        body |= _reasoning(conversation.reasoning)
-        if conversation.reasoning.mode == "adaptive" and "reasoning_effort" not in body:
-            writer.drop("reasoning.mode")
-        if conversation.reasoning.summary:
-            writer.drop("reasoning.summary")
+        writer.think(conversation.reasoning, model, body)
     if conversation.user:
         body["user"] = conversation.user
     if conversation.service_tier:
@@ -138,8 +135,8 @@ def _output(output: Output) -> Json:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _reasoning(wanted: Reasoning) -> Json:
-    """`reasoning_effort`, the one word that most vendors share; none where the model decides."""
+def _effort(wanted: Reasoning) -> str:
+    """The value of `reasoning_effort`, the one word that most vendors share; empty where the model decides."""
     effort = wanted.effort
     if wanted.mode == "off":
         effort = "none"
@@ -147,7 +144,7 @@ def _reasoning(wanted: Reasoning) -> Json:
         effort = effort_of(wanted.budget)
     elif not effort and wanted.mode == "on":
         effort = "medium"
-    return {"reasoning_effort": effort} if effort else {}
+    return effort
 
 
 def _tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> object:
@@ -188,6 +185,19 @@ class _Writer:
     def drop(self, feature: str) -> None:
         """Note that something is left out."""
         self.dropped[feature] = None
+
+    def think(self, wanted: Reasoning, model: str, body: Json) -> None:
+        """How hard to think, as far as the model can."""
+        asked = _effort(wanted)
+        effort = effort_for(model, asked)
+        if effort:
+            body["reasoning_effort"] = effort
+        elif wanted.mode not in {"", "off"} or asked not in {"", "none"}:
+            said = {"mode": wanted.mode, "effort": wanted.effort, "budget": wanted.budget}
+            for name in (name for name, value in said.items() if value):
+                self.drop(f"reasoning.{name}")
+        if wanted.summary:
+            self.drop("reasoning.summary")
 
     def messages(self) -> list[Json]:
         """All messages, tools' answers after their calls."""

@@ -148,7 +148,11 @@ PLACES: dict[str, Place] = {
         exact=False,
         foreign=Dropped("where the model shall decide, nothing is said: it decides anyway"),
     ),
-    "reasoning.effort": Sent("reasoning_effort", '{"reasoning_effort":"high"}'),
+    "reasoning.effort": Sent(
+        "reasoning_effort",
+        '{"reasoning_effort":"high"}',
+        "the next one that OpenAI's model knows; left out for GPT-4 and older, which do not think",
+    ),
     "reasoning.budget": Becomes(
         ("reasoning.effort",), "reasoning_effort", "the smallest effort that holds the budget"
     ),

@@ -145,6 +145,28 @@ def test_that_the_model_decides_is_said_by_nothing():
     assert encode(reasoning=Reasoning(mode="adaptive", effort="low"))[1] == ()
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "dropped"),
+    [
+        (Reasoning(mode="on", budget=2000), ("reasoning.mode", "reasoning.budget")),
+        (Reasoning(mode="adaptive", effort="high"), ("reasoning.mode", "reasoning.effort")),
+        (Reasoning(mode="off"), ()),
+        (Reasoning(mode="off", effort="none"), ()),
+        (Reasoning(effort="none"), ()),
+    ],
+)
+def test_models_that_do_not_think_are_not_told_to(reasoning, dropped):
+    body, left = encode(model="gpt-4o", reasoning=reasoning)
+    assert "reasoning_effort" not in body
+    assert left == dropped
+
+
+def test_an_effort_that_the_model_does_not_know_becomes_one_that_it_does():
+    assert (
+        encode(model="gpt-5.2", reasoning=Reasoning(mode="on", budget=1024))[0]["reasoning_effort"] == "low"
+    )
+
+
 def test_roles_and_names():
     assert written(
         Message(role="system", parts=(TextPart("a"), TextPart("b"))),
