@@ -3,6 +3,8 @@
 Source: Amazon Bedrock User Guide ("Adaptive thinking", "Extended thinking", "Amazon Nova: extended thinking"),
 Anthropic's "Extended thinking", 2026-11.
 
+Rule: a client that said how long the answer may be at most is not made to pay for more: thoughts that would take all
+of it take half.
 Rule: who says only an effort gets what is nearest; who says that the model shall think, or how long, gets that or 400.
 """
 
@@ -21,6 +23,8 @@ from archflow_schema.conversation import Conversation, Reasoning
 LEAST_BUDGET = 1024
 ROOM = 4096
 """Tokens for the answer beside a budget of thought, where the client did not say how many it wants."""
+MOST = 32_000
+"""Tokens of thoughts and answer that every Claude with a budget gives."""
 _EFFORTS = {
     "minimal": "low",
     "low": "low",
@@ -130,10 +134,12 @@ def _budget(reasoning: Reasoning, conversation: Conversation, family: Family) ->
         return Thoughts(dropped=_said(reasoning))
     budget = max(LEAST_BUDGET, budget)
     asked = conversation.sampling.max_tokens
-    if asked is not None:
-        budget = min(budget, asked - 1)
-        if budget < LEAST_BUDGET:
-            return Thoughts(dropped=_said(reasoning))
+    if asked is not None and asked <= LEAST_BUDGET:
+        return Thoughts(dropped=_said(reasoning))
+    if asked is not None and budget >= asked:
+        budget = max(LEAST_BUDGET, asked // 2)
+    elif asked is None and not reasoning.budget:
+        budget = min(budget, MOST - ROOM)
     display = _display(reasoning) if family.thinking == "adaptive" else {}
     return Thoughts(
         fields={"thinking": {"type": "enabled", "budget_tokens": budget, **display}},

@@ -93,7 +93,8 @@ def test_families(model, reasoning, fields, effort, max_tokens, dropped):
     ("max_tokens", "fields", "dropped"),
     [
         (50_000, budget(16384), ()),
-        (3000, budget(2999), ()),
+        (3000, budget(1500), ()),
+        (16_384, budget(8192), ()),
         (1025, budget(1024), ()),
         (1024, {}, ("reasoning.effort",)),
     ],
@@ -101,6 +102,13 @@ def test_families(model, reasoning, fields, effort, max_tokens, dropped):
 def test_a_budget_leaves_room_in_the_answer(max_tokens, fields, dropped):
     found = asked({"effort": "high"}, SONNET_45, sampling=Sampling(max_tokens=max_tokens))
     assert found == (fields, "", {"maxTokens": max_tokens}, dropped)
+
+
+def test_no_effort_asks_for_more_than_claude_gives():
+    fields, _, inference, _ = asked({"effort": "max"}, SONNET_45)
+    assert (fields, inference) == (budget(27_904), {"maxTokens": 32_000})
+    fields, _, inference, _ = asked({"budget": 40_000}, SONNET_45)
+    assert (fields, inference) == (budget(40_000), {"maxTokens": 44_096})
 
 
 def test_nova_at_its_highest_takes_no_parameters():
