@@ -177,6 +177,8 @@ class Translation:
         except _GaveUp as gave_up:
             self._give_up(gave_up, b"".join(out))
         except UpstreamError as error:
+            if out and self._head is None:  # what was said before counts, for a client that hears it already
+                self._hand(b"".join(out), end=False)
             exchange.give_up(error)
         else:
             if self.finished and exchange.keeper is not None:

@@ -146,6 +146,22 @@ async def test_a_client_that_streams_before_an_upstream_that_does_not() -> None:
         )
 
 
+async def test_what_was_said_in_the_same_read_as_a_failure_is_told_before_it() -> None:
+    async with playing() as play:
+        client = await play.client()
+        await client.ask({**SAID, "stream": True}, path=MESSAGES)
+        asked = await play.upstream.asked()
+        await asked.stream(piece(content="Good"))
+        answer = await client.begins()
+        first = await client.more()
+        assert first is not None
+        await asked.connection.send(chunk(piece(content=" day")) + chunk(b""))
+        await client.rest(answer)
+        found = events(Reply(200, [], first + answer.body))
+        assert [one["delta"]["text"] for one in found if "delta" in one] == ["Good", " day"]
+        assert found[-1]["type"] == "error"
+
+
 async def test_a_compressed_reply_is_read_all_the_same() -> None:
     async with playing() as play:
         client = await play.client()
