@@ -21,6 +21,7 @@ from archflow_plugins.dialects.anthropic_messages.words import (
     SERVED_WORD,
     stream_error_type,
 )
+from archflow_plugins.dialects.call_proofs import thought_before
 from archflow_plugins.dialects.json_body import encode, object_of
 from archflow_plugins.translation import Answering
 from archflow_schema.conversation import Citation
@@ -153,6 +154,9 @@ class WholeEncoder:
                 self._block(event, "text").texts.append(self._kept(event.text))
             elif type(event) is ToolCallDelta:
                 self._ending.called = True
+                proof = thought_before(event, call_id(event, self._answering))
+                if proof is not None:
+                    self._think(proof)
                 self._block(event, "call").texts.append(self._kept(event.arguments))
             elif type(event) is ReasoningDelta:
                 self._think(event)

@@ -26,6 +26,7 @@ from archflow_plugins.dialects.anthropic_messages.reply_encoder import (
 from archflow_plugins.dialects.anthropic_messages.reply_thought import ProofGatherer
 from archflow_plugins.dialects.anthropic_messages.usage import Told, told_of
 from archflow_plugins.dialects.anthropic_messages.words import PING
+from archflow_plugins.dialects.call_proofs import thought_before
 from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
 from archflow_plugins.framing import sse
 from archflow_plugins.kinds import Head
@@ -248,8 +249,12 @@ class StreamEncoder:
                 return
             self._calls.add(event.block)
             self._ending.called = True
+            identity = call_id(event, self._answering)
+            proof = thought_before(event, identity)
+            if proof is not None:
+                self._thought(proof, out)
             opened = self._begin(event.block, "call", out)
-            start = encode(_CallStart(call_id(event, self._answering), event.name, {}))
+            start = encode(_CallStart(identity, event.name, {}))
             self._show(opened, start, b'input_json_delta","partial_json', out)
         if event.arguments:
             opened.arguments.append(event.arguments)

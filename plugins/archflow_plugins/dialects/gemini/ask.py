@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from archflow_plugins.dialects.call_proofs import Proofs
 from archflow_plugins.dialects.effort import budget_of
 from archflow_plugins.dialects.gemini import media, wire
 from archflow_plugins.dialects.gemini.media import ORIGIN
@@ -109,6 +110,7 @@ class _Asking:
         self._nested = self._generation not in {1, 2}
         self._pro = "pro" in model
         self._names: dict[str, str] = {}
+        self._proofs = Proofs(ORIGIN)
 
     def drop(self, feature: str) -> None:
         self.dropped[feature] = None
@@ -201,6 +203,8 @@ class _Asking:
         if part.origin != ORIGIN:
             self.drop("reasoning.history")
             return []
+        if self._proofs.take(part):
+            return []
         thought: dict[str, Any] = {"text": part.text}
         if part.text:
             thought["thought"] = True
@@ -213,8 +217,9 @@ class _Asking:
         call: dict[str, Any] = {"name": part.name, "args": _arguments(part)}
         if part.id:
             call["id"] = part.id
-        if part.signature and part.origin == ORIGIN:
-            return {"functionCall": call, "thoughtSignature": part.signature}
+        signature = self._proofs.of(part)
+        if signature:
+            return {"functionCall": call, "thoughtSignature": signature}
         return {"functionCall": call}
 
     def _answer(self, part: ToolResultPart) -> list[Any]:

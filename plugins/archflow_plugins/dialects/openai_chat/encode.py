@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
+from archflow_plugins.dialects.call_proofs import Proofs
 from archflow_plugins.dialects.effort import effort_of
 from archflow_plugins.dialects.json_body import encode as to_json
 from archflow_plugins.dialects.openai_chat import reasoning
@@ -181,6 +182,7 @@ class _Writer:
         self._marks = marks
         self._results: dict[str, deque[tuple[int, ToolResultPart]]] = {}
         self._written: list[Json] = []
+        self._proofs = Proofs(reasoning.ORIGIN)
 
     def drop(self, feature: str) -> None:
         """Note that something is left out."""
@@ -291,6 +293,8 @@ class _Writer:
         if part.origin != reasoning.ORIGIN:
             self.drop("reasoning.history")
             return
+        if self._proofs.take(part):
+            return
         place, item = reasoning.item_of(part)
         if place == "content":
             inside.append(item)
@@ -312,8 +316,9 @@ class _Writer:
         else:
             function = {"name": call.name, "arguments": call.arguments or "{}"}
             found = {"id": call_id(call.id), "type": "function", "function": function}
-        if call.signature and call.origin == reasoning.ORIGIN:
-            found["extra_content"] = {"google": {"thought_signature": call.signature}}
+        signature = self._proofs.of(call)
+        if signature:
+            found["extra_content"] = {"google": {"thought_signature": signature}}
         elif call.signature:
             self.drop("reasoning.history")
         return self._marked(found, call.cache)

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from archflow_plugins.dialects.call_proofs import thought_before
 from archflow_plugins.dialects.json_body import encode
 from archflow_plugins.dialects.openai_responses import fields, state
 from archflow_plugins.dialects.openai_responses.echo import Echo
@@ -387,6 +388,10 @@ class ReplyWriter:
             self._delta(item.before, event.arguments, item.after)
 
     def _open_call(self, event: ToolCallDelta) -> OpenItem:
+        call_id = event.id or f"call_{self._key}{self._count:02d}"
+        proof = thought_before(event, call_id)
+        if proof is not None:
+            self._thought(proof)
         if self._items and self._items[-1].kind != "call":
             self._close_all()
         if self._calls is None:
@@ -395,7 +400,6 @@ class ReplyWriter:
         if called is None:
             called = Called("custom" if event.custom else "function", event.name)
         custom = called.form == "custom"
-        call_id = event.id or f"call_{self._key}{self._count:02d}"
         item = self._open_item("call", PREFIXES[called.form], event.index)
         item.call_id, item.called, item.unwrap = call_id, called, custom and not event.custom
         if called.form == "function" or (custom and event.custom):

@@ -260,6 +260,23 @@ def test_thoughts_and_their_proofs_come_back(stream, deltas, kind, proof):
 
 
 @pytest.mark.parametrize("stream", [True, False])
+def test_what_proves_a_call_stands_before_it(stream):
+    signed = ToolCallDelta(
+        index=0, block=1, id="call_1", name="f", arguments="{}", signature="b3du", origin="gemini"
+    )
+    other = ToolCallDelta(index=1, block=2, id="call_2", name="g", arguments="{}")
+    content = final(STARTED, TextDelta("x"), signed, other, *CALLED, stream=stream).content
+    assert [one.type for one in content] == ["text", "redacted_thinking", "tool_use", "tool_use"]
+    assert unwrap(content[1].data) == ("gemini", Proof(signature="b3du", id="call_1"))
+    said = json.encode(
+        {"messages": [{"role": "assistant", "content": [one.model_dump() for one in content]}]}
+    )
+    parts = dialect.decode(dialect.decode_head(said)).messages[0].parts
+    assert parts[1] == ReasoningPart(signature="b3du", id="call_1", origin="gemini")
+    assert parts[2].id == "call_1"
+
+
+@pytest.mark.parametrize("stream", [True, False])
 def test_a_thought_that_says_nothing_is_none(stream):
     (text,) = final(
         STARTED, ReasoningDelta("", origin="openai_chat"), TextDelta("x", 1), *CALLED, stream=stream

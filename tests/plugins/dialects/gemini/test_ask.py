@@ -127,6 +127,17 @@ def test_own_thoughts_go_back_and_foreign_ones_are_named():
     assert dropped == ("reasoning.history",)
 
 
+def test_what_proves_a_call_goes_back_to_it_from_clients_whose_calls_cannot_carry_it():
+    proof = ReasoningPart(signature="b3du", id="1", origin="gemini")
+    calls = (ToolCallPart("1", "f", "{}"), ToolCallPart("2", "f", "{}"))
+    body, dropped = encode(HI, said("assistant", proof, *calls))
+    assert body["contents"][1]["parts"] == [
+        {"functionCall": {"name": "f", "args": {}, "id": "1"}, "thoughtSignature": "b3du"},
+        {"functionCall": {"name": "f", "args": {}, "id": "2"}},
+    ]
+    assert dropped == ()
+
+
 def test_arguments_that_are_no_object_go_as_text():
     body, _ = encode(HI, said("assistant", ToolCallPart("1", "f", '{"a": tru')), model="gemini-2.5-pro")
     assert body["contents"][1]["parts"][0]["functionCall"]["args"] == {"arguments": '{"a": tru'}

@@ -404,3 +404,12 @@ def test_ids_of_calls_that_are_longer_than_openai_takes():
     assert loop("c" * 40) == "c" * 40
     assert len(loop("c" * 41)) <= 40
     assert loop("c" * 41) != loop("c" * 42)
+
+
+def test_what_proves_a_call_goes_back_to_it_from_clients_whose_calls_cannot_carry_it():
+    proof = ReasoningPart(signature="b3du", id="1", origin="openai_chat")
+    calls = ToolCallPart("1", "f", "{}"), ToolCallPart("2", "f", "{}")
+    _, asked = written(*HELLO, assistant(proof, *calls), checked=False)
+    assert "reasoning_content" not in asked
+    assert asked["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "b3du"}}
+    assert "extra_content" not in asked["tool_calls"][1]

@@ -166,6 +166,17 @@ def test_thoughts_texts_and_calls_in_one_reply():
     assert final["usage"] is None
 
 
+def test_what_proves_a_call_stands_before_it():
+    signed = ToolCallDelta(
+        index=0, block=1, id="call_1", name="look", arguments="{}", signature="b3du", origin="gemini"
+    )
+    other = ToolCallDelta(index=1, block=2, id="call_2", name="look", arguments="{}")
+    output = both([Started(), TextDelta("x"), signed, other, *END], tools=TOOLS)["output"]
+    assert [one["type"] for one in output] == ["message", "reasoning", "function_call", "function_call"]
+    assert output[1]["encrypted_content"] == wrap("gemini", Proof(signature="b3du", id="call_1"))
+    assert [one["call_id"] for one in output[2:]] == ["call_1", "call_2"]
+
+
 def test_calls_take_the_form_of_the_tool_that_was_offered():
     calls = [
         ("agents__spawn", '{"task":"t"}', False),
