@@ -31,7 +31,7 @@ Wire = dict[str, dict[str, str]]
 
 def blob_part(blob: Blob) -> Part | None:
     """A part for bytes in the request; None for what no other dialect knows, such as a film."""
-    kind, data = (blob.mime_type or "").lower(), blob.data or ""
+    kind, data = (blob.mime_type or "").lower(), _usual(blob.data or "")
     family, _, subtype = kind.partition("/")
     if family == "image":
         return ImagePart(f"data:{kind};base64,{data}")
@@ -105,10 +105,13 @@ def _guessed(url: str) -> str:
     return _ENDINGS.get(path.rpartition(".")[2].lower(), "")
 
 
+def _usual(data: str) -> str:
+    """Base64 in the alphabet that others take, and padded; Google's own client writes the one for addresses."""
+    return data.replace("-", "+").replace("_", "/") + "=" * (-len(data) % 4)
+
+
 def _text(data: str) -> str:
     try:
-        return base64.b64decode(data + "=" * (-len(data) % 4), altchars=b"-_", validate=False).decode(
-            "utf-8", "replace"
-        )
+        return base64.b64decode(data, validate=False).decode("utf-8", "replace")
     except (binascii.Error, ValueError) as error:
         raise ClientProtocolError("`inlineData.data` is not base64") from error

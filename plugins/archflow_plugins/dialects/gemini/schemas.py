@@ -22,10 +22,18 @@ _LEFT_OUT = frozenset({"nullable", "propertyOrdering"})
 _RENAMED = {
     "defs": "$defs",
     "ref": "$ref",
+    "additional_properties": "additionalProperties",
     "any_of": "anyOf",
     "max_items": "maxItems",
     "min_items": "minItems",
+    "max_length": "maxLength",
+    "min_length": "minLength",
+    "max_properties": "maxProperties",
+    "min_properties": "minProperties",
+    "prefix_items": "prefixItems",
+    "property_ordering": "propertyOrdering",
 }
+"""As Google's own client spells them."""
 
 
 def json_schema(raw: Raw) -> Raw:

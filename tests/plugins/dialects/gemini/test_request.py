@@ -95,6 +95,19 @@ def test_media():
     )
 
 
+def test_the_alphabet_of_base64_that_googles_client_writes_becomes_everybodys():
+    found = parts(
+        {"inlineData": {"mimeType": "image/png", "data": "-_-_"}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "_w"}},
+        {"inlineData": {"mimeType": "application/pdf", "data": "-A=="}},
+    )
+    assert found == (
+        ImagePart("data:image/png;base64,+/+/"),
+        AudioPart("/w==", "wav"),
+        DocumentPart(url="data:application/pdf;base64,+A==", media_type="application/pdf"),
+    )
+
+
 @pytest.mark.parametrize(
     ("wire", "kind"),
     [
@@ -233,6 +246,27 @@ def test_tools_and_schemas():
     assert (f.description, bytes(h.parameters)) == ("F", b"{}")
     assert found.tool_choice == ToolChoice("required", allowed=("f", "g"))
     assert found.extras == (("tools", Raw(b'[{"googleSearch":{}}]')),)
+
+
+def test_a_schema_as_googles_client_spells_it():
+    schema = {
+        "type": "OBJECT",
+        "property_ordering": ["max_length"],
+        "min_properties": "1",
+        "properties": {
+            "max_length": {"type": "STRING", "min_length": 1, "max_length": "9"},
+            "property_ordering": {"any_of": [{"type": "INTEGER"}, {"type": "ARRAY", "max_items": 3}]},
+        },
+    }
+    (tool,) = decode(tools=[{"functionDeclarations": [{"name": "f", "parameters": schema}]}]).tools
+    assert json.decode(tool.parameters) == {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {
+            "max_length": {"type": "string", "minLength": 1, "maxLength": 9},
+            "property_ordering": {"anyOf": [{"type": "integer"}, {"type": "array", "maxItems": 3}]},
+        },
+    }
 
 
 @pytest.mark.parametrize(
