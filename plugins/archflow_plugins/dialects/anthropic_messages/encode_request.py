@@ -24,6 +24,7 @@ from archflow_plugins.dialects.anthropic_messages.generations import Generation,
 from archflow_plugins.dialects.anthropic_messages.thinking import Plan, Thought, think
 from archflow_plugins.dialects.anthropic_messages.turns import Turn, Turns
 from archflow_plugins.dialects.anthropic_messages.words import WORD_OF_TIER
+from archflow_plugins.dialects.closed_schemas import closed
 from archflow_plugins.dialects.json_body import BAD_JSON, decode_fields, encode
 from archflow_plugins.translation import CannotExpress, Encoded
 from archflow_schema.conversation import Conversation, Sampling, Tool
@@ -110,7 +111,7 @@ def encode_request(conversation: Conversation, model: str) -> Encoded:
         )
     form = None
     if output is not None and output.form == "json_schema":
-        form = _Format(output.schema)
+        form = _Format(closed(output.schema))
     temperature, top_p, top_k = _drawn(sampling, generation, dropped, thinking=plan.thinks)
     request = _Request(
         model=model,
@@ -171,9 +172,10 @@ def _tools(conversation: Conversation, turns: Turns) -> list[_Tool]:
 def _tool(tool: Tool) -> _Tool:
     if tool.custom:
         raise CannotExpress("tools.custom", "Anthropic's tools take JSON, not free text")
-    return _Tool(
-        tool.name, _schema(tool.parameters), tool.description or None, tool.strict, cache_control(tool.cache)
-    )
+    schema = _schema(tool.parameters)
+    if tool.strict:
+        schema = closed(schema)
+    return _Tool(tool.name, schema, tool.description or None, tool.strict, cache_control(tool.cache))
 
 
 def _schema(parameters: Raw) -> Raw:

@@ -141,7 +141,7 @@ PLACES: Mapping[str, Place] = {
         "output_config.format",
         '{"output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":'
         '{"city":{"type":"string"}},"required":["city"],"additionalProperties":false}}}}',
-        "the schema's name is not sent; every schema is strict",
+        "the schema's name is not sent; every schema is strict: objects are closed, limits go into descriptions",
         exact=False,
     ),
     "reasoning.mode": Sent(

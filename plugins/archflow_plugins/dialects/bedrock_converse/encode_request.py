@@ -20,6 +20,7 @@ from archflow_plugins.dialects.bedrock_converse.encode_parts import Block, PartE
 from archflow_plugins.dialects.bedrock_converse.encode_thinking import Thoughts, think
 from archflow_plugins.dialects.bedrock_converse.families import Family, family_of
 from archflow_plugins.dialects.bedrock_converse.words import TOOL_NAME
+from archflow_plugins.dialects.closed_schemas import closed
 from archflow_plugins.dialects.json_body import encode
 from archflow_plugins.translation import CannotExpress, Encoded
 from archflow_schema.conversation import Conversation, Message, Sampling, Tool, ToolChoice
@@ -222,7 +223,7 @@ def _spec(tool: Tool) -> Block:
     if tool.description:
         spec["description"] = tool.description
     parameters = tool.parameters if bytes(tool.parameters) not in {b"{}", b"null"} else _NO_ARGUMENTS
-    spec["inputSchema"] = {"json": parameters}
+    spec["inputSchema"] = {"json": closed(parameters) if tool.strict else parameters}
     if tool.strict:
         spec["strict"] = True
     return {"toolSpec": spec}
@@ -304,7 +305,7 @@ def _rest(conversation: Conversation, thoughts: Thoughts, dropped: dict[str, Non
     output: dict[str, object] = {}
     if conversation.output is not None and conversation.output.form == "json_schema":
         wanted = conversation.output
-        schema = {"schema": bytes(wanted.schema).decode("utf-8")}
+        schema = {"schema": bytes(closed(wanted.schema)).decode("utf-8")}
         schema |= {"name": wanted.name} if wanted.name else {}
         schema |= {"description": wanted.description} if wanted.description else {}
         output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}

@@ -178,7 +178,7 @@ PLACES: Mapping[str, Place] = {
         '{"outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"name":"answer","schema":'
         '"{\\"type\\":\\"object\\",\\"properties\\":{\\"n\\":{\\"type\\":\\"integer\\"}},\\"required\\":[\\"n\\"],'
         '\\"additionalProperties\\":false}"}}}}}',
-        "always strict",
+        "always strict: objects are closed, limits go into descriptions",
         exact=False,
     ),
     "reasoning.mode": Sent(

@@ -403,6 +403,16 @@ def test_structured_output():
     request, dropped = encode(output=output)
     assert request["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
     assert dropped == ()
+    open_schema = Raw(b'{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}')
+    request, dropped = encode(
+        output=Output(form="json_schema", schema=open_schema),
+        tools=(Tool(name="a", parameters=open_schema, strict=True), Tool(name="b", parameters=open_schema)),
+    )
+    n = {"type": "integer", "description": "{minimum: 1}"}
+    shut = {"type": "object", "properties": {"n": n}, "additionalProperties": False}
+    assert request["output_config"]["format"]["schema"] == shut
+    assert [tool["input_schema"] for tool in request["tools"]] == [shut, json.decode(open_schema)]
+    assert dropped == ()
     request, dropped = encode(say("system", "be brief"), USER, output=Output(form="json"))
     assert [block["text"][:15] for block in request["system"]] == ["be brief", "Answer with one"]
     assert dropped == ("output.json",)

@@ -249,7 +249,7 @@ def test_tools_and_the_choice_among_them(choice, sent):
             "toolSpec": {
                 "name": "weather",
                 "description": "tells",
-                "inputSchema": {"json": {"type": "object"}},
+                "inputSchema": {"json": {"type": "object", "additionalProperties": False}},
                 "strict": True,
             }
         },
@@ -468,7 +468,7 @@ def test_settings():
     assert body["additionalModelResponseFieldPaths"] == ["/stop_sequence"]
     assert body["requestMetadata"] == {"team": "blue", "c": ""}
     assert body["serviceTier"] == {"type": "default"}
-    schema = {"schema": '{"type":"object"}', "name": "n", "description": "d"}
+    schema = {"schema": '{"type":"object","additionalProperties":false}', "name": "n", "description": "d"}
     assert body["outputConfig"] == {
         "textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}
     }
