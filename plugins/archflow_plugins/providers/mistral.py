@@ -55,6 +55,13 @@ def call_id(identity: str) -> str:
     return base64.b32encode(digest)[:9].decode("ascii")
 
 
+def _with_text(content: str | list[Any] | None, text: str) -> str | list[Any]:
+    """An assistant's content and its words of refusal, which have no place of their own."""
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": text}]
+    return f"{content}\n{text}" if content else text
+
+
 def _messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages in an order that is allowed, with ids that are."""
     found: list[dict[str, Any]] = []
@@ -65,5 +72,8 @@ def _messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             call["id"] = call_id(call["id"])
         if "tool_call_id" in message:
             message["tool_call_id"] = call_id(message["tool_call_id"])
+        refusal = message.pop("refusal", None)
+        if refusal:
+            message["content"] = _with_text(message.get("content"), refusal)
         found.append(message)
     return found

@@ -63,5 +63,15 @@ def test_the_assistant_speaks_between_a_tool_and_the_user():
     assert found == [answer, answer, {"role": "assistant", "content": BETWEEN}, said, said]
 
 
+def test_an_earlier_refusal_is_text():
+    said = [{"role": "assistant", "content": None, "refusal": "no"}, {"role": "user", "content": "why?"}]
+    assert adapted(said)["messages"] == [{"role": "assistant", "content": "no"}, said[1]]
+    both = {"role": "assistant", "content": "well", "refusal": "no"}
+    assert adapted([both])["messages"] == [{"role": "assistant", "content": "well\nno"}]
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    listed = {"role": "assistant", "content": [thought], "refusal": "no"}
+    assert adapted([listed])["messages"][0]["content"] == [thought, {"type": "text", "text": "no"}]
+
+
 def test_other_dialects_are_left_alone():
     assert adapted([{"role": "tool", "tool_call_id": "x"}], dialect="openai_embeddings", seed=1)["seed"] == 1
