@@ -314,8 +314,9 @@ class _Builder:
         node = self._anchors.get(event.anchor)
         if node is None:
             self._stop(
-                "unknown-anchor", f"*{event.anchor} refers to an anchor that is not complete here", event
-            )
+                "unknown-anchor", f"*{event.anchor} refers to an anchor that is not complete here", event,
+                fix="quote it if it is meant to be text",
+            )  # fmt: skip
             return
         size = self._sizes[event.anchor]
         self._count(size, event)
