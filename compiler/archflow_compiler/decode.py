@@ -554,4 +554,6 @@ def _url_problem(url: str) -> str:
         return "a fragment (#...) has no meaning here"
     if any(character.isspace() for character in url):
         return "it holds a space"
+    if not url.isascii():
+        return "it is not ASCII: write the host in punycode (xn--...), and the rest percent-encoded"
     return ""

@@ -128,6 +128,11 @@ def address(url: str) -> tuple[Origin, str, bytes]:
     return origin, parts.netloc.rpartition("@")[2], target.encode("ascii")
 
 
+def fits_a_host(authority: str) -> bool:
+    """Whether a value can stand in a Host header."""
+    return authority.isascii() and all(character > " " for character in authority)
+
+
 @contextmanager
 def attempting(name: str, provider: str) -> Iterator[tuple[Attempt, Headers]]:
     """One call as an attempt of the exchange that this task works for, and the trace headers that it carries."""

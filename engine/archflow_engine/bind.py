@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from archflow_engine.ask import Asker, Services, address
+from archflow_engine.ask import Asker, Services, address, fits_a_host
 from archflow_engine.gauged import Gauged
 from archflow_engine.hub import Hub, monotonic
 from archflow_engine.metrics import Metrics
@@ -225,7 +225,7 @@ class _Binder:
         bare = f"[{origin.host}]" if ":" in origin.host else origin.host
         default = port == (443 if origin.scheme == "https" else 80)
         authority = host or (bare if default else f"{bare}:{port}")
-        if not _fits_a_host(authority):
+        if not fits_a_host(authority):
             raise ArchflowError(f"upstream {upstream.name}: '{authority}' is not usable as a Host header")
         return pool, authority
 
@@ -246,7 +246,7 @@ class _Binder:
             pool = self._pool_at(origin._replace(ca=node.ca, connect=node.connect))
         except (ArchflowError, OSError) as error:
             raise ArchflowError(f"{node.name}: {error}") from error
-        if not _fits_a_host(host):
+        if not fits_a_host(host):
             raise ArchflowError(f"{node.name}: '{host}' is not usable as a Host header")
         return AgentNode(
             node.name,
@@ -359,10 +359,6 @@ class _Binder:
             gauge = await self._open(use, Gauge, node.name)
             found = self._gauges[use] = Gauged(gauge, plan.hub.spawn, self._log)
         return found.rank
-
-
-def _fits_a_host(authority: str) -> bool:
-    return authority.isascii() and all(character > " " for character in authority)
 
 
 def describe(graph: ir.Graph, digest: str) -> dict[str, Any]:

@@ -186,6 +186,12 @@ def test_a_password_in_a_url_is_not_repeated():
     assert "canary" not in found.summary
 
 
+@pytest.mark.parametrize("url", ["http://höst/", "http://host/é", "http://höst$PORT"])
+def test_a_url_is_written_in_ascii(url):
+    _, report, _ = decode(f"agents: [{{id: a, url: '{url}'}}]\n", Config)
+    assert ["punycode" in one.summary for one in report] == [True]
+
+
 def test_a_key_of_the_wrong_type_is_not_repeated():
     text = "model_providers: [{model: a/b, access_key: 31415926, headers: {X-Api-Key: 27182818}}]\n"
     _, report, _ = decode(text, Config)

@@ -88,10 +88,16 @@ def _address_problem(address: str) -> str:
         return "it has a scheme"
     if "/" in address:
         return "it has a path, which belongs to the prompt target"
+    if not address.isascii():
+        return "its host is not ASCII: write it in punycode, as in xn--..."
     host, colon, port = address.rpartition(":")
+    if ":" in host and not host.startswith("["):
+        return "an IPv6 address stands between brackets, as in [::1]:80"
     if colon and "$" not in port and not (port.isdigit() and 0 < int(port[:6]) < 65_536):
         return "its port is no number from 1 to 65535"
-    return "" if (host or not colon) and address.strip() == address and address else "it names no host"
+    if any(character <= " " for character in address):
+        return "it holds a space"
+    return "" if (host or not colon) and address else "it names no host"
 
 
 def _prompt_targets(unit: Unit) -> None:

@@ -18,6 +18,7 @@ from archflow_schema.config import (
     Listener,
 )
 from archflow_schema.suggest import listed
+from archflow_schema.text import compile_text
 
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z]+)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,6 +36,7 @@ def check(unit: Unit, names: Names) -> None:
     _agent_listeners(unit, names)
     _stores(unit)
     _headers(unit)
+    _hosts(unit)
     _unclosed(unit)
 
 
@@ -267,6 +269,25 @@ def _headers(unit: Unit) -> None:
     for name, path in named:
         if not _TOKEN.fullmatch(name):
             unit.error("invalid-header", f'"{name}" is no name of a header', unit.places.value(*path))
+
+
+def _hosts(unit: Unit) -> None:
+    """Host headers: what is written of them must be able to stand in one."""
+    config = unit.config
+    named: list[tuple[str, Path]] = [
+        (provider.http_host, ("model_providers", index))
+        for index, provider in enumerate(config.model_providers)
+    ]
+    named += [(endpoint.http_host, ("endpoints", endpoint.name)) for endpoint in config.endpoints]
+    for host, path in named:
+        written = "".join(part for part in compile_text(host) if isinstance(part, str))
+        if not all("!" <= character <= "~" and character not in "/?#@" for character in written):
+            unit.error(
+                "bad-host",
+                f'"{host}" is no host',
+                unit.places.value(*path, "http_host"),
+                fix="write `host` or `host:port`, in ASCII: a name with other letters is xn--... there",
+            )
 
 
 def _unclosed(unit: Unit) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from archflow_engine.ask import address
+from archflow_engine.ask import address, fits_a_host
 from archflow_engine.hub import Hub
 from archflow_engine.nodes.call import Callee, CallNode
 from archflow_engine.nodes.fill import FillNode
@@ -72,7 +72,7 @@ class PromptBinder:
         """A service's addresses with their pools."""
         lookup = self._lookup
         host = resolve(service.host, lookup)
-        if not _fits_a_header(host):
+        if not fits_a_host(host):
             raise ArchflowError(f"endpoint {service.name}: '{host}' is not usable as a Host header")
         addresses = []
         for text in service.addresses:

@@ -12,7 +12,24 @@ def test_addresses(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["", ":80", "host:", "host:0", "host:70000", "host:x", "http://host", "host/path", " host"]
+    "address",
+    [
+        "",
+        ":80",
+        "host:",
+        "host:0",
+        "host:70000",
+        "host:x",
+        "http://host",
+        "host/path",
+        " host",
+        "a b",
+        "höst:80",
+        "::1",
+        "fe80::1:80",
+        "host\n",
+        "[::1]:0",
+    ],
 )
 def test_what_is_no_address(address):
     assert _address_problem(address)

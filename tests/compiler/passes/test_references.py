@@ -23,5 +23,27 @@ def test_versions_of_arch(version):
     assert codes(compiled(HEAD.replace("v0.4.0", version) + MODEL)) == []
 
 
+@pytest.mark.parametrize(
+    ("host", "good"),
+    [
+        ("api.example.com", True),
+        ("$HOST", True),
+        ("${HOST}:80", True),
+        ("[::1]:80", True),
+        ("a b", False),
+        ("höst", False),
+        ("http://h", False),
+        ("h/x", False),
+        ("$HOST/", False),
+    ],
+)
+def test_what_a_host_header_may_be(host, good):
+    provider = f"model_providers: [{{model: openai/x, access_key: $K, http_host: '{host}'}}]\n"
+    endpoint = MODEL + f"endpoints: {{a: {{endpoint: h, http_host: '{host}'}}}}\n"
+    for text in (provider, endpoint):
+        found = [one for one in compiled(HEAD + text).report if one.severity == "error"]
+        assert [one.code for one in found] == ([] if good else ["bad-host"])
+
+
 def test_refused_providers_are_not_called_missing():
     assert codes(compiled(HEAD + "model_providers: [{model: 3}]\n")) == ["wrong-type"]

@@ -12,6 +12,7 @@ from msgspec import json
 from archflow_plugins.kinds import Choice
 from archflow_plugins.verdict import Verdict
 from archflow_schema.conversation import Conversation
+from archflow_schema.errors import ArchflowError
 from archflow_schema.graph import Guard, Use
 from archflow_schema.slots import Filled
 from promptbook import ANSWER, WEATHER, call, graph, prompts, text
@@ -202,6 +203,15 @@ async def test_a_conversation_stays_with_its_address() -> None:
             await play.told()
             await play.reply()
         assert len(served) == 1
+
+
+@pytest.mark.parametrize("host", ["höst", "two words"])
+async def test_what_cannot_stand_in_a_host_header_is_refused_at_the_start(host: str) -> None:
+    async with prompts(apis=1) as play:
+        made = graph(play.play.upstreams, WEATHER)
+        services = tuple(msgspec.structs.replace(one, host=(host,)) for one in made.services)
+        with pytest.raises(ArchflowError, match="is not usable as a Host header"):
+            await play.play.swap(msgspec.structs.replace(made, services=services))
 
 
 async def test_a_host_header_of_its_own() -> None:
