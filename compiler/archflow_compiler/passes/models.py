@@ -20,6 +20,10 @@ from archflow_schema.suggest import listed
 _STANDARD_INTERFACES = {"arch", "claude", "deepseek", "groq", "mistral", "openai", "gemini"}
 
 
+_ALIASES_AT_MOST = 8
+"""So far an alias of an alias is followed to say what it may have stood for."""
+
+
 class Model(Struct, frozen=True, kw_only=True):
     """A model that can be asked.
 
@@ -63,12 +67,14 @@ class Names:
     Attributes:
         models: in the order of the file.
         aliases: those whose target exists.
+        targets: what every alias of the file names.
         default: takes the requests that name no model.
     """
 
     def __init__(self, models: tuple[Model, ...]) -> None:
         self.models = models
         self.aliases: tuple[Alias, ...] = ()
+        self.targets: dict[str, str] = {}
         self.default: Model | None = None
         self._found: dict[str, Model] = {}
         for model in models:
@@ -108,6 +114,14 @@ class Names:
         alias = next((one.model for one in self.aliases if one.alias == name), None)
         return alias or self.find(name)
 
+    def instead(self, name: str) -> str:
+        """What to write where a name must be a model's, and is an alias; nothing if it is none."""
+        model = None
+        for _ in range(_ALIASES_AT_MOST):
+            name = self.targets.get(name, "")
+            model = model or (self.find(name) if name else None)
+        return f'write "{model.name}", which the alias stands for' if model else ""
+
     def known(self) -> tuple[str, ...]:
         """Every name that a target could have meant."""
         return tuple(self._found)
@@ -129,6 +143,7 @@ def resolve(unit: Unit, registry: Registry) -> Names:
     _unique(unit, models)
     names = Names(models)
     names.default = _default(unit, models)
+    names.targets = {alias.alias: alias.target for alias in unit.config.model_aliases}
     names.aliases = tuple(_aliases(unit, names))
     _routing(unit, names)
     _rate_limits(unit, names)
@@ -359,7 +374,8 @@ def _aliases(unit: Unit, names: Names) -> list[Alias]:
                 f'no provider serves "{alias.target}", so the alias "{alias.alias}" is left out',
                 unit.places.value(*at, "target"),
                 detail="Arch refuses the whole file for this, its own README's alias example included",
-                fix=unit.suggest(alias.target, names.known(), f"add a provider for {alias.target}"),
+                fix=names.instead(alias.target)
+                or unit.suggest(alias.target, names.known(), f"add a provider for {alias.target}"),
                 arch=f"Model alias {number} - '{alias.alias}' targets '{alias.target}' which is not defined as a "
                 f"model. Available models: {available}",
             )
@@ -387,7 +403,8 @@ def _routing(unit: Unit, names: Names) -> None:
             "unknown-provider-name",
             f'no provider has the name "{wanted}"',
             unit.places.value("routing", "model_provider"),
-            fix=unit.suggest(wanted, [model.name for model in names.models])
+            fix=names.instead(wanted)
+            or unit.suggest(wanted, [model.name for model in names.models])
             or "add it under model_providers",
             arch=f"Routing model_provider {wanted} is not defined in model_providers",
         )
@@ -403,7 +420,9 @@ def _rate_limits(unit: Unit, names: Names) -> None:
                 "unknown-model",
                 f'no provider serves "{limit.model}"',
                 unit.places.value(*at, "model"),
-                fix=unit.suggest(limit.model, names.known()) or "add it under model_providers",
+                fix=names.instead(limit.model)
+                or unit.suggest(limit.model, names.known())
+                or "add it under model_providers",
             )
             continue
         key = (model.full, limit.selector.key.lower(), limit.selector.value.replace("*", ""))

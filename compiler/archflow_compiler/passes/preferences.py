@@ -40,7 +40,9 @@ def merge(unit: Unit, names: Names) -> tuple[Preferred, ...]:
                     "unknown-model",
                     f'no provider serves "{name}"',
                     unit.places.value(*at, "models", position),
-                    fix=unit.suggest(name, names.known()) or "add it under model_providers",
+                    fix=names.instead(name)
+                    or unit.suggest(name, names.known())
+                    or "add it under model_providers",
                 )
         merged[preference.name] = Preferred(
             preference.name,

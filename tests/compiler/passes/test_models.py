@@ -29,6 +29,32 @@ def test_a_model_is_found_by_name_full_name_and_id():
     }
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model_aliases: {quick: {target: opus}, fast: {target: quick}}\n",
+        "model_aliases: {one: {target: two}, two: {target: quick}, quick: {target: big}, fast: {target: one}}\n",
+        (
+            "model_aliases: {quick: {target: big}}\n"
+            "ratelimits: [{model: quick, selector: {key: x}, limit: {tokens: 1, unit: day}}]\n"
+        ),
+        "model_aliases: {quick: {target: big}}\nrouting: {model_provider: quick}\n",
+        "model_aliases: {quick: {target: big}}\nrouting_preferences: [{name: a, description: b, models: [quick]}]\n",
+    ],
+    ids=["alias", "aliases", "rate limit", "router", "preference"],
+)
+def test_where_an_alias_cannot_stand_its_model_can(text):
+    found = [one for one in compiled(THREE + text).report if one.code.startswith("unknown-")]
+    assert {one.fix for one in found} == {'write "big", which the alias stands for'}
+
+
+def test_aliases_of_each_other_lead_nowhere():
+    found = [
+        one.fix for one in compiled(THREE + "model_aliases: {a1: {target: b2}, b2: {target: a1}}\n").report
+    ]
+    assert found == ["add a provider for b2", "add a provider for a1"]
+
+
 def test_a_wildcard_takes_what_begins_with_its_provider():
     assert route(THREE).wildcards == (("openrouter/", "openrouter/*"),)
 
