@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archflow_compiler.tree import Path, Places
+from archflow_compiler.tree import Mapping, Node, Path, Places, Scalar, Sequence
 from archflow_schema.config import Config
 from archflow_schema.diagnostic import Diagnostic, Range, Related, Report, Severity
 from archflow_schema.suggest import did_you_mean
@@ -30,6 +30,21 @@ class Unit:
         self.places = places
         self.report = report
         self._suggestions = MAX_SUGGESTIONS
+        self._names: dict[str, frozenset[str]] = {}
+
+    def refused(self, name: str, *sections: str) -> bool:
+        """Whether the file has an item of this name, which was left out because something in it is wrong.
+
+        Who refers to it makes no second mistake. To be asked about names that lead to nothing.
+        """
+        return self.report.failed and any(name in self._written(section) for section in sections)
+
+    def _written(self, section: str) -> frozenset[str]:
+        """What the items of a section are called in the file."""
+        if section not in self._names:
+            root = self.places.node()
+            self._names[section] = frozenset(_names(root.get(section) if isinstance(root, Mapping) else None))
+        return self._names[section]
 
     def suggest(self, word: str, known: Iterable[str], otherwise: str = "") -> str:
         """A fix that names what may have been meant, or else another one."""
@@ -104,6 +119,17 @@ class Unit:
                 related=(Related(*first),) if first is not None else (),
             )
         )
+
+
+def _names(section: Node | None) -> Iterator[str]:
+    """What others call the items of a section: their keys, or what each says it is called; a model by its id too."""
+    if isinstance(section, Mapping):
+        yield from (entry.key for entry in section)
+    for item in section.items if isinstance(section, Sequence) else ():
+        for key in ("id", "name", "model"):
+            name = item.get(key) if isinstance(item, Mapping) else None
+            if isinstance(name, Scalar) and isinstance(name.value, str):
+                yield from (name.value, name.value.partition("/")[2])
 
 
 def duplicates(names: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path, Path]]:

@@ -368,6 +368,8 @@ def _aliases(unit: Unit, names: Names) -> list[Alias]:
     for number, alias in enumerate(unit.config.model_aliases, 1):
         at = ("model_aliases", alias.alias)
         model = names.find(alias.target)
+        if model is None and unit.refused(alias.target, "model_providers"):
+            continue
         if model is None:
             unit.warning(
                 "unknown-alias-target",
@@ -415,6 +417,8 @@ def _rate_limits(unit: Unit, names: Names) -> None:
     for index, limit in enumerate(unit.config.ratelimits):
         at = ("ratelimits", index)
         model = names.find(limit.model)
+        if model is None and unit.refused(limit.model, "model_providers"):
+            continue
         if model is None:
             unit.error(
                 "unknown-model",

@@ -35,7 +35,7 @@ def merge(unit: Unit, names: Names) -> tuple[Preferred, ...]:
             _duplicate_preference(unit, preference.name, at, merged[preference.name].path)
             continue
         for position, name in enumerate(preference.models):
-            if names.find(name) is None:
+            if names.find(name) is None and not unit.refused(name, "model_providers"):
                 unit.error(
                     "unknown-model",
                     f'no provider serves "{name}"',

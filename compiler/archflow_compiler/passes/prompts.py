@@ -208,6 +208,8 @@ def _handed(unit: Unit, at: Path, target: PromptTarget) -> None:
 
 
 def _unknown_endpoint(unit: Unit, name: str, endpoints: Iterable[str], path: Path) -> None:
+    if unit.refused(name, "endpoints", "agents"):
+        return
     unit.error(
         "unknown-endpoint",
         f'no endpoint has the name "{name}"',

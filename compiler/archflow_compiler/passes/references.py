@@ -159,7 +159,7 @@ def _agents_and_filters(unit: Unit) -> None:
         )
     known = dict.fromkeys(name for name, _ in ids)
     for path, listener, key, name in _filter_references(config):
-        if name not in known:
+        if name not in known and not unit.refused(name, "agents", "filters"):
             available = ", ".join(sorted(known))
             unit.error(
                 "unknown-filter",
@@ -201,7 +201,8 @@ def _agent_listeners(unit: Unit, names: Names) -> None:
                 arch=f"No agents configured for listener: {listener.name}",
             )
         for number, agent in enumerate(listener.agents):
-            if agent.id not in known and names.called(agent.id) is None:
+            missing = agent.id not in known and names.called(agent.id) is None
+            if missing and not unit.refused(agent.id, "agents", "prompt_targets", "model_providers"):
                 # Arch finds this out at the first request; its own reference configuration has such an agent
                 unit.warning(
                     "unknown-agent",

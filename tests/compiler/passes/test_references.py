@@ -2,6 +2,8 @@ import pytest
 
 from compiling import HEAD, MODEL, codes, compiled
 
+TARGET = "prompt_targets: [{name: t, description: d, endpoint: {name: a, path: /}}]\n"
+
 
 @pytest.mark.parametrize(
     ("one", "two", "clash"),
@@ -43,6 +45,39 @@ def test_what_a_host_header_may_be(host, good):
     for text in (provider, endpoint):
         found = [one for one in compiled(HEAD + text).report if one.severity == "error"]
         assert [one.code for one in found] == ([] if good else ["bad-host"])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (
+            "agents: [{id: a, url: 'ftp://h'}]\nlisteners: [{name: p, type: agent, port: 1, agents: [{id: a}]}]\n",
+            "bad-url",
+        ),
+        ("filters: [{id: a, url: h}]\nlisteners: [{name: p, type: model, input_filters: [a]}]\n", "bad-url"),
+        (
+            "endpoints: {a: {endpoint: []}}\nlisteners: [{name: p, type: prompt}]\n" + TARGET,
+            "wrong-type",
+        ),
+    ],
+    ids=["agent", "filter", "endpoint"],
+)
+def test_what_was_refused_is_not_called_missing(text, code):
+    assert codes(compiled("version: v0.4.0\n" + MODEL + text)) == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model_aliases: {fast: {target: gpt-4o}}\n",
+        "ratelimits: [{model: gpt-4o, selector: {key: x}, limit: {tokens: 1, unit: day}}]\n",
+        "routing_preferences: [{name: a, description: b, models: [gpt-4o]}]\n",
+    ],
+    ids=["alias", "rate limit", "preference"],
+)
+def test_a_model_that_was_refused_is_not_called_missing(text):
+    providers = "model_providers: [{model: gpt-4o}, {model: openai/o3, access_key: $K}]\n"
+    assert codes(compiled(HEAD + providers + text)) == ["bad-model-name"]
 
 
 def test_refused_providers_are_not_called_missing():
