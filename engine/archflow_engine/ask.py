@@ -144,7 +144,7 @@ def attempting(name: str, provider: str) -> Iterator[tuple[Attempt, Headers]]:
     record = exchange.record
     began = attempt.began = monotonic() - exchange.began
     record.attempts.append(attempt)
-    headers = split_lines(trace.lines(record, attempt.span_id).encode())
+    headers = split_lines(trace.lines(record, attempt.span_id, told=exchange.plan.samples).encode())
     try:
         yield attempt, headers
     except UpstreamError as error:

@@ -60,9 +60,14 @@ def accept_request_id(raw: bytes) -> str:
     return raw.decode() if _PRINTABLE.fullmatch(raw) else ""
 
 
-def lines(record: Record, span_id: str) -> str:
-    """What tells an upstream of a request and of a span of ours, as lines of HTTP/1.1."""
+def lines(record: Record, span_id: str, *, told: bool = True) -> str:
+    """What tells an upstream of a request and of a span of ours, as lines of HTTP/1.1.
+
+    Where nobody tells a collector of our spans, the caller's own is handed on: what comes after would hang in the air.
+    """
     flags = "01" if record.sampled else "00"
+    if not told and record.parent_span_id:
+        span_id = record.parent_span_id
     return f"x-request-id: {record.request_id}\r\ntraceparent: 00-{record.trace_id}-{span_id}-{flags}\r\n"
 
 

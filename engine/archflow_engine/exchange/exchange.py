@@ -153,7 +153,7 @@ class Exchange(Relayed):
         if self.sifts is not None:
             self.sieve = Sieve(self, self.sifts)
         span_id = trace.new_span_id()
-        own = trace.lines(record, span_id)
+        own = trace.lines(record, span_id, told=self.plan.samples)
         self._call = call = Call(head, own, body, self.translation or self.sieve or self)
         self._heard = now = monotonic()
         self.attempt = attempt = Attempt(node.provider, node.upstream, "", span_id, now - self._began)

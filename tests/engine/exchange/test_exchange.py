@@ -281,8 +281,17 @@ async def test_ids_are_taken() -> None:
         assert asked.header("x-request-id") == record.request_id == "mine-1"
         assert (record.trace_id, record.parent_span_id, record.sampled) == (TRACE, SPAN, True)
         assert record.trace_state == "a=b"
-        assert asked.header("traceparent") == f"00-{TRACE}-{record.attempts[0].span_id}-01"
         assert asked.header("tracestate") == "a=b"
+
+
+@pytest.mark.parametrize("traced", [True, False])
+async def test_an_upstream_is_told_of_a_span_only_if_somebody_records_it(traced: bool) -> None:
+    async with playing(tracers=(Use("tracer.play_sampler"),) * traced + (Use("tracer.play"),)) as play:
+        play.scene.sample = lambda record: True
+        asked = await asked_with(play, f"traceparent: 00-{TRACE}-{SPAN}-01")
+        record = await play.record()
+        told = record.attempts[0].span_id if traced else SPAN
+        assert asked.header("traceparent") == f"00-{TRACE}-{told}-01"
 
 
 @pytest.mark.parametrize("bad", ["nonsense", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", ""])
