@@ -76,13 +76,14 @@ def version() -> str:
 
 
 @contextmanager
-def disk(what: str, done: Literal["read", "removed", "written"]) -> Iterator[None]:
-    """Turn what the disk says into an error of the command."""
+def disk(what: str, done: Literal["read", "removed", "written"], *, missing: str = "") -> Iterator[None]:
+    """Turn what the disk says into an error of the command; `missing` is what to do if there is no such file."""
     try:
         yield
     except OSError as error:
         reason = os_reason(error)
-        raise Failed(f"{what} cannot be {done}: {reason}", file=what) from error
+        fix = missing if isinstance(error, FileNotFoundError) else ""
+        raise Failed(f"{what} cannot be {done}: {reason}", fix, file=what) from error
 
 
 def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
@@ -98,7 +99,7 @@ def load_graph(output: Output, path: Path) -> tuple[Graph, str]:
             output.show(outcome.report, outcome.source)
             raise SystemExit(1)
         return outcome.graph, artifact.digest(outcome.data)
-    with disk(str(path), "read"):
+    with disk(str(path), "read", missing="make one with `archc compile`"):
         data = path.read_bytes()
     try:
         return artifact.load(data), artifact.digest(data)

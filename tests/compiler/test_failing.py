@@ -15,6 +15,7 @@ from archflow_schema.errors import PluginError
 from compiling import HEAD, MODEL
 
 pytestmark = pytest.mark.process
+MAKE = "make one with `archc compile`"
 MISSPELT = '{"messages": [\n  {"role": "user", "content": "\u00e9" oops}]}'
 
 
@@ -38,7 +39,7 @@ def archc(tmp_path):
 
 FAILURES = [
     # arguments, exit status, file, line and column, summary, fix
-    (("explain", "no.bin"), 1, "no.bin", None, "no.bin cannot be read: no such file or directory", ""),
+    (("explain", "no.bin"), 1, "no.bin", None, "no.bin cannot be read: no such file or directory", MAKE),
     (("explain",), 1, "graph.bin", None, "graph.bin: this is not a graph.bin", "make one with `archc compile`"),
     (("compile", "-o", "no/g.bin"), 1, "no/g.bin", None, "no/g.bin cannot be written: no such file or directory", ""),
     (
@@ -98,7 +99,7 @@ def test_programs_get_one_object_where_people_get_words(archc, failure):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("explain", "no.bin"), 1, "Error: no.bin cannot be read: no such file or directory\n"),
+        (("explain", "no.bin"), 1, f"Error: no.bin cannot be read: no such file or directory: {MAKE}\n"),
         (("explain",), 1, "Error: graph.bin: this is not a graph.bin: make one with `archc compile`\n"),
         (("init",), 1, "Error: arch_config.yaml is there already: take --force to replace it\n"),
         (
@@ -121,7 +122,10 @@ def test_people_read_both_in_one_line(archc, arguments, status, words):
     [
         (
             ("explain", "no.bin"), 1,
-            "::error file=no.bin,title=command-failed::no.bin cannot be read: no such file or directory\n",
+            (
+                "::error file=no.bin,title=command-failed::no.bin cannot be read: no such file or directory; "
+                f"{MAKE}\n"
+            ),
         ),
         (
             ("explain", "arch_config.yaml", "--messages", "request.json"), 1,
