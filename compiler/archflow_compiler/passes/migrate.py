@@ -254,7 +254,7 @@ def _agents(root: Mapping, report: Report) -> Mapping:
 
 
 def _prompt_targets(root: Mapping, report: Report) -> Mapping:
-    """`path` beside the target's name, and `method` for `http_method`."""
+    """`path` beside the target's name or endpoint, and `method` for `http_method`."""
     endpoints = root.get("endpoints")
     names = [entry.key for entry in endpoints] if isinstance(endpoints, Mapping) else []
 
@@ -265,16 +265,18 @@ def _prompt_targets(root: Mapping, report: Report) -> Mapping:
             if method is not None and "http_method" not in endpoint:
                 legacy(report, "`method` of an endpoint", "`http_method`", method.key_range)
                 target = target.having("endpoint", endpoint.renamed("method", "http_method"))
-        path = target.entry("path")
-        if path is not None and endpoint is None and len(names) == 1:
-            legacy(report, "`path` of a prompt target", "`endpoint: {name: ..., path: ...}`", path.key_range)
-            place = path.key_range
-            made = Mapping(
-                (Entry("name", place, Scalar(names[0], place)), Entry("path", place, path.node)),
-                path.node.range,
-            )
-            target = target.without("path").having("endpoint", made, place)
-        return target
+        path, endpoint = target.entry("path"), target.get("endpoint")
+        if path is None:
+            return target
+        place = path.key_range
+        if endpoint is None and len(names) == 1:
+            endpoint = Scalar(names[0], place)
+        if isinstance(endpoint, Scalar):
+            endpoint = Mapping((Entry("name", place, endpoint),), path.node.range)
+        if not isinstance(endpoint, Mapping) or "path" in endpoint:
+            return target
+        legacy(report, "`path` of a prompt target", "`endpoint: {name: ..., path: ...}`", place)
+        return target.without("path").having("endpoint", endpoint.having("path", path.node, place), place)
 
     return _each(root, "prompt_targets", rewrite)
 

@@ -78,6 +78,23 @@ def test_a_sampling_rate_becomes_per_cent(rate, percent):
     assert report.warnings == 1
 
 
+@pytest.mark.parametrize("endpoint", ["api", "{name: api}"])
+def test_a_path_beside_the_endpoint_goes_into_it(endpoint):
+    tree, report = migrated(
+        "endpoints: {api: {endpoint: h}, other: {endpoint: i}}\n"
+        f"prompt_targets: [{{name: a, endpoint: {endpoint}, path: /x}}]\n"
+    )
+    assert plain(tree.get("prompt_targets")) == [{"name": "a", "endpoint": {"name": "api", "path": "/x"}}]
+    assert [one.code for one in report] == ["legacy-form"]
+
+
+def test_a_path_that_the_endpoint_has_too_is_left_for_decode():
+    target = "{name: a, endpoint: {name: api, path: /y}, path: /x}"
+    tree, report = migrated(f"endpoints: {{api: {{endpoint: h}}}}\nprompt_targets: [{target}]\n")
+    assert "path" in tree.get("prompt_targets").items[0]
+    assert not list(report)
+
+
 def test_what_is_no_part_of_one_is_left_for_decode():
     root, report = migrated("tracing: {sampling_rate: 30}\n")
     assert plain(root.get("tracing")) == {"sampling_rate": 30}
