@@ -409,10 +409,11 @@ class Fill(Struct, frozen=True, array_like=True, tag="fill"):
 
 
 class Place(Struct, frozen=True, array_like=True):
-    """A piece of a path or query: literal text, then the value of a slot, or nothing more if `slot` is empty."""
+    """A piece of a path or query: literal text, then the value of a slot, of a variable, or nothing more."""
 
     text: str
     slot: str = ""
+    variable: str = ""
 
 
 class Target(Struct, frozen=True, array_like=True):
@@ -789,6 +790,14 @@ def texts(graph: Graph) -> Iterator[Text]:
             for target in node.targets:
                 yield target.system_prompt
                 yield from (value for _, value in target.headers)
+                yield tuple(Env(one.variable) for one in places(target) if one.variable)
+
+
+def places(target: Target) -> Iterator[Place]:
+    """Every piece of a call's path and query."""
+    yield from target.path
+    for _, value in target.query:
+        yield from value
 
 
 def problems(graph: Graph) -> tuple[str, ...]:
@@ -862,9 +871,8 @@ def _target_problems(graph: Graph, node: Call, target: Target) -> Iterator[str]:
         yield f"node {node.name}: service {target.service} of {target.name} does not exist"
     if target.history and target.history not in graph.dialects:
         yield f"node {node.name}: the dialect {target.history} is not declared"
-    places = [*target.path, *(place for _, value in target.query for place in value)]
     known = {"", *(slot.name for slot in target.slots)}
-    for place in places:
+    for place in places(target):
         if place.slot not in known:
             yield f"node {node.name}: {target.name} has no slot {place.slot}"
     if not target.path or not target.path[0].text.startswith("/"):

@@ -92,6 +92,13 @@ def test_a_call_whose_path_or_slots_are_none():
     ]
 
 
+def test_a_call_whose_path_names_a_variable_that_the_graph_does_not():
+    odd = Target("t", 0, "GET", (Place("/"), Place("", variable="KEY")))
+    assert found(call(1, 2, odd), dispatch(2), REPLY, services=["s"]) == [
+        "the variable KEY is used and not declared"
+    ]
+
+
 def test_a_guard_that_fails_open_leads_where_it_allows_and_nowhere_else():
     assert found(guard(1, 2, 1, "open"), dispatch(2), REPLY) == []
     around = f"l /p: guard failed {SAME}"

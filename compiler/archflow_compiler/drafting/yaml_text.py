@@ -77,7 +77,7 @@ def _call(call: Call) -> Iterator[str]:
         yield from _value(value)
     yield "    endpoint:"
     yield f"      name: {call.host}"
-    yield f"      path: {scalar(call.path)}"
+    yield f"      path: {scalar(call.path.replace('$', '$$'))}"
     if call.method != "GET":
         yield f"      http_method: {call.method}"
     if call.headers:

@@ -106,7 +106,12 @@ def request(graph: Graph, target: Target) -> str:
 
 
 def _template(places: tuple[Place, ...]) -> str:
-    return "".join(place.text + (f"{{{place.slot}}}" if place.slot else "") for place in places)
+    return "".join(
+        place.text
+        + (f"{{{place.slot}}}" if place.slot else "")
+        + (f"${place.variable}" if place.variable else "")
+        for place in places
+    )
 
 
 def state(kept: State) -> str:

@@ -5,20 +5,19 @@ Rule: a path is split into literal text and slots here, once; literal text is pe
 
 from __future__ import annotations
 
-import re
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 
 from archflow_compiler.lower import services
 from archflow_compiler.lower.draft import Draft
+from archflow_compiler.passes.prompts import PLACEHOLDER
 from archflow_compiler.tree import Path
 from archflow_schema.config import PARAMETER_TYPES, Parameter, PromptTarget
-from archflow_schema.graph import Place, Target
+from archflow_schema.graph import Place, Target, places
 from archflow_schema.slots import Slot, SlotType
-from archflow_schema.text import Text
+from archflow_schema.text import Env, Text, compile_text
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _SECRET_WORDS = frozenset({"authorization", "auth", "key", "apikey", "token", "secret", "cookie", "password"})
 _TYPES: dict[str, SlotType] = {
     "int": "int",
@@ -47,15 +46,15 @@ def target(draft: Draft, index: int, target: PromptTarget, *, history: bool) -> 
     at: Path = ("prompt_targets", index, "endpoint", "http_headers")
     entry = f"prompt_targets.{target.name}.endpoint.http_headers"
     prompt = target.system_prompt or ("" if history else draft.config.system_prompt)
-    return Target(
+    made = Target(
         name=target.name,
         service=services.service(draft, endpoint.name),
         method="POST" if history else endpoint.http_method,
         path=tuple(
-            Place(quote(place.text, safe=services.OF_A_PATH), place.slot)
+            msgspec.structs.replace(place, text=quote(place.text, safe=services.OF_A_PATH))
             for place in places_of(path if path.startswith("/") else f"/{path}")
         ),
-        query=tuple((name, places_of(value)) for name, value in parse_qsl(query, keep_blank_values=True)),
+        query=_query(query),
         headers=tuple(
             (name.lower(), _header(draft, name, value, f"{entry}.{name}", (*at, name)))
             for name, value in endpoint.http_headers
@@ -65,6 +64,8 @@ def target(draft: Draft, index: int, target: PromptTarget, *, history: bool) -> 
         verbatim=not target.auto_llm_dispatch_on_response,
         system_prompt=draft.text(prompt),
     )
+    draft.texts.append(tuple(Env(one.variable) for one in places(made) if one.variable))
+    return made
 
 
 def slot(parameter: Parameter) -> Slot:
@@ -83,14 +84,34 @@ def slot(parameter: Parameter) -> Slot:
 
 
 def places_of(template: str) -> tuple[Place, ...]:
-    """A template as literal text and slots: `/weather/{city}`."""
-    found, at = [], 0
-    for hole in _PLACEHOLDER.finditer(template):
-        found.append(Place(template[at : hole.start()], hole[1]))
-        at = hole.end()
-    if at < len(template) or not found:
-        found.append(Place(template[at:]))
-    return tuple(found)
+    """A template as literal text, slots and variables: `/weather/{city}`, `/$AREA/now`."""
+    found: list[Place] = []
+    for part in compile_text(template):
+        if isinstance(part, Env):
+            found.append(Place("", variable=part.name))
+        elif isinstance(part, str):
+            at = 0
+            for hole in PLACEHOLDER.finditer(part):
+                found.append(Place(part[at : hole.start()], hole[1]))
+                at = hole.end()
+            if at < len(part):
+                found.append(Place(part[at:]))
+    return tuple(found) or (Place(""),)
+
+
+def _query(query: str) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+    """The names and values of a query; what is percent-encoded there names nothing.
+
+    A name is literal, for OData has names such as `$filter`.
+    """
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return tuple(
+        (
+            unquote_plus(name.replace("$$", "$")),
+            tuple(msgspec.structs.replace(one, text=unquote_plus(one.text)) for one in places_of(value)),
+        )
+        for name, _, value in pairs
+    )
 
 
 def _header(draft: Draft, name: str, value: str, entry: str, path: Path) -> Text:

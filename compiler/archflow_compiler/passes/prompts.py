@@ -19,13 +19,14 @@ from archflow_schema.config import (
     ServiceEndpoint,
 )
 from archflow_schema.suggest import listed
+from archflow_schema.text import compile_text
 
 OF_THE_GATEWAY = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
     "expect", "accept-encoding",
 })  # fmt: skip
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def agent_of(config: Config, target: PromptTarget) -> str:
@@ -179,7 +180,8 @@ def _prompt_target(
                 fix="write `http_host` at the endpoint" if name.lower() == "host" else "leave it out",
             )
     names = [parameter.name for parameter in target.parameters]
-    for found in _PLACEHOLDER.findall(target.endpoint.path):
+    written = [part for part in compile_text(target.endpoint.path) if isinstance(part, str)]
+    for found in (name for part in written for name in PLACEHOLDER.findall(part)):
         if found not in names:
             unit.error(
                 "unknown-parameter",

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from archflow_engine import trace
 from archflow_engine.prompts import history, state, wording
 from archflow_engine.prompts.prompt import Made, Prompt, cleaned, of, readable, say
-from archflow_engine.prompts.targets import TargetCall, Unfit
+from archflow_engine.prompts.targets import Request, TargetCall, Unfit
 from archflow_engine.stages import passed
 from archflow_engine.upstream.call import Headers
 from archflow_engine.upstream.fetch import Fetched
@@ -127,7 +127,7 @@ class CallNode(Runner):
             body = _encode({"messages": head.fields["messages"]})
         else:
             body = wording.messages(dialect, conversation)
-        found = await self._sent(exchange, callee, callee.call.request({}).target, body)
+        found = await self._sent(exchange, callee, callee.call.request({}), body)
         reply = wording.reply_of(found, dialect)
         text = reply.text if reply is not None and reply.text else wording.text_of(found)
         if callee.call.spec.verbatim:
@@ -249,7 +249,7 @@ class CallNode(Runner):
         except Unfit as unfit:
             detail = f"the values for {call.target} make no request"
             raise CallFailed(400, "FunctionValidationError", str(unfit), detail) from unfit
-        found = await self._sent(exchange, callee, request.target, request.body)
+        found = await self._sent(exchange, callee, request, request.body)
         arguments = Raw(_encode(values))
         made = Made(
             id=f"call_{trace.new_span_id()}",
@@ -259,16 +259,15 @@ class CallNode(Runner):
         )
         return _Answer(callee, made, found)
 
-    async def _sent(self, exchange: Exchange, callee: Callee, target: bytes, body: bytes) -> Fetched:
+    async def _sent(self, exchange: Exchange, callee: Callee, request: Request, body: bytes) -> Fetched:
         """Call; whatever is no success is a failure."""
         spec, service = callee.call.spec, callee.service
-        path = target.partition(b"?")[0].decode("ascii")
         named = {name for name, _ in callee.headers}
         headers = [*callee.headers, *([_JSON] if body and _JSON[0] not in named else [])]
         try:
             found = await service.call(
                 spec.method,
-                target,
+                request.target,
                 headers,
                 body,
                 timeout=self._timeout,
@@ -277,13 +276,15 @@ class CallNode(Runner):
             )
         except UpstreamError as error:
             status = error.status_hint
-            message = wording.application_error(service.name, path, status, str(error))
+            message = wording.application_error(service.name, request.path, status, str(error))
             raise CallFailed(
                 status, "FunctionCallError", message, f"the call of {spec.name} failed: {error}"
             ) from error
         if not 200 <= found.status < 300:
             status = found.status if found.status >= 400 else 502
-            message = wording.application_error(service.name, path, found.status, wording.text_of(found))
+            message = wording.application_error(
+                service.name, request.path, found.status, wording.text_of(found)
+            )
             detail = f"the call of {spec.name} was answered with status {found.status}"
             raise CallFailed(status, "FunctionCallError", message, detail)
         return found

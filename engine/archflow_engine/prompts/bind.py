@@ -94,8 +94,9 @@ class PromptBinder:
             if not _TOKEN.fullmatch(name) or not _fits_a_header(value):
                 raise ArchflowError(f"prompt target {target.name}: the header {name} cannot be sent as it is")
             headers.append((name.encode("ascii"), value.encode("latin-1")))
+        named = {place.variable for place in ir.places(target) if place.variable}
         return Callee(
-            call=TargetCall(target),
+            call=TargetCall(target, {one: lookup(Env(one)) for one in named}),
             service=self._pooled[target.service],
             headers=headers,
             system=resolve(target.system_prompt, lookup),

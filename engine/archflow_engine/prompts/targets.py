@@ -6,7 +6,7 @@ host, a header, or a step out of the path that the configuration wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +16,7 @@ from archflow_schema.errors import ClientProtocolError
 from archflow_schema.graph import Place, Target
 
 _IN_BODY = frozenset({"POST", "PUT", "PATCH"})
+_OF_A_PATH = "/%:@!$&'()*+,;=~-._"
 _STEPS = frozenset({".", "..", ""})
 """What a whole segment of a path must not become by a value: clients and servers take the first two for a way."""
 _decode = msgspec.json.Decoder().decode
@@ -27,15 +28,15 @@ class Unfit(ClientProtocolError):
 
 
 class Request(Struct, frozen=True):
-    """A call as it is sent: path with query, and body."""
+    """A call as it is sent: path with query, and body.
+
+    Attributes:
+        path: the path without its query, as people may see it: variables by name.
+    """
 
     target: bytes
+    path: str
     body: bytes = b""
-
-    @property
-    def path(self) -> str:
-        """The path without its query."""
-        return self.target.partition(b"?")[0].decode("ascii")
 
 
 class TargetCall:
@@ -45,8 +46,15 @@ class TargetCall:
         spec: as the graph has it.
     """
 
-    def __init__(self, spec: Target) -> None:
+    def __init__(self, spec: Target, variables: Mapping[str, str] | None = None) -> None:
+        """Args: `variables` are the values of those that path and query name."""
         self.spec = spec
+        known = variables or {}
+        self._written = _joined(
+            spec.path, {name: quote(value, safe=_OF_A_PATH) for name, value in known.items()}
+        )
+        self._shown = _joined(spec.path, {name: f"${name}" for name in known}) if known else self._written
+        self._query = [(name, _joined(value, known)) for name, value in spec.query]
         self._defaults = {slot.name: Raw(slot.default) for slot in spec.slots if slot.default}
         self._placed = {
             place.slot for place in (*spec.path, *(one for _, value in spec.query for one in value))
@@ -65,9 +73,10 @@ class TargetCall:
             Unfit: one is missing in the path, or cannot stand there.
         """
         plain = {name: _decode(raw) for name, raw in values.items()}
-        path = self._path(plain)
+        path = self._path(self._written, plain)
+        shown = path if self._shown is self._written else self._path(self._shown, plain)
         query = [
-            (name, value) for name, places in self.spec.query if (value := _filled(places, plain)) is not None
+            (name, value) for name, places in self._query if (value := _filled(places, plain)) is not None
         ]
         rest = [name for name in values if name not in self._placed]
         if self.spec.method in _IN_BODY:
@@ -78,11 +87,11 @@ class TargetCall:
         target = path + (
             "?" + "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query) if query else ""
         )
-        return Request(target.encode("ascii"), body)
+        return Request(target.encode("ascii"), shown, body)
 
-    def _path(self, plain: dict[str, object]) -> str:
+    def _path(self, places: Sequence[Place], plain: dict[str, object]) -> str:
         pieces = []
-        for place in self.spec.path:
+        for place in places:
             pieces.append(place.text)
             if not place.slot:
                 continue
@@ -92,18 +101,24 @@ class TargetCall:
                 )
             pieces.append(_quoted(_word(plain[place.slot])))
         path = "".join(pieces)
-        self._check(path)
+        _check(places, path)
         return path
 
-    def _check(self, path: str) -> None:
-        """A value that is empty, or made of dots, must not change which segments there are."""
-        written = "".join(place.text + ("{}" if place.slot else "") for place in self.spec.path)
-        for configured, segment in zip(written.split("/"), path.split("/"), strict=True):
-            if "{}" in configured and segment in _STEPS:
-                raise Unfit(
-                    "error computing api request path or body: a value cannot stand in the path, where it would "
-                    "lead elsewhere or nowhere"
-                )
+
+def _check(places: Sequence[Place], path: str) -> None:
+    """A value that is empty, or made of dots, must not change which segments there are."""
+    written = "".join(place.text + ("{}" if place.slot else "") for place in places)
+    for configured, segment in zip(written.split("/"), path.split("/"), strict=True):
+        if "{}" in configured and segment in _STEPS:
+            raise Unfit(
+                "error computing api request path or body: a value cannot stand in the path, where it would "
+                "lead elsewhere or nowhere"
+            )
+
+
+def _joined(places: Sequence[Place], variables: Mapping[str, str]) -> tuple[Place, ...]:
+    """Pieces with the values of variables as literal text."""
+    return tuple(Place(place.text + variables.get(place.variable, ""), place.slot) for place in places)
 
 
 def _filled(places: Sequence[Place], plain: dict[str, object]) -> str | None:

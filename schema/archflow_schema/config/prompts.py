@@ -68,8 +68,8 @@ class TargetEndpoint(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: a key of `endpoints`, or the id of an agent.
-        path: the path; `{name}` stands for a parameter, and a query may follow. An agent without one gets the
-            conversation instead of a call.
+        path: the path; `{name}` stands for a parameter, `$NAME` for a variable of the environment, and a query may
+            follow. An agent without one gets the conversation instead of a call.
         http_method: GET and DELETE put the parameters into the query, the others into a JSON body.
         http_headers: extra headers.
     """
@@ -137,7 +137,7 @@ class OnException(Struct, frozen=True, kw_only=True):
     message: str
     status: Literal[200, 400] = 200
     forward_to_error_target: bool = False
-    error_handler: str = ""
+    error_handler: Name = ""
 
 
 class Jailbreak(Struct, frozen=True):
@@ -223,4 +223,4 @@ class ErrorTarget(Struct, frozen=True, kw_only=True):
     """
 
     name: Name
-    path: str = "/"
+    path: Name = "/"

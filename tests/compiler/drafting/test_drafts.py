@@ -7,6 +7,7 @@ from archflow_compiler.drafting.drafts import draft_bytes, draft_file
 from archflow_compiler.drafting.offer import MOST_CALLS, MOST_VALUES
 from archflow_compiler.driver import compile_bytes
 from archflow_compiler.source import MAX_BYTES
+from archflow_schema.graph import Call, Place
 
 
 def document(**more):
@@ -63,6 +64,14 @@ def test_two_servers_are_two_endpoints():
         ("https", ("h",)),
     ]
     assert [one.endpoint.path for one in config.prompt_targets] == ["/v2/a", "/b"]
+
+
+def test_a_dollar_sign_in_a_path_is_no_variable():
+    made, _ = drafted(document(paths={"/patients/$everything": {"get": {"summary": "Get all"}}}))
+    graph = compile_bytes("arch_config.yaml", made.text.encode()).graph
+    assert "everything" not in graph.environment
+    [target] = next(node for node in graph.nodes if isinstance(node, Call)).targets
+    assert target.path == (Place("/patients/$everything"),)
 
 
 def test_credentials_are_names_of_variables():

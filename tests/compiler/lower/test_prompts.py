@@ -12,6 +12,7 @@ from archflow_compiler.explain import words
 from archflow_compiler.explain.diagram import diagram, dot, mermaid
 from archflow_compiler.explain.diff import changes
 from archflow_compiler.explain.facts import facts
+from archflow_compiler.explain.prompts import request
 from archflow_compiler.explain.svg import svg
 from archflow_schema.graph import END, Call, Frame, Graph, Match, Node, Place, Reply, Tell
 from archflow_schema.slots import Slot
@@ -141,6 +142,28 @@ def test_without_targets_there_is_the_system_prompt_or_nothing() -> None:
         Frame
     ]
     assert [one for one in graph().nodes if isinstance(one, Frame | Match)] == []
+
+
+def test_a_path_and_its_query_may_name_variables() -> None:
+    path = "/$AREA/${AREA}s/{place}$$?key=${KEY}&$top=$$5&$$skip=&near=in {place}, $AREA"
+    made = graph({**WEATHER, "endpoint": {"name": "api", "path": path}})
+    (target,) = node(made, "call chat").targets
+    assert target.path == (
+        Place("/"),
+        Place("", variable="AREA"),
+        Place("/"),
+        Place("", variable="AREA"),
+        Place("s/", "place"),
+        Place("$"),
+    )
+    assert target.query == (
+        ("key", (Place("", variable="KEY"),)),
+        ("$top", (Place("$5"),)),
+        ("$skip", (Place(""),)),
+        ("near", (Place("in ", "place"), Place(", "), Place("", variable="AREA"))),
+    )
+    assert made.environment == ("AREA", "HOST", "KEY")
+    assert request(made, target).startswith("GET api/$AREA/$AREAs/{place}$?key=$KEY")
 
 
 def test_what_a_call_is_made_of() -> None:

@@ -60,6 +60,24 @@ def test_a_path_may_hold_a_query_with_parameters():
     assert found(f", endpoint: {{name: app, path: '/a/{{y}}'}}, {parameters}") == ["unknown-parameter"]
 
 
+@pytest.mark.parametrize("path", ["/a/${KEY}", "/$AREA/{x}?key=$KEY"])
+def test_a_variable_in_a_path_is_no_parameter(path):
+    parameters = "parameters: [{name: x, description: y, type: str, required: true}]"
+    assert found(f", endpoint: {{name: app, path: '{path}'}}, {parameters}") == []
+
+
+def test_the_path_of_the_error_target_names_no_variable():
+    text = "endpoints: {app: {endpoint: h}}\nerror_target: {name: app, path: /x/$KEY}\n"
+    assert "reference-not-allowed" in codes(compiled(HEAD + MODEL + text))
+    guard = "{jailbreak: {on_exception: {message: m, forward_to_error_target: true, error_handler: /$X}}}"
+    text = (
+        "endpoints: {app: {endpoint: h}}\nerror_target: {name: app}\nprompt_guards: {input_guards: "
+        + guard
+        + "}\n"
+    )
+    assert "reference-not-allowed" in codes(compiled(HEAD.replace("model}", "prompt}") + MODEL + text))
+
+
 def test_a_target_without_an_endpoint_is_doubtful():
     assert found("") == ["no-endpoint"]
     assert found(", system_prompt: be kind") == []

@@ -15,6 +15,7 @@ from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 from archflow_schema.graph import Guard, Use
 from archflow_schema.slots import Filled
+from playbook import KEY
 from promptbook import ANSWER, WEATHER, call, graph, prompts, text
 
 pytestmark = pytest.mark.trio
@@ -212,6 +213,20 @@ async def test_what_cannot_stand_in_a_host_header_is_refused_at_the_start(host: 
         services = tuple(msgspec.structs.replace(one, host=(host,)) for one in made.services)
         with pytest.raises(ArchflowError, match="is not usable as a Host header"):
             await play.play.swap(msgspec.structs.replace(made, services=services))
+
+
+async def test_what_a_variable_puts_into_a_path_is_called_and_never_told() -> None:
+    path = "/v1/bot$UPSTREAM_KEY/{city}?appid=$UPSTREAM_KEY"
+    async with prompts({**WEATHER, "endpoint": {"name": "api", "path": path}}, prompting=QUICK) as play:
+        play.matches("weather", city="Bergen")
+        await play.send("how is it in Bergen?")
+        asked = await play.answered(b"no such city", status=404)
+        assert asked.target == f"/v1/bot{KEY}/Bergen?appid={KEY}&units=metric"
+        answer = await play.reply()
+        assert answer.message.startswith(
+            "upstream application error host=api, path=/v1/bot$UPSTREAM_KEY/Bergen, status=404"
+        )
+        assert KEY not in repr(await play.play.record())
 
 
 async def test_a_host_header_of_its_own() -> None:
