@@ -179,6 +179,30 @@ def _prompt_target(
                 else "the gateway makes it for each call",
                 fix="write `http_host` at the endpoint" if name.lower() == "host" else "leave it out",
             )
+    _path(unit, (*at, "endpoint", "path"), target)
+
+
+def _path(unit: Unit, at: Path, target: PromptTarget) -> None:
+    """The path that a target calls, and what it takes of the parameters."""
+    assert target.endpoint is not None  # noqa: S101 - only targets with an endpoint have a path
+    path = target.endpoint.path.partition("?")[0]
+    if "://" in path:
+        unit.error(
+            "bad-path",
+            f'"{path}" is an address, and not a path',
+            unit.places.value(*at),
+            fix="write its host under `endpoints`, and here what comes after it",
+        )
+    needed = set(PLACEHOLDER.findall(path))
+    for parameter in target.parameters:
+        if parameter.name in needed and not parameter.required and parameter.default is None:
+            unit.warning(
+                "path-needs-value",
+                f'the path needs "{parameter.name}", and nobody asks for it',
+                unit.places.value(*at),
+                detail="a prompt that does not say it is answered with an error, as in Arch",
+                fix=f"write `required: true` at {parameter.name}, or a default",
+            )
     names = [parameter.name for parameter in target.parameters]
     written = [part for part in compile_text(target.endpoint.path) if isinstance(part, str)]
     for found in (name for part in written for name in PLACEHOLDER.findall(part)):
@@ -186,7 +210,7 @@ def _prompt_target(
             unit.error(
                 "unknown-parameter",
                 f'the path needs "{found}", and no parameter has that name',
-                unit.places.value(*at, "endpoint", "path"),
+                unit.places.value(*at),
                 fix=unit.suggest(found, names) or f"add it to the parameters of {target.name}",
                 arch=f"Missing value for parameter `{found}`",
             )

@@ -56,8 +56,25 @@ def test_spellings_of_types(spelling):
 
 def test_a_path_may_hold_a_query_with_parameters():
     parameters = "parameters: [{name: x, description: y, type: str}]"
-    assert found(f", endpoint: {{name: app, path: '/a/{{x}}?b={{x}}'}}, {parameters}") == []
+    assert found(f", endpoint: {{name: app, path: '/a/{{x}}?b={{x}}'}}, {parameters}") == ["path-needs-value"]
     assert found(f", endpoint: {{name: app, path: '/a/{{y}}'}}, {parameters}") == ["unknown-parameter"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter", "code"),
+    [
+        ("/a/{x}", "", ["path-needs-value"]),
+        ("/a/{x}?b={x}", ", required: false", ["path-needs-value"]),
+        ("/a/{x}", ", required: true", []),
+        ("/a/{x}", ", default: y", []),
+        ("/a?b={x}", "", []),
+        ("https://host/a", "", ["bad-path"]),
+        ("/a?b=https://host/a", "", []),
+    ],
+)
+def test_what_a_path_may_be(path, parameter, code):
+    parameters = f"parameters: [{{name: x, description: y, type: str{parameter}}}]"
+    assert found(f", endpoint: {{name: app, path: '{path}'}}, {parameters}") == code
 
 
 @pytest.mark.parametrize("path", ["/a/${KEY}", "/$AREA/{x}?key=$KEY"])
