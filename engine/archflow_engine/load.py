@@ -217,7 +217,8 @@ def compile_to(path: Path, folder: Path, log: Log | None = None) -> Path:
     if done.returncode:
         raise ConfigurationRefused(said or f"archc ended with status {done.returncode} on {path}")
     if said and log is None:
-        sys.stderr.write(f"{said}\n")
+        with contextlib.suppress(OSError):  # as the log's lines, it may be lost
+            sys.stderr.write(f"{said}\n")
     return graph
 
 
@@ -244,11 +245,14 @@ def _logged(found: _Findings, log: Log) -> str:
 
 
 def _compile(path: Path, log: Log | None) -> tuple[artifact.Data, dict[str, str], list[str]]:
-    if not path.is_file():
-        raise ArchflowError(f"there is no file {path}")
-    with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
-        graph = compile_to(path, Path(folder), log)
-        return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
+    try:
+        if not path.is_file():
+            raise ArchflowError(f"there is no file {path}")
+        with tempfile.TemporaryDirectory(prefix="archrun-") as folder:
+            graph = compile_to(path, Path(folder), log)
+            return _read(graph), *_read_secrets(graph.with_suffix(".secrets"))
+    except OSError as error:  # no room for a temporary file, or for another process
+        raise ArchflowError(f"{path} cannot be compiled: {os_reason(error)}") from error
 
 
 def _read(path: Path) -> artifact.Data:

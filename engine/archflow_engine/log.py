@@ -2,15 +2,19 @@
 
 Access lines are a tracer's business and go elsewhere. Redaction is the last processor before the renderer, so that
 nothing that looks like a key leaves, whoever logged it.
+
+Rule: what is told of never fails for being told: a line that stderr does not take, for a full disk or a reader that
+left, is lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -48,6 +52,23 @@ def redact_text(text: str) -> str:
     return _SECRET_VALUE.sub(lambda found: (found[1] or found[2] or "") + _MASK, text)
 
 
+class _Stderr:
+    """What structlog writes to."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write, or lose it."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Nothing waits after it."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 def configure(style: str, level: str) -> Callable[..., None]:
     """Set the log up once; returns `log(event, level="info", **fields)`.
 
@@ -70,7 +91,7 @@ def configure(style: str, level: str) -> Callable[..., None]:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     logger = structlog.get_logger()

@@ -186,6 +186,7 @@ async def _serve(
     """
     sockets = _admin_sockets(options, say)
     refused: list[ArchflowError] = []
+    swapping = trio.Lock()
 
     async def guarded(*, task_status: trio.TaskStatus[None]) -> None:
         try:
@@ -196,8 +197,11 @@ async def _serve(
             nursery.cancel_scope.cancel()
 
     async def swap() -> None:
+        if swapping.statistics().tasks_waiting:
+            return  # that one has not read the file yet
         try:
-            await reload()
+            async with swapping:  # or what was read first might be served last
+                await reload()
         except ArchflowError as error:
             say(
                 "graph_refused", level="error", detail=str(error), serving="the graph that was running before"

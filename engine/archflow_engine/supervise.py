@@ -10,6 +10,8 @@ Rule: the supervisor serves no traffic and holds no connection of a client.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -135,6 +137,7 @@ class Supervisor:
         self._findings = findings
         self._workers = [Worker(number) for number in range(count)]
         self._folder = tempfile.TemporaryDirectory(prefix="archrun-")
+        self._lock = _lock(self._folder.name)
         self._generation = 0
         self._graph = Path(self._folder.name) / "0.bin"
         self._failure: ArchflowError | None = None
@@ -191,7 +194,7 @@ class Supervisor:
                         await trio.sleep(LISTEN)
                         await self._listen()
         finally:
-            self._folder.cleanup()
+            self._clean()
         if self._failure is not None:
             raise self._failure
 
@@ -245,7 +248,14 @@ class Supervisor:
         for worker in self._workers:
             if worker.process is not None and worker.process.returncode is None:
                 worker.process.kill()
+        self._clean()
+
+    def _clean(self) -> None:
+        """Leave nothing in the file system."""
         self._folder.cleanup()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def snapshot(self) -> Snapshot:
         """The numbers of all workers together. Blocks for those that are slow to answer."""
@@ -269,6 +279,16 @@ class Supervisor:
         folder = Path(self._folder.name)
         number = self._generation + 1
         graph = folder / f"{number}.bin"
+        try:
+            self._put(folder, graph)
+        except OSError as error:
+            raise ArchflowError(f"{self._path} cannot be put into {folder}: {os_reason(error)}") from error
+        program = load.load(graph, self._environment(), self._path)
+        self._generation, self._graph = number, graph
+        return program
+
+    def _put(self, folder: Path, graph: Path) -> None:
+        """Compile or copy what is to be served into the private folder."""
         if load.is_configuration(self._path):
             compiled = load.compile_to(self._path, folder, self._findings)
             compiled.rename(graph)
@@ -279,9 +299,6 @@ class Supervisor:
             _copy(self._path, graph)
             if self._path.with_suffix(".secrets").exists():
                 _copy(self._path.with_suffix(".secrets"), graph.with_suffix(".secrets"))
-        program = load.load(graph, self._environment(), self._path)
-        self._generation, self._graph = number, graph
-        return program
 
     def _environment(self) -> dict[str, str]:
         return {**load.read_env_file(self._path.parent / ".env"), **load.environment()}
@@ -331,26 +348,22 @@ class Supervisor:
         if self.program is not None and all(one.serving == self.program.digest for one in self._workers):
             for file in Path(self._folder.name).iterdir():
                 if file.stem.isdigit() and int(file.stem) < int(self._graph.stem):
-                    file.unlink()
+                    with contextlib.suppress(OSError):  # what stays goes with the folder
+                        file.unlink()
 
     def _stopping(self) -> bool:
         return self.draining  # a call, because it changes while `_keep` waits
 
     async def _start(self, worker: Worker) -> str:
         """Start a worker and wait until it serves; returns why it does not."""
-        ours, theirs = socket.socketpair()
         try:
-            command = [sys.executable, "-m", "archflow_engine", str(self._graph), *self._options]
-            command += ["--home", str(self._path)]
-            worker.process = await trio.lowlevel.open_process(
-                [*command, "--control", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        finally:
-            theirs.close()
+            ours, worker.process = await self._open()
+        except (
+            OSError,
+            ArchflowError,
+        ) as error:  # no room for another process, or an .env that cannot be read
+            why = os_reason(error) if isinstance(error, OSError) else str(error)
+            return f"worker {worker.number} cannot be started: {why}"
         worker.line = Line(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
         with trio.move_on_after(START):
             answer = await worker.line.answer()
@@ -364,12 +377,43 @@ class Supervisor:
         worker.process.kill()
         return f"worker {worker.number} did not serve within {START:g} s"
 
+    async def _open(self) -> tuple[socket.socket, trio.Process]:
+        """A new process, and our end of the line to it. Raises OSError if there can be none."""
+        ours, theirs = socket.socketpair()
+        try:
+            command = [sys.executable, "-m", "archflow_engine", str(self._graph), *self._options]
+            command += ["--home", str(self._path)]
+            process = await trio.lowlevel.open_process(
+                [*command, "--control", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours, process
+
 
 def _lasting(snapshot: Snapshot) -> Snapshot:
     """What stays true of a worker that is gone: no gauges."""
     gauges = {family.name for family in FAMILIES if family.type == "gauge"}
     values = {name: values for name, values in snapshot.values.items() if name not in gauges}
     return Snapshot(values, snapshot.histograms)
+
+
+def _lock(folder: str) -> int:
+    """Hold a lock on a folder: what removes old temporary files (systemd-tmpfiles) leaves a locked one alone.
+
+    A worker that dies after weeks is started again with what is there.
+    """
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(held, fcntl.LOCK_SH)
+    return held
 
 
 def _copy(source: Path, target: Path) -> None:

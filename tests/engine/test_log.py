@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,3 +76,15 @@ def test_a_console_gets_words(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("text", ["a key-board", "the monkey", "task-force", "a risk-free keynote", "sk-"])
 def test_words_that_only_look_alike_stay(text: str) -> None:
     assert log.redact_text(text) == text
+
+
+def test_a_line_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `archrun 2>&1 | head` does
+    with os.fdopen(writer, "w", buffering=1) as unread:
+        monkeypatch.setattr(sys, "stderr", unread)
+        say = log.configure("json", "info")
+        for _ in range(100):
+            say("happened", detail="x" * 1000)
+        with contextlib.suppress(BrokenPipeError):
+            unread.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -219,3 +222,50 @@ async def test_why_a_worker_cannot_be_started_again_is_told(monkeypatch: pytest.
     assert "detail" not in told[0]
     assert told[1]["detail"] == "the model is gone"
     supervisor.give_up()
+
+
+def three_workers(path: Path) -> Supervisor:
+    return Supervisor(path, 3, [], 1.0, lambda *_, **__: None)
+
+
+async def test_a_graph_that_finds_no_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = tmp_path / "graph.bin"
+    graph.write_bytes(b"anything")
+    supervisor = three_workers(graph)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(supervise, "_copy", full)
+    with pytest.raises(ArchflowError, match="no space left on device"):
+        await supervisor.swap()
+    supervisor.give_up()
+
+
+async def test_a_worker_for_which_there_is_no_room_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = three_workers(Path("graph.bin"))
+
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", full)
+    why = await supervisor._start(supervisor._workers[1])
+    assert why == "worker 1 cannot be started: resource temporarily unavailable"
+    supervisor.give_up()
+
+
+async def test_a_worker_whose_env_file_was_spoilt_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff")
+    supervisor = three_workers(tmp_path / "graph.bin")
+    assert ".env cannot be read" in await supervisor._start(supervisor._workers[1])
+    supervisor.give_up()
+
+
+async def test_nobody_tidies_the_private_folder_away() -> None:
+    supervisor = three_workers(Path("graph.bin"))
+    cleaner = os.open(supervisor._folder.name, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):  # as systemd-tmpfiles asks
+        fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    supervisor.give_up()
+    fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(cleaner)

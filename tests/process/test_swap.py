@@ -9,7 +9,16 @@ import httpx
 import msgspec
 import pytest
 
-from process.harness import PATIENCE, Gateway, compiled, eventually, free_port, model_config, streaming
+from process.harness import (
+    PATIENCE,
+    SCRIPTS,
+    Gateway,
+    compiled,
+    eventually,
+    free_port,
+    model_config,
+    streaming,
+)
 from process.upstream import ScriptedUpstream, gated
 
 pytestmark = pytest.mark.process
@@ -125,3 +134,61 @@ def test_the_running_graph_is_told_by_the_admin_listener(tmp_path: Path, upstrea
         described = msgspec.json.decode(told.content, type=dict[str, object])
         assert described["digest"] == graph.read_bytes()[12:44].hex()
         assert "archflow" in told.text
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_the_system_refuses_leaves_the_old_graph_serving(
+    tmp_path: Path, upstream: ScriptedUpstream, workers: str
+) -> None:
+    port = free_port()
+    config = tmp_path / "arch_config.yaml"
+    config.write_text(model_config(port, upstream.port))
+    room = tmp_path / "room"
+    room.mkdir()
+    with Gateway(config, port, "--workers", workers, environment={"TMPDIR": str(room)}) as gateway:
+        aside = room.rename(tmp_path / "elsewhere")  # there is no folder for temporary files
+        gateway.signal(signal.SIGHUP)
+        gateway.said("graph_refused")
+        assert gateway.chat().status_code == 200
+        aside.rename(room)
+        config.write_text(model_config(port, upstream.port, models=NEW))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: "openai/gpt-5" in models(gateway), "the new graph", lambda: gateway.output)
+
+
+def test_signals_that_come_together_are_heeded_one_after_the_other(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    port = free_port()
+    config = tmp_path / "arch_config.yaml"
+    config.write_text(model_config(port, upstream.port))
+    with Gateway(config, port, "--workers", "2") as gateway:
+        gateway.signal(signal.SIGHUP)
+        config.write_text(model_config(port, upstream.port, models=NEW))
+        for _ in range(5):
+            gateway.signal(signal.SIGHUP)
+        eventually(
+            lambda: all(gateway.chat(model="gpt-5").status_code == 200 for _ in range(8)),
+            "the new graph in both workers",
+            lambda: gateway.output,
+        )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_that_cannot_be_written_costs_nothing_but_the_log(
+    tmp_path: Path, upstream: ScriptedUpstream, workers: str
+) -> None:
+    port = free_port()
+    config = tmp_path / "arch_config.yaml"
+    config.write_text(model_config(port, upstream.port))
+    full = ("sh", "-c", 'exec "$0" "$@" 2>/dev/full', str(SCRIPTS / "archrun"))
+    with Gateway(config, port, "--workers", workers, wrapper=full) as gateway:
+        config.write_text(model_config(port, upstream.port, models=NEW))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: "openai/gpt-5" in models(gateway), "the new graph", lambda: gateway.output)
+        config.write_text("nonsense")
+        gateway.signal(signal.SIGHUP)
+        assert gateway.chat().status_code == 200
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait() == 0
