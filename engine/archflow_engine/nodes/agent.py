@@ -73,7 +73,7 @@ class AgentNode(Runner):
         said = exchange.head if exchange.original is None else rewritten(exchange, exchange.conversation)
         body = self._told(said.body)
         record.provider = self.provider
-        record.model = record.model_sent = exchange.head.model
+        record.model_sent = exchange.head.model  # what a stranger says names no model of ours, nor a metric
         if exchange.stages is not None:
             assert exchange.dialect is not None  # noqa: S101 - set by begin()
             exchange.translation = Translation(exchange, exchange.dialect, [])

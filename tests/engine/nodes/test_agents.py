@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from archflow_engine.metrics import render
 from peers import STREAM, Upstream, chunk, reply
 from playbook import Play, compiled, playing
 
@@ -83,6 +84,19 @@ async def test_one_agent_gets_every_request_as_it_came() -> None:
         record = await play.record()
         assert asked.header("traceparent") == f"00-{record.trace_id}-{record.attempts[0].span_id}-00"
         assert (record.provider, record.attempts[0].upstream, record.status) == ("agent", "flights", 200)
+
+
+async def test_what_clients_name_a_model_is_in_the_record_and_in_no_metric() -> None:
+    async with playing() as play:
+        await play.swap(compiled(ONE.format(url=play.upstream.url)))
+        client = await play.client()
+        for number in range(3):
+            await client.ask({**ASKED, "model": f"strange-{number}"})
+            await (await play.upstream.asked()).reply(ANSWER)
+            await client.reply()
+            record = await play.record()
+            assert (record.model_asked, record.model_sent, record.model) == (f"strange-{number}",) * 2 + ("",)
+        assert "strange" not in render(play.gateway.snapshot())
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
