@@ -19,7 +19,9 @@ from typing import Any, TextIO, cast
 import msgspec
 import structlog
 
-_SECRET_NAME = re.compile(r"(?i)(authori[sz]ation|api[-_]?key|access[-_]?key|secret|password|cookie)")
+_SECRET_NAME = re.compile(
+    r"(?i)(authori[sz]ation|api[-_]?key|access[-_]?key|(?:auth|access)[-_]?token|secret|password|cookie)"
+)
 _SECRET_VALUE = re.compile(r"(?i)\b(bearer\s+)[^\s\"',]{6,}|\b(sk-|key-|gsk_|xai-)[A-Za-z0-9_\-]{6,}")
 _MASK = "***"
 
@@ -34,7 +36,7 @@ def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMappin
 def _redacted(name: str, value: Any) -> Any:
     if isinstance(value, bool | int | float | None):
         return value
-    if _SECRET_NAME.search(name):
+    if is_secret(name):
         return _MASK
     if isinstance(value, bytes):
         return redact_text(value.decode("utf-8", "replace"))
@@ -45,6 +47,11 @@ def _redacted(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted("", one) for one in value]
     return value
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has such a name, a header for instance, is a secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def redact_text(text: str) -> str:

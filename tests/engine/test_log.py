@@ -28,6 +28,7 @@ SECRETS: dict[str, dict[str, Any]] = {
     "a key in a text": {"detail": f"asked with {CANARY}, in vain"},
     "a key under its name": {"api_key": "anything-at-all-canary"},
     "an authorization": {"authorization": "Basic canary"},
+    "a token": {"x-auth-token": "canary", "access_token": "canary"},
     "a cookie": {"cookie": "session=canary"},
     "within a list": {"details": ["fine", f"Bearer {CANARY}"]},
     "within a dict": {"headers": {"x-api-key": "canary", "accept": "fine"}},

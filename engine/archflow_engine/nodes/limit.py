@@ -1,10 +1,15 @@
-"""Charges an estimate of a request's tokens to the quotas that apply, and settles it when the reply tells the truth."""
+"""Charges an estimate of a request's tokens to the quotas that apply, and settles it when the reply tells the truth.
+
+Rule: a credential that tells clients apart is told to nobody: not to the store, nor in what a client and the log read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING
 
+from archflow_engine.log import is_secret
 from archflow_engine.walk import Runner
 from archflow_plugins.kinds import Admission, Store
 from archflow_schema.graph import Quota
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
 
 SELECTOR = b"x-arch-ratelimit-selector"
 """The client's header that names the header with the rate-limit subject."""
+LONGEST = 128
+"""Characters of a subject that are kept as they are: a store holds a great many, of whatever strangers send."""
 
 
 class LimitNode(Runner):
@@ -41,10 +48,9 @@ class LimitNode(Runner):
         named = exchange.request.fields.get(SELECTOR)
         if named is None:
             return []
-        header = named.decode("latin-1").strip().lower()
-        value = exchange.request.fields.get(header.encode("latin-1"), b"").decode("latin-1")
+        header, value = _subject(exchange, named)
         return [
-            (quota, f"{self._model}\n{header}\n{value}")
+            (quota, f"{self._model}\n{header}\n{_kept(header, value)}")
             for quota in self._quotas
             if value and quota.key.lower() == header and quota.value in {"", value}
         ]
@@ -55,9 +61,10 @@ class LimitNode(Runner):
         if admission.admitted:
             exchange.charges.append((self, quota, key, cost))
             return None
-        subject = key.split("\n")
+        header, value = _subject(exchange, exchange.request.fields[SELECTOR])
+        shown = "***" if is_secret(header) else value
         exchange.error = (
-            f"exceeded limit provider={self._model}, selector={subject[1]}: {subject[2]}, tokens_used={cost} "
+            f"exceeded limit provider={self._model}, selector={header}: {shown}, tokens_used={cost} "
             f"(limit {quota.tokens} tokens in {quota.period} s)"
         )
         if math.isfinite(admission.retry_after):
@@ -94,3 +101,16 @@ class WaitingLimitNode(LimitNode):
             await self._store.settle(key, difference, quota.tokens, quota.period)
         except Exception as error:  # noqa: BLE001 - a store that is down must not end the worker
             exchange.plan.hub.trouble(error)
+
+
+def _subject(exchange: Exchange, named: bytes) -> tuple[str, str]:
+    """The header that a client named, and what it holds."""
+    header = named.decode("latin-1").strip().lower()
+    return header, exchange.request.fields.get(header.encode("latin-1"), b"").decode("latin-1")
+
+
+def _kept(header: str, value: str) -> str:
+    """A subject in the key of its bucket."""
+    if len(value) <= LONGEST and not is_secret(header):
+        return value
+    return hashlib.sha256(value.encode("latin-1")).hexdigest()

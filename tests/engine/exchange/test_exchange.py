@@ -12,8 +12,9 @@ import pytest
 from archflow_plugins.dialects.anthropic_messages import AnthropicMessages
 from archflow_plugins.dialects.anthropic_messages.decode_request import decode_request
 from archflow_plugins.kinds import Head
+from archflow_plugins.stores.memory import Memory
 from archflow_schema.conversation import Conversation
-from archflow_schema.graph import Use
+from archflow_schema.graph import Quota, Use
 from peers import CHAT, Asked, Client, reply
 from playbook import KEY, QUOTAS, RED, Play, playing
 
@@ -633,6 +634,27 @@ async def test_a_quota_without_a_value_is_one_bucket_each() -> None:
             headers = ("X-Arch-Ratelimit-Selector: x-user", f"X-User: {user}")
             assert (await client.talks(headers=headers)).status == 200
             assert (await client.talks(headers=headers)).status == 429
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "shown"),
+    [("authorization", "Bearer canary-of-a-client", "***"), ("x-user", "u" * 5000, "u" * 5000)],
+)
+async def test_what_tells_clients_apart_may_be_secret_or_long(header: str, value: str, shown: str) -> None:
+    async with playing(quotas=(Quota(header, "", 100, 60),)) as play:
+        play.upstream.script = lambda _: reply({"usage": {"prompt_tokens": 99, "completion_tokens": 1}})
+        client = await play.client()
+        headers = (f"X-Arch-Ratelimit-Selector: {header}", f"{header}: {value}")
+        assert (await client.talks(headers=headers)).status == 200
+        answer = await client.talks(headers=headers)
+        assert (answer.status, f"selector={header}: {shown}, " in answer.message) == (429, True)
+        other = (headers[0], f"{header}: {value}2")
+        assert (await client.talks(headers=other)).status == 200  # a bucket of its own
+        records = [await play.record() for _ in range(3)]
+        assert "canary" not in str(records)
+        buckets = next(kind for kind in play.plan.kinds if isinstance(kind, Memory))._full_at
+        assert len(buckets) == 2
+        assert all(len(key) < 200 and "canary" not in key for key in buckets)
 
 
 async def test_a_request_larger_than_its_quota_has_no_time_to_come_again() -> None:
