@@ -57,6 +57,7 @@ _CALM = select.EPOLLIN | select.EPOLLOUT
 """Something to read, and room to write: an edge-triggered epoll tells both."""
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
+_NEVER = float("inf")
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 monotonic = time.monotonic
@@ -90,6 +91,7 @@ class Channel:
     Attributes:
         owner: who is told what happens; may be replaced.
         unsent: how many bytes wait for the peer to read.
+        full: how many may wait before the peer is no longer heard, as what it says would be answered with more.
         paused: no bytes are received while True, so that the peer feels it.
     """
 
@@ -103,6 +105,7 @@ class Channel:
         "_waiting",
         "closed",
         "fd",
+        "full",
         "owner",
         "paused",
         "sock",
@@ -114,6 +117,7 @@ class Channel:
         self.fd = sock.fileno()
         self.owner = owner
         self.unsent = 0
+        self.full = _NEVER
         self.paused = False
         self.closed = False
         self._hub = hub
@@ -249,7 +253,7 @@ class Channel:
             self._flush()
         if not mask & READ or self.closed:
             return False
-        if self.paused:
+        if self.paused or self.unsent > self.full:
             self._pending |= mask
             if mask & self._heeds:
                 self._lost(None)
@@ -272,6 +276,9 @@ class Channel:
             if self.unsent:
                 waiting.append(memoryview(head)[sent:])
                 return
+        if self._pending and not self.paused:  # it was too full to be heard
+            self._hub.again(self, self._pending)
+            self._pending = 0
         self.owner.drained()
 
     def _lost(self, error: OSError | None) -> None:

@@ -204,6 +204,8 @@ class Http1:
     def drained(self) -> None:
         if self._exchange is not None:
             self._exchange.client_drained()
+        elif self._queue:
+            self._go_on()
 
     def expired(self, now: float) -> None:
         reading = self._reading
@@ -302,22 +304,33 @@ class Http1:
         limits = self._front.plan.limits
         self.deadline = monotonic() + (limits.idle if self._reading is None else limits.receive)
         if self._queue:
-            if self._channel.paused and len(self._queue) <= AHEAD:
-                self._channel.resume()
-            self._advance()
+            self._go_on()
         elif self._reading is not None:
             self._encourage(self._reading)
 
     # Parts.
 
+    def _go_on(self) -> None:
+        """Serve what waits, and read on."""
+        if self._channel.paused and len(self._queue) <= AHEAD:
+            self._channel.resume()
+        self._advance()
+
     def _advance(self) -> None:
-        """Serve what was read, one after the other; a loop, so that a long pipeline does not recurse."""
+        """Serve what was read, one after the other; a loop, so that a long pipeline does not recurse.
+
+        A client that does not read its replies is served no more until it does: `drained`.
+        """
         if self._serving:
             return
         self._serving = True
         try:
             while self._queue and self._exchange is None and not self._closing:
                 self._serve(self._queue.popleft())
+                if self._queue:
+                    self._channel.release()
+                    if self._channel.unsent > self._channel.full:
+                        break
         finally:
             self._serving = False
 

@@ -3,6 +3,7 @@
 Each stream is one exchange. What one read brings is handled, then everything that is to be sent leaves in one write.
 
 Rule: bytes are sent within the client's windows; what does not fit waits, and a full stream stops its upstream.
+Rule: a client that does not read what it is sent is no longer read, and what it asks besides is refused.
 Rule: a client that resets streams faster than they can be served is sent away (CVE-2023-44487).
 """
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 WINDOW = 1 << 20
 STREAMS = 1000
+TOGETHER = 64
+"""Requests of one read after which what there is to say is sent, so that it shows whether the client reads."""
 RESETS = 500
 """Streams that a client may reset on one connection within RESETS_WITHIN seconds."""
 RESETS_WITHIN = 10.0
@@ -49,6 +52,7 @@ class Http2:
         self._closing = False
         self._leaving = False
         self._in_read = False
+        self._begun = 0
         self._resets = 0
         self._resets_since = monotonic()
 
@@ -130,7 +134,11 @@ class Http2:
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RequestReceived):
-            if self._leaving:
+            self._begun += 1
+            if not self._begun % TOGETHER:
+                self._send()
+                self._channel.release()
+            if self._leaving or self._channel.unsent > self._channel.full:
                 self.reset(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
                 return
             stream = Http2Stream(self, event.stream_id)
@@ -225,9 +233,12 @@ class Http2:
     def flush(self) -> None:
         """Send what is queued, in one write; within a read, at its end."""
         if not self._in_read and not self._closing:
-            data = self._h2.data_to_send()
-            if data:
-                self._channel.write(data)
+            self._send()
+
+    def _send(self) -> None:
+        data = self._h2.data_to_send()
+        if data:
+            self._channel.write(data)
 
     @property
     def unsent(self) -> int:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from archflow_engine.plan import ListenerPlan
 
 BACKLOG = 4096
+FULL = 1 << 20
+"""Bytes of replies that wait for a client, above which it is no longer heard until it has read them."""
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SEAM = "TCPServer"
 """The name in hypercorn's module that it looks up for each connection."""
@@ -175,6 +177,7 @@ class Front:
             channel = TlsChannel(
                 self.hub, sock, newcomer, self._tls, server_name=None, secured=newcomer.secured
             )
+        channel.full = FULL
         newcomer.channel = channel
         self._connections.add(newcomer)
         self.hub.join(channel)

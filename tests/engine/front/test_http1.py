@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 
 import pytest
 import trio
 import trio.testing
 
+from archflow_engine.front import serve
 from archflow_engine.front.http1 import LESSONS, Http1
 from archflow_schema.graph import Limits
 from peers import CHAT, Asked, Upstream, reply, request
@@ -70,6 +72,39 @@ async def test_a_client_that_pipelines_without_end_is_no_longer_read() -> None:
         assert len(connection._queue) < 50
         client.reset()
         assert (await play.record()).error == "client_gone"
+
+
+@pytest.mark.parametrize("together", [1, 500], ids=["one by one", "many at once"])
+async def test_a_client_that_reads_no_reply_is_no_longer_read(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "FULL", 50_000)
+    async with playing() as play:
+        client = await play.client(buffer=4096)
+        flood = request(method="GET", path="/v1/models") * together
+        with trio.move_on_after(0.5) as scope:
+            while True:
+                await client.stream.send_all(flood)
+        assert scope.cancelled_caught
+        assert the_connection(play)._channel.unsent < 60_000
+        client.reset()
+        await play.settled(lambda: not play.gateway._fronts["127.0.0.1", 0].connections)
+
+
+async def test_a_client_that_reads_late_gets_all_its_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "FULL", 20_000)
+    async with playing() as play:
+        client = await play.client(buffer=4096)
+        asks = request(method="GET", path="/v1/models")
+        await client.send(asks)
+        await client.reply()
+        channel = the_connection(play)._channel
+        channel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send, asks * 2000)
+            await play.settled(lambda: channel.unsent > 20_000)
+            for _ in range(2000):
+                assert (await client.reply()).status == 200
 
 
 async def test_a_client_that_leaves_is_noticed_behind_what_it_pipelined() -> None:

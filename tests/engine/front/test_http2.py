@@ -7,12 +7,23 @@ from contextlib import suppress
 import h2.errors
 import h2.exceptions
 import h2.settings
+import hpack
 import pytest
 import trio
 import trio.testing
-from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, PingFrame, WindowUpdateFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 from archflow_engine.front import http2 as front
+from archflow_engine.front import serve
+from archflow_engine.front.http2 import Http2
 from archflow_schema.graph import Limits
 from peers import CHAT, connect, reply, reset
 from peers_h2 import H2Client, H2Reply
@@ -319,6 +330,46 @@ async def test_rapid_resets_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> No
         await client.closed()
         assert client.going_away is not None
         assert client.going_away.error_code == CODES.ENHANCE_YOUR_CALM
+
+
+def _lists(first: int, encoder: hpack.Encoder) -> bytes:
+    """A hundred requests for the list of models, by a client whose windows are open wide."""
+    head = dict([*HEAD, (b":method", b"GET"), (b":path", b"/v1/models")]).items()
+    return b"".join(
+        HeadersFrame(number, data=encoder.encode(head), flags=["END_HEADERS", "END_STREAM"]).serialize()
+        for number in range(first, first + 200, 2)
+    )
+
+
+@pytest.mark.parametrize("what", ["pings", "settings", "requests"])
+async def test_a_client_that_reads_nothing_is_no_longer_read(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "FULL", 50_000)
+    async with playing() as play:
+        client = await play.client(buffer=4096)
+        await client.send(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + SettingsFrame(0, settings={4: 2**31 - 1}).serialize()
+            + WindowUpdateFrame(0, window_increment=2**30).serialize()
+        )
+        encoder = hpack.Encoder()
+        first = 1
+        with trio.move_on_after(0.5) as scope:
+            while True:
+                flood = {
+                    "pings": PingFrame(0, b"12345678").serialize() * 1000,
+                    "settings": SettingsFrame(0).serialize() * 1000,
+                    "requests": _lists(first, encoder),
+                }
+                await client.stream.send_all(flood[what])
+                first += 200
+        assert scope.cancelled_caught
+        (connection,) = play.gateway._fronts["127.0.0.1", 0]._connections
+        assert isinstance(connection, Http2)
+        assert connection._channel.unsent < 300_000  # what one read more may bring
+        client.reset()
+        await play.settled(lambda: not play.gateway._fronts["127.0.0.1", 0].connections)
 
 
 async def test_an_idle_connection_is_closed() -> None:
