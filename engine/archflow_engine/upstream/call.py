@@ -35,6 +35,7 @@ class ReplyHead(Struct, eq=False, gc=False):
         request_id: whether the upstream told one of its own.
         raw: all of `headers` as HTTP/1.1 lines, if they came so and nobody looked at them yet.
         chunked: whether the body ends by HTTP/1.1's chunked coding.
+        hop_by_hop: the headers that the upstream's Connection names.
     """
 
     status: int = 0
@@ -44,6 +45,7 @@ class ReplyHead(Struct, eq=False, gc=False):
     request_id: bool = False
     raw: bytes = b""
     chunked: bool = False
+    hop_by_hop: frozenset[bytes] = frozenset()
     _headers: Headers = []
 
     @property
@@ -65,6 +67,12 @@ class ReplyHead(Struct, eq=False, gc=False):
             self._headers.append((name, value))
             if name in _TELLING:
                 self.note(name, value)
+        elif name == b"connection" and (named := _named(value)):
+            self.hop_by_hop |= named
+
+    def strip(self) -> None:
+        """Drop what the upstream said is for this hop only."""
+        self._headers = [header for header in self._headers if header[0] not in self.hop_by_hop]
 
     def note(self, name: bytes, value: bytes) -> None:
         """Note what a header tells."""
@@ -84,6 +92,14 @@ NOT_RELAYED = frozenset({
     # About the upstream's origin; a client that believed them would apply them to us.
     b"set-cookie", b"alt-svc", b"strict-transport-security",
 })  # fmt: skip
+
+
+_OF_THE_CONNECTION = frozenset({b"keep-alive", b"close", b""})
+
+
+def _named(connection: bytes) -> frozenset[bytes]:
+    """The headers that a Connection header names."""
+    return frozenset(token.strip() for token in connection.lower().split(b",")) - _OF_THE_CONNECTION
 
 
 _BODILESS = frozenset({b"GET", b"DELETE"})

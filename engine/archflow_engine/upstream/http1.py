@@ -193,6 +193,8 @@ class Http1Upstream:
         head.status = self._parser.get_status_code()
         if head.status < 200:
             return
+        if head.hop_by_hop:
+            head.strip()
         self._framed = head.chunked or head.length is not None or head.status in _NO_BODY
         self._told = head
 

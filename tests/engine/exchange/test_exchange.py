@@ -363,6 +363,19 @@ async def test_status_headers_and_body_come_back_unchanged() -> None:
         assert answer.header("x-arch-request-id") == record.request_id
 
 
+async def test_what_an_upstream_says_to_this_hop_stays_here() -> None:
+    async with playing() as play:
+        client = await play.client()
+        for _ in range(2):  # the second one as a head like the first
+            await client.ask()
+            headers = ("X-Node: 7", "Connection: keep-alive, X-Node,x-hint", "x-hint: 1", "x-end: 1")
+            await (await play.upstream.asked()).reply(b"{}", headers=headers)
+            answer = await client.reply()
+            shown = {name for name, _ in answer.headers}
+            assert b"x-end" in shown
+            assert not shown & {b"x-node", b"x-hint", b"connection"}
+
+
 async def test_a_browser_may_read_the_reply() -> None:
     async with playing() as play:
         play.upstream.script = fine
