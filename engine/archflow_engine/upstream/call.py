@@ -167,6 +167,7 @@ class Call(Struct, eq=False):
         carrier: the connection, once there is one.
         retried: whether it went out again after a stale connection.
         answered: whether any byte of a reply came.
+        once: whether it must not arrive twice, so that it never goes out again when it may have arrived.
     """
 
     head: CallHead
@@ -177,6 +178,7 @@ class Call(Struct, eq=False):
     retried: bool = False
     answered: bool = False
     cancelled: bool = False
+    once: bool = False
 
     def cancel(self) -> None:
         """Nobody wants the reply any more."""

@@ -103,6 +103,7 @@ async def fetch(
     method: bytes = b"POST",
     timeout: float,  # noqa: ASYNC109 - it comes from the graph, and its end is an error of the upstream's
     at_most: int = AT_MOST,
+    once: bool = False,
 ) -> Fetched:
     """Send a request and read the whole reply. Blocks; cancelled, it closes the call.
 
@@ -115,13 +116,14 @@ async def fetch(
         method: the HTTP method.
         timeout: seconds for all of it.
         at_most: bytes of the reply.
+        once: it must not arrive twice.
 
     Raises:
         UpstreamRefused, UpstreamTimeout, UpstreamProtocolError: there is no reply, whatever its status would be.
     """
     waiter = Waiter(at_most)
     headers = [*headers, (b"accept-encoding", ACCEPTED)]
-    call = Call(CallHead.of(target, authority, headers, method), "", body, waiter)
+    call = Call(CallHead.of(target, authority, headers, method), "", body, waiter, once=once)
     fetched: Fetched | None = None
     try:
         with trio.move_on_after(timeout):

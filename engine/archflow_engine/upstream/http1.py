@@ -153,7 +153,7 @@ class Http1Upstream:
             return
         self.call = None
         call.carrier = None
-        if self._calls > 1 and not call.answered and not call.retried:
+        if self._calls > 1 and not (call.answered or call.retried or call.once):
             call.retried = True
             self._pool.send_fresh(call)
             return

@@ -162,7 +162,12 @@ class Http2Upstream:
         reason = f": {error.strerror or error}" if error is not None else ""
         if self._calls > 1:
             # As with HTTP/1.1: the connection was dead before these went out, so they go out once more.
-            for number in [number for number, stream in self._streams.items() if stream.began == self._reads]:
+            unheard = [
+                number
+                for number, stream in self._streams.items()
+                if stream.began == self._reads and not stream.call.once
+            ]
+            for number in unheard:
                 self._elsewhere(
                     number, UpstreamProtocolError(f"{self.address} closed the connection{reason}")
                 )

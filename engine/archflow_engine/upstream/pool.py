@@ -1,7 +1,8 @@
 """The connections to one origin: kept alive, checked before reuse, opened when there is none.
 
 Idle HTTP/1.1 connections are a stack, so that a burst's extra connections grow old and are closed. A connection that
-became readable or closed while idle is noticed by the hub, and looked at once more before it is used.
+became readable or closed while idle is noticed by the hub, and looked at once more before it is used. One that rested
+may be about to be closed all the same: what must not arrive twice, and so could not go out again, gets a new one.
 
 Rule: no task is made for a request; only resolving a name takes one.
 """
@@ -99,7 +100,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if monotonic() - connection.idle_since < SETTLED or not _stale(connection):
+            if monotonic() - connection.idle_since < SETTLED or not (call.once or _stale(connection)):
                 connection.begin(call)
                 return
             connection.channel.close()

@@ -139,6 +139,7 @@ class PooledService:
                 method=method.encode("ascii"),
                 timeout=timeout,
                 at_most=AT_MOST,
+                once=method not in REPEATABLE,
             )
             note(attempt, found)
         return found

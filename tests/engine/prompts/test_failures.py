@@ -9,6 +9,7 @@ import pytest
 import trio
 from msgspec import json
 
+from archflow_engine.upstream import pool
 from archflow_plugins.kinds import Choice
 from archflow_plugins.verdict import Verdict
 from archflow_schema.conversation import Conversation
@@ -139,6 +140,45 @@ async def test_a_call_that_is_repeated_in_vain() -> None:
         await play.answered(b"still busy", status=503)
         answer = await play.reply()
         assert (answer.status, answer.message[-10:]) == (503, "still busy")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_kept_connection_that_dies_repeats_no_call_that_changes_things(method: str) -> None:
+    target = {**WEATHER, "endpoint": {**WEATHER["endpoint"], "http_method": method}}
+    async with prompts(target, prompting=QUICK) as play:
+        play.matches("weather", city="Bergen")
+        await play.send("how is it?")
+        await play.answered(b"rain")
+        await play.told()
+        await play.reply()
+        await play.send("and now?")
+        asked = await play.api.asked()
+        assert len(play.api.connections) == 1
+        await asked.connection.close()  # it has read the call, and may have done the work
+        if method == "GET":
+            await play.answered(b"sun")
+            await play.told()
+            assert (await play.reply()).status == 200
+        else:
+            answer = await play.reply()
+            assert (answer.status, "closed the connection before it replied" in answer.message) == (502, True)
+            assert len(play.api.requests) == 2
+
+
+@pytest.mark.parametrize(("method", "connections"), [("GET", 1), ("POST", 2)])
+async def test_a_call_that_changes_things_takes_no_connection_that_rested(
+    method: str, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 0.0)
+    target = {**WEATHER, "endpoint": {**WEATHER["endpoint"], "http_method": method}}
+    async with prompts(target) as play:
+        play.matches("weather", city="Bergen")
+        for _ in range(2):
+            await play.send("how is it?")
+            await play.answered(b"rain")
+            await play.told()
+            await play.reply()
+        assert len(play.api.connections) == connections
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
