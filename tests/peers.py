@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,20 @@ PATIENCE = 5.0
 CHAT = "/v1/chat/completions"
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionError)
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+@contextmanager
+def unreachable(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port of an address that neither accepts nor refuses: its queue is full."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(closing(socket.socket()))
+        listener.bind((address, 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = sockets.enter_context(closing(socket.socket()))
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 class Notice:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import trio
@@ -13,7 +11,7 @@ import trio.testing
 from archflow_plugins import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.graph import Use
-from peers import STREAM, Asked, Client, Reply, Upstream, chunk, reply
+from peers import STREAM, Asked, Client, Reply, Upstream, chunk, reply, unreachable
 from playbook import QUOTAS, RED, WORDS, Play, ca_file, certificate, client_tls, playing, server_tls
 
 pytestmark = pytest.mark.trio
@@ -68,8 +66,8 @@ async def test_a_client_that_leaves_in_mid_stream(kindly: bool) -> None:
 
 
 async def test_a_client_that_leaves_while_its_upstream_is_dialled() -> None:
-    with unreachable() as url:
-        async with playing(urls=[url]) as play:
+    with unreachable() as port:
+        async with playing(urls=[f"http://127.0.0.1:{port}"]) as play:
             client = await play.client()
             await client.ask()
             await play.settled(lambda: play.plan.pools[0]._dials)
@@ -253,25 +251,6 @@ async def test_the_last_bytes_reach_a_slow_client_though_its_connection_closes()
 
 
 # The upstream fails.
-
-
-@contextmanager
-def unreachable() -> Iterator[str]:
-    """An address that neither accepts nor refuses: its queue is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(listener.getsockname())
-        fillers.append(filler)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        for one in (*fillers, listener):
-            one.close()
 
 
 async def test_an_upstream_that_refuses() -> None:
@@ -508,8 +487,8 @@ async def test_a_late_second_reply_is_not_anybodys_reply() -> None:
 
 
 async def test_a_connection_that_takes_too_long() -> None:
-    with unreachable() as url:
-        async with playing(urls=[url], upstream={"connect": 0.1}) as play:
+    with unreachable() as port:
+        async with playing(urls=[f"http://127.0.0.1:{port}"], upstream={"connect": 0.1}) as play:
             client = await play.client()
             answer = await client.talks()
             assert (answer.status, answer.code) == (504, "upstream_timeout")

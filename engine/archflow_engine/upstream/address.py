@@ -53,7 +53,11 @@ class Resolver:
         """
         try:
             found = await trio.socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:  # a name that IDNA forbids is a UnicodeError
+        except (
+            OSError,
+            UnicodeError,
+            RuntimeError,
+        ) as error:  # IDNA forbids the name; or no thread can be had
             if not self._known:
                 reason = getattr(error, "strerror", None) or error
                 raise UpstreamRefused(f"the host {self.host} cannot be resolved: {reason}") from error

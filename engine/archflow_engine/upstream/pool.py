@@ -28,6 +28,8 @@ IDLE = 60.0
 """Seconds after which an idle connection is closed rather than reused."""
 SETTLED = 1.0
 """Seconds of rest after which a connection is looked at before it is used again."""
+ATTEMPT = 0.25
+"""Seconds that an address has at least to answer, if there are others (RFC 8305 section 5)."""
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
@@ -255,7 +257,10 @@ def _stale(connection: Http1Upstream) -> bool:
 
 
 class _Dial:
-    """One connection being made: each address in turn, then TLS, within the connect timeout."""
+    """One connection being made: each address in turn, then TLS, within the connect timeout.
+
+    An address that says nothing has its share of the time only: the next one may answer.
+    """
 
     def __init__(self, hub: Hub, pool: Pool, call: Call, addresses: list[Address]) -> None:
         self.call = call
@@ -265,7 +270,7 @@ class _Dial:
         self._tried = 0
         self._channel: _Connecting | Channel | None = None
         self._error: OSError | None = None
-        self.deadline = monotonic() + pool.origin.connect
+        self.deadline = self._until = monotonic() + pool.origin.connect
         hub.timed.add(self)
 
     def next(self) -> None:
@@ -287,12 +292,23 @@ class _Dial:
                 continue
             self._channel = _Connecting(self._hub, sock, self)
             self._hub.join(self._channel)
+            self._ration()
             return
         self._end(UpstreamRefused(f"no connection to {self._pool.origin}: {_reason(self._error)}"))
+
+    def _ration(self) -> None:
+        """Give the address that is tried its share of the time that is left."""
+        others = len(self._addresses) - self._tried
+        if others:
+            now = monotonic()
+            self.deadline = min(self._until, now + max(ATTEMPT, (self._until - now) / (others + 1)))
+        else:
+            self.deadline = self._until
 
     def connected(self, sock: socket.socket, mask: int) -> None:
         """TCP stands: speak TLS if the origin wants it. `mask` is what the kernel reported with it."""
         origin = self._pool.origin
+        self.deadline = self._until
         if self._pool.tls is None:
             channel = Channel(self._hub, sock, self)
             self._hub.adopt(channel)
@@ -346,6 +362,10 @@ class _Dial:
     def expired(self, now: float) -> None:
         origin = self._pool.origin
         self._drop()
+        if now < self._until:
+            self._error = OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            self.next()
+            return
         self._end(UpstreamTimeout(f"no connection to {origin} within {origin.connect:g} s"))
 
     def cancel(self, call: Call) -> None:

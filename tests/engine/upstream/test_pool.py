@@ -16,7 +16,7 @@ from archflow_engine.upstream.address import Resolver
 from archflow_engine.upstream.call import Call, CallHead, ReplyHead
 from archflow_engine.upstream.pool import Origin, Pool
 from archflow_schema.errors import UpstreamError, UpstreamRefused
-from peers import reply
+from peers import reply, unreachable
 from playbook import playing
 
 pytestmark = pytest.mark.trio
@@ -99,6 +99,27 @@ async def test_every_address_of_a_name_is_tried() -> None:
             await play.settled(lambda: plan.pools[0].connections == (0, 0))
 
 
+async def test_an_address_that_says_nothing_does_not_use_up_the_time_of_the_next() -> None:
+    with unreachable("127.0.0.9") as deaf:
+        async with playing() as play:
+            play.upstream.script = lambda _: reply()
+            await play.swap(urls=[f"http://localhost:{play.upstream.port}"], upstream={"connect": 0.6})
+            resolver = play.plan.pools[0]._resolver
+            resolver._known = [
+                (socket.AF_INET, ("127.0.0.1", play.upstream.port)),
+                (socket.AF_INET, ("127.0.0.9", deaf)),
+            ]
+            resolver._asked = float("inf")
+            client = await play.client()
+            assert (await client.talks()).status == 200
+            assert (await play.record()).attempts[0].address == f"127.0.0.1:{play.upstream.port}"
+            resolver._known = [(socket.AF_INET, ("127.0.0.9", deaf))] * 2
+            play.plan.pools[0]._idle.pop().channel.close()
+            play.plan.pools[0]._open.clear()
+            answer = await client.talks()
+            assert (answer.status, "within 0.6 s" in answer.message) == (504, True)
+
+
 async def test_connections_above_what_is_kept_are_closed() -> None:
     async with playing(upstream={"pool": 2}) as play:
         clients = [await play.client() for _ in range(5)]
@@ -167,14 +188,17 @@ async def test_a_name_that_cannot_be_resolved_is_a_refusal(host: str) -> None:
         await Resolver(host, 80).resolve()
 
 
-async def test_a_hiccup_of_the_resolver_stops_no_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [OSError("no resolver"), RuntimeError("can't start new thread")])
+async def test_a_hiccup_of_the_resolver_stops_no_traffic(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolver = Resolver("localhost", 80)
     found = await resolver.resolve()
     monkeypatch.setattr(address, "FRESH", -1.0)
     assert resolver.known() is None
 
     async def fail(*_: object, **__: object) -> list[object]:
-        raise OSError("no resolver")
+        raise error
 
     monkeypatch.setattr(trio.socket, "getaddrinfo", fail)
     assert await resolver.resolve() == found
