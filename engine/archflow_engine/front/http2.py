@@ -53,6 +53,7 @@ class Http2:
         self._leaving = False
         self._in_read = False
         self._begun = 0
+        self._wider = False
         self._resets = 0
         self._resets_since = monotonic()
 
@@ -86,6 +87,9 @@ class Http2:
                 self._take(event)
                 if self._closing:
                     return
+            if self._wider:  # once, however often a read says so: a thousand streams may wait
+                self._wider = False
+                self.drained()
         except h2.exceptions.ProtocolError:
             self._in_read = False
             self.flush()  # h2 has put a GOAWAY with the reason there
@@ -162,10 +166,10 @@ class Http2:
             self._rest()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             number = getattr(event, "stream_id", 0)
-            for stream in (
-                [self._streams[number]] if number in self._streams else list(self._streams.values())
-            ):
-                stream.drained()
+            if not number:
+                self._wider = True
+            elif number in self._streams:
+                self._streams[number].drained()
         elif isinstance(event, h2.events.ConnectionTerminated):
             self._leaving = True
 

@@ -23,7 +23,7 @@ from hyperframe.frame import (
 
 from archflow_engine.front import http2 as front
 from archflow_engine.front import serve
-from archflow_engine.front.http2 import Http2
+from archflow_engine.front.http2 import Http2, Http2Stream
 from archflow_schema.graph import Limits
 from peers import CHAT, connect, reply, reset
 from peers_h2 import H2Client, H2Reply
@@ -187,6 +187,35 @@ async def test_a_window_that_is_widened_by_settings() -> None:
         client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 5000})
         await client.flush()
         assert (await client.whole(asking)).body == b"x" * 1000
+
+
+@pytest.mark.parametrize("what", ["windows", "settings"])
+async def test_what_one_read_says_of_all_streams_is_looked_at_once(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    drained = Http2Stream.drained
+
+    def counted(stream: Http2Stream) -> None:
+        nonlocal looks
+        looks += 1
+        drained(stream)
+
+    async with playing() as play:
+        client = await play.h2(initial_window_size=0)
+        play.upstream.script = lambda _: reply(b"x" * 1000)
+        answers = [await client.ask() for _ in range(20)]
+        for answer in answers:
+            await client.begins(answer)
+        monkeypatch.setattr(Http2Stream, "drained", counted)
+        window, settings = WindowUpdateFrame(0, window_increment=1), SettingsFrame(0)
+        await client.raw({"windows": window, "settings": settings}[what].serialize() * 1000)
+        assert (await client.talks(method=b"GET", path=b"/healthz")).status == 200
+        assert looks < 20 * 100
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 5000})
+        await client.flush()
+        for answer in answers:
+            assert (await client.whole(answer)).body == b"x" * 1000
 
 
 async def test_a_large_request_flows_in() -> None:
