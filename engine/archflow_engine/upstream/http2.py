@@ -26,17 +26,21 @@ if TYPE_CHECKING:
     from archflow_engine.upstream.pool import Pool
 
 WINDOW = 1 << 20
+SILENT = 10.0
+"""Seconds without a word, to whichever call, after which a connection whose call was given up gets no more calls: the
+other end may be gone without having said so, and everything sent there would have to wait for its timeout."""
 _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 
 
 class _Stream:
     """One call on the connection."""
 
-    __slots__ = ("began", "call", "data", "end", "head", "held", "new", "owed", "paused", "unsent")
+    __slots__ = ("began", "call", "data", "end", "head", "held", "new", "owed", "paused", "since", "unsent")
 
     def __init__(self, call: Call, began: int) -> None:
         self.call = call
         self.began = began
+        self.since = monotonic()
         self.owed = 0
         self.head: ReplyHead | None = None
         self.new = False
@@ -113,6 +117,9 @@ class Http2Upstream:
     def cancel(self, call: Call) -> None:
         number = self._number(call)
         if number is not None:
+            stream = self._streams[number]
+            if stream.began == self._reads and monotonic() - stream.since > SILENT:
+                self._leave()
             self._reset(number, h2.errors.ErrorCodes.CANCEL)
             self._flush()
 

@@ -173,6 +173,23 @@ async def test_a_timeout_resets_its_stream_only() -> None:
         assert (await second.reply()).json == {"fine": True}
 
 
+@pytest.mark.parametrize(("silent", "connections"), [(0.1, 2), (10.0, 1)])
+async def test_a_connection_that_says_nothing_at_all_gets_no_more_calls(
+    silent: float, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http2, "SILENT", silent)
+    async with playing(H2Upstream(), upstream={**TWO, "first_byte": 0.2}) as play:
+        await warm(play)
+        client = await play.client()
+        await client.ask()
+        await play.h2_upstream.h2_asked()
+        assert (await client.reply()).status == 504
+        await client.ask()
+        await (await play.h2_upstream.h2_asked()).reply({"fine": True})
+        assert (await client.reply()).json == {"fine": True}
+        assert len(play.h2_upstream.h2_connections) == connections
+
+
 async def test_a_client_that_leaves_while_others_wait_for_the_connection() -> None:
     upstream = H2Upstream()
     async with playing(upstream, upstream=TWO) as play:
