@@ -453,6 +453,8 @@ class Http1:
                     self._encourage(reading)
         elif reading.version != "1.0":
             reading.refusal = (505, "version_not_supported", "this listener speaks HTTP/1.0, 1.1 and 2")
+        elif b"transfer-encoding" in fields:  # who speaks 1.0 before us saw no body: RFC 9112 section 6.1
+            reading.refusal = (400, "malformed_request", "HTTP/1.0 has no Transfer-Encoding: send HTTP/1.1")
 
     def _weigh(self, reading: _Request) -> None:
         """Refuse a head, complete or not, that passes the listener's limits."""

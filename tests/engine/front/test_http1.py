@@ -521,6 +521,10 @@ MALFORMED = {
     "a coding after a vertical tab": request(headers=("Transfer-Encoding: \x0bchunked",)) + b"0\r\n\r\n",
     "a space before the colon": request(headers=("Content-Length : 5",)) + b"hello",
     "a tab before the colon": request(headers=("Transfer-Encoding\t: chunked",)) + b"0\r\n\r\n",
+    "chunks in HTTP/1.0": request(
+        version="1.0", headers=("Connection: keep-alive", "Transfer-Encoding: chunked")
+    )
+    + b"0\r\n\r\n",
     "a folded header": request(headers=("X-A: b", " c")),
     "a folded coding": request(headers=("Transfer-Encoding:", " chunked")) + b"0\r\n\r\n",
     "a header without a colon": request(headers=("Nonsense",)),
