@@ -168,7 +168,9 @@ class Front:
                 f"listener {self.plan.name} has its {limit} connections; "
                 "`limits.connections` in its configuration sets it"
             )
-            _turn_away(sock, self.plan.encode_error(503, "too_many_connections", why, request_id=""))
+            if self._tls is None:  # plain text would be no TLS, and its client would look for the fault there
+                _turn_away(sock, self.plan.encode_error(503, "too_many_connections", why, request_id=""))
+            sock.close()
             return
         newcomer = _Newcomer(self, peer)
         if self._tls is None:
@@ -285,7 +287,6 @@ def _turn_away(sock: socket.socket, body: bytes) -> None:
     )
     with contextlib.suppress(OSError):
         sock.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
-    sock.close()
 
 
 def open_sockets(address: str, port: int, *, shared: bool) -> Sockets:

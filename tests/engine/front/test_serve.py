@@ -57,6 +57,13 @@ async def test_plain_text_on_a_tls_port_ends_the_connection() -> None:
         assert (await secure.talks(method="GET", path="/healthz")).status == 200
 
 
+async def test_a_client_above_the_limit_hears_no_plain_text_where_tls_is_spoken() -> None:
+    async with playing(tls=certificate(), limits=Limits(connections=1)) as play:
+        first = await play.client(tls=client_tls())
+        assert (await first.talks(method="GET", path="/healthz")).status == 200
+        assert await (await play.client()).ended() == b""
+
+
 async def test_a_handshake_that_stops_half_way_is_given_up() -> None:
     async with playing(tls=certificate(), limits=Limits(receive=0.1)) as play:
         client = await play.client()
