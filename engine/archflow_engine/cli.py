@@ -5,6 +5,7 @@ Heavy imports happen inside functions, so that `--help` and mistakes answer at o
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from archflow_plugins.registry import Policy
 
 ADMIN = "127.0.0.1:9901"
+
+
+def _seconds(_: click.Context, __: click.Parameter, seconds: float) -> float:
+    if math.isnan(seconds):  # no range leaves it out, for it is neither below nor above anything
+        raise click.BadParameter("nan is no number of seconds")
+    return seconds
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,6 +48,7 @@ ADMIN = "127.0.0.1:9901"
     default=30.0,
     show_default=True,
     metavar="SECONDS",
+    callback=_seconds,
     help="How long running requests may take to finish after SIGTERM.",
 )
 @click.option("--watch", is_flag=True, help="Swap the graph in when the file changes.")

@@ -217,3 +217,9 @@ def test_the_access_log_has_one_line_for_each_request(tmp_path: Path, upstream: 
     lines = [line for line in gateway.stdout.splitlines() if "/v1/chat/completions" in line]
     assert len(lines) == 4, gateway.stdout
     assert "two" not in gateway.stdout, "content of a conversation was logged"
+
+
+def test_nan_is_no_number_of_seconds() -> None:
+    done = archrun(Path("graph.bin"), "--drain", "nan", environment={})
+    assert done.returncode == 2
+    assert "Invalid value for '--drain': nan is no number of seconds" in done.stderr

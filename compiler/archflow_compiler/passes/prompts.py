@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from archflow_compiler.tree import Path
 from archflow_compiler.unit import Unit, duplicates
 from archflow_schema.config import (
@@ -262,6 +264,20 @@ def _parameter(unit: Unit, at: Path, parameter: Parameter) -> None:
             unit.places.key(*at, "items"),
             fix="write `type: list`",
         )
+    values: list[tuple[Path, object]] = [
+        ((*at, "enum", number), one) for number, one in enumerate(parameter.enum)
+    ]
+    if parameter.default is not None:
+        values.append(((*at, "default"), parameter.default))
+    for path, value in values:
+        if spelling in PARAMETER_TYPES and not _is_of(PARAMETER_TYPES[spelling], value):
+            unit.warning(
+                "value-of-another-type",
+                f"{_json(value)} is no {spelling}, which {parameter.name} is",
+                unit.places.value(*path),
+                detail="it goes out as it is written, as in Arch",
+                fix=f"write a value of type {spelling}, or `type: {_type_of(value)}`",
+            )
     if parameter.enum and parameter.default is not None and parameter.default not in parameter.enum:
         unit.error(
             "default-not-in-enum",
@@ -269,6 +285,24 @@ def _parameter(unit: Unit, at: Path, parameter: Parameter) -> None:
             unit.places.value(*at, "default"),
             fix=f"choose one of {listed(map(str, parameter.enum))}",
         )
+
+
+def _is_of(kind: str, value: object) -> bool:
+    """Whether a value is of a parameter's type; a whole number is a float too, and true is no number."""
+    if isinstance(value, bool) or kind == "bool":
+        return isinstance(value, bool) and kind == "bool"
+    types: dict[str, type | tuple[type, ...]] = {
+        "int": int, "float": (int, float), "str": str, "list": list, "dict": dict,
+    }  # fmt: skip
+    return isinstance(value, types[kind])
+
+
+def _type_of(value: object) -> str:
+    return next(kind for kind in ("bool", "int", "float", "str", "list", "dict") if _is_of(kind, value))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _orchestrator(unit: Unit) -> None:
