@@ -267,7 +267,7 @@ def _parameter(unit: Unit, at: Path, parameter: Parameter) -> None:
     values: list[tuple[Path, object]] = [
         ((*at, "enum", number), one) for number, one in enumerate(parameter.enum)
     ]
-    if parameter.default is not None:
+    if parameter.default is not None and not parameter.enum:  # or it is one of them
         values.append(((*at, "default"), parameter.default))
     for path, value in values:
         if spelling in PARAMETER_TYPES and not _is_of(PARAMETER_TYPES[spelling], value):
