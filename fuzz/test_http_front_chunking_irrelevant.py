@@ -47,11 +47,15 @@ class Wire:
         self.closed = False
         self.paused = False
         self.unsent = 0
+        self.full = 1 << 20
         self.owner: object = None
 
     def write(self, data: bytes) -> None:
         assert not self.closed, f"written after the end: {data!r}"
         self.written += data
+
+    def release(self) -> None:
+        pass  # what is written is read at once
 
     def finish(self) -> None:
         self.closed = True
