@@ -39,6 +39,7 @@ from kept import lock
 from loop import loop_rows, timed
 from rows import Row, quantile, text_of
 from slices import Work, by_turns
+from verdict import verdicts
 
 from archflow_engine.scheduling import wake_promptly
 from archflow_plugins.local_models import constrain
@@ -322,7 +323,7 @@ def alone(section: str, options: argparse.Namespace) -> list[Row]:
     return msgspec.json.decode(done.stdout, type=list[Row])
 
 
-SECTIONS = ("embedding", "chat", "host", "slices", "lock")
+SECTIONS = ("embedding", "chat", "verdict", "host", "slices", "lock")
 
 
 def main() -> None:
@@ -345,6 +346,8 @@ def main() -> None:
         rows = embedding(encoder, options.repeats)
     elif chosen == ["chat"]:
         rows = chat(language, options.repeats)
+    elif chosen == ["verdict"]:
+        rows = trio.run(verdicts, options.repeats)
     elif chosen == ["lock"]:
         rows = lock(encoder, language, options.repeats)
     elif chosen == ["slices"]:

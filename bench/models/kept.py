@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from lock import held
 from rows import Row, quantile, text_of
 
@@ -43,7 +44,7 @@ def lock(embedder: Model, language: Model, repeats: int) -> list[Row]:
         "the guard, 64 windows hashed": lambda: head.ngrams(some),
         "the guard, 16 windows judged": lambda: head.judge([0.0] * 16, vectors, 16),
     }
-    vectors = opened.encode(some[:16])
+    vectors = np.tile(opened.encode(some[:16]), head.dimension // opened.dimension)  # as of several encoders
     for what, text in long.items():
         works[f"embedding 1 MB {what}"] = lambda of=text: opened.encode([of])  # type: ignore[misc]
         works[f"counting the tokens of 1 MB {what}"] = lambda of=text: speaks.words.encode(of, 10**9)  # type: ignore[misc]

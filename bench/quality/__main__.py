@@ -33,7 +33,7 @@ from vectors import Vectors
 from archflow_schema.errors import ArchflowError
 
 TABLES: dict[str, tuple[str, object, Callable[[Vectors, bool], list[str]]]] = {
-    "guard": ("The jailbreak guard", guard, lambda vectors, chat: guard.table(vectors, chat=chat)),
+    "guard": ("The jailbreak guard", guard, lambda _, chat: guard.table(chat=chat)),
     "leak": ("What the guard nearly knew", leak, lambda vectors, _: leak.table(vectors)),
     "choice": ("Choosing a function", functions, lambda vectors, _: functions.choice(vectors)),
     "relevance": (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import sets
 from figures import share
-from guard import scores
+from guard import encoders, scores
 from near import near
 from vectors import Vectors
 
@@ -30,7 +30,7 @@ def table(vectors: Vectors) -> list[str]:
         vectors: texts to vectors.
     """
     installed = card()
-    head = Classifier((HEAD / "weights.npz").read_bytes(), installed.sha256)
+    head, judged = Classifier((HEAD / "weights.npz").read_bytes(), installed.sha256), encoders()
     bar = threshold_for(RATE, installed.thresholds)
     data, _ = sets.apart([*sets.load(), sets.sharegpt()])
     learned = [one for one in data if one.split != "test" and one.name.startswith(SOURCES)]
@@ -44,7 +44,7 @@ def table(vectors: Vectors) -> list[str]:
         if one.split != "test" or not one.name.startswith(SOURCES):
             continue
         labels = np.array(one.labels)
-        right = (scores(one.texts, head, vectors) >= bar) == (labels == 1)
+        right = (scores(one.texts, head, judged).at(bar) >= bar) == (labels == 1)
         nearest, highest = _nearest(vectors(list(one.texts)), known)
         close = highest >= CLOSE
         other = close & (known_labels[nearest] != labels)

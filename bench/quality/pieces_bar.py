@@ -14,7 +14,7 @@ import math
 import numpy as np
 import sets
 from guard import judged
-from vectors import Vectors
+from vectors import Encoders
 
 from archflow_plugins.guards.jailbreak import PIECES, JailbreakConfig
 from archflow_plugins.guards.pieces import pieces
@@ -35,7 +35,7 @@ ALLOWED = 0.01
 STEP = 0.5
 
 
-def bar(head: Classifier, vectors: Vectors, threshold: float) -> float:
+def bar(head: Classifier, vectors: Encoders, threshold: float) -> float:
     """What is taken from a piece's logit so that the threshold lies at the bar."""
     groups = [
         sorted((text for text in one.texts if len(text) > LEAST), key=sets.share)[:MOST]
@@ -49,7 +49,7 @@ def bar(head: Classifier, vectors: Vectors, threshold: float) -> float:
     return round(found - math.log(threshold / (1 - threshold)), 6)
 
 
-def _highest(texts: list[str], head: Classifier, vectors: Vectors, threshold: float) -> np.ndarray:
+def _highest(texts: list[str], head: Classifier, vectors: Encoders, threshold: float) -> np.ndarray:
     """The logit of the most suspicious piece of each text that passes by its windows and has two pieces."""
     whole = judged(texts, windows, JailbreakConfig().windows, head, vectors)
     parts = judged(texts, pieces, PIECES, head, vectors)

@@ -14,7 +14,7 @@ import numpy as np
 from packages import folder
 
 from archflow_plugins.local_models.cache import Cache
-from archflow_plugins.local_models.catalogue import find
+from archflow_plugins.local_models.catalogue import Entry, find
 from archflow_plugins.local_models.embed import Embedder
 
 BATCH = 512
@@ -28,10 +28,12 @@ def key(text: str) -> bytes:
 class Vectors:
     """Texts to vectors of length 1, remembered between runs."""
 
-    def __init__(self, name: str = "minilm") -> None:
-        self.model = Cache().ensure(find(name))
+    def __init__(self, encoder: str | Entry = "minilm") -> None:
+        """Open an encoder: one that the catalogue knows by name, or an entry as it would have."""
+        entry = find(encoder) if isinstance(encoder, str) else encoder
+        self.model = Cache().ensure(entry)
         self.embedder = Embedder(self.model)
-        self._path = folder() / f"vectors-{name}-{self.model.digest[:16]}.npz"
+        self._path = folder() / f"vectors-{entry.name}-{self.model.digest[:16]}.npz"
         self._places: dict[bytes, int] = {}
         self._rows = np.zeros((0, self.embedder.dimension), np.float32)
         if self._path.exists():
@@ -67,3 +69,14 @@ class Vectors:
         partial = self._path.with_suffix(".part.npz")
         np.savez(partial, keys=keys, rows=self._rows.astype(np.float32))
         partial.replace(self._path)
+
+
+class Encoders:
+    """Texts to what all encoders of the jailbreak guard make of them, side by side."""
+
+    def __init__(self, *encoders: str | Entry) -> None:
+        self.all = [Vectors(one) for one in encoders]
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """The vectors of texts."""
+        return np.concatenate([one(texts) for one in self.all], axis=1)

@@ -95,7 +95,8 @@ def test_for_programs(archc, tmp_path):
     assert archc("--format", "json", "models", "--format", "text", "list").stdout.startswith("minilm  ")
     rows = json.decode(archc("--format", "json", "models", "list").stdout)
     assert [(one["name"], one["state"]) for one in rows] == [
-        ("minilm", "not pulled"), ("my-bert", "ready"), ("smollm2-135m-instruct", "not pulled"),
+        ("minilm", "not pulled"), ("minilm-guard", "not pulled"), ("my-bert", "ready"),
+        ("smollm2-135m-instruct", "not pulled"),
     ]  # fmt: skip
     (verdict,) = json.decode(archc("models", "verify", "--format", "json").stdout)
     assert (verdict["name"], verdict["problems"], verdict["digest"]) == ("my-bert", [], row["digest"])
@@ -110,7 +111,10 @@ def test_for_programs(archc, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["pull", "minlm"], 'Error: there is no local model "minlm": did you mean "minilm"?'),
+        (
+            ["pull", "minlm"],
+            'Error: there is no local model "minlm": did you mean "minilm" or "minilm-guard"?',
+        ),
         (["verify", "minilm"], "Error: the model minilm is not here: `archc models pull minilm`"),
         (["path", "minilm"], "Error: the model minilm (int8) is not here: `archc models pull minilm`"),
         (["remove", "minilm"], 'Error: there is no model "minilm" in '),

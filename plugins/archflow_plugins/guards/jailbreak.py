@@ -1,12 +1,13 @@
 """The jailbreak guard: denies a conversation in which somebody tries to talk a model out of its instructions.
 
 A head of our own judges every turn of the user, and each document in it by itself; turns of others if it is told so.
-It reads hashed n-grams of each window, and small networks look at the embedding of the windows that the n-grams find
-most suspicious. What passes so is judged again sentence by sentence, with a bar of its own, because a window in which
-an attack stands beside innocent text looks innocent. What the head learned from, its figures and its weaknesses stand
-in jailbreak_head/README.md.
+It reads hashed n-grams of each window, and small networks look at the windows that the n-grams find most suspicious as
+two encoders see them: the default embedder, and the same tuned for this. Most innocent texts are so far from suspicious
+that no encoder is asked. What passes is judged again sentence by sentence, with a bar of its own, because a window in
+which an attack stands beside innocent text looks innocent. What the head learned from, its figures and its weaknesses
+stand in jailbreak_head/README.md.
 
-Rule: the graph holds a threshold and the digests of head and embedder; other weights are refused when it is opened.
+Rule: the graph holds a threshold and the digests of head and encoders; other weights are refused when it is opened.
 Rule: what a turn says is never logged, and stands in no error.
 Rule: nothing heavy is imported before the guard is opened, and nothing is computed on the event loop.
 Rule: a turn of one piece is judged as one window, and no other way.
@@ -14,7 +15,6 @@ Rule: a turn of one piece is judged as one window, and no other way.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,23 +23,24 @@ import msgspec
 from msgspec import Struct
 
 from archflow_plugins.contexts import CompileContext, RunContext
-from archflow_plugins.guards.pieces import pieces
+from archflow_plugins.guards.pieces import MOST, pieces
 from archflow_plugins.guards.turns import USER, Whose, apart
 from archflow_plugins.guards.windows import windows
 from archflow_plugins.kinds import Guard, Number
+from archflow_plugins.local_models.classifier import choose, logit, probability, side_by_side
 from archflow_plugins.verdict import ALLOW, Verdict
 from archflow_schema.conversation import Conversation
 from archflow_schema.errors import ArchflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from archflow_plugins.local_models.classifier import Classifier
     from archflow_plugins.local_models.host import EmbeddingLane, Host
 
 HEAD = Path(__file__).parent / "jailbreak_head"
 MESSAGE = "This request was denied: it looks like an attempt to make the assistant ignore its instructions."
-RATE = 0.014
+RATE = 0.015
 BATCH = 64
 """Windows whose n-grams are hashed in one go of a thread, a few milliseconds."""
 MOST_WINDOWS = 256
@@ -52,12 +53,12 @@ class JailbreakConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         false_positive_rate: the share of innocent texts that may be denied, 0.001 to 0.1; decides the threshold. It is
-            0.014 if neither is given.
+            0.015 if neither is given.
         threshold: the score in 0..1 from which a turn is denied, instead of a rate.
         roles: whose turns are judged: `user`, `assistant`, `system`, `tool`. What tools answer may hold instructions
             that somebody else wrote.
         message: what the client is told.
-        windows: how many windows of a turn are embedded at most; a window is about 120 tokens and costs about 20 ms.
+        windows: how many windows of a turn are embedded at most; a window is about 120 tokens and costs about 40 ms.
     """
 
     false_positive_rate: float | None = None
@@ -72,30 +73,43 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
 
     Attributes:
         pieces: what is taken from the logit of the most suspicious piece before it is held against the threshold.
+        margin: how far below the threshold's logit that of the n-grams alone must be for encoders not to be asked.
         head: sha256 of the head's weights.
-        embedder: the catalogue's name of the encoder.
-        embedder_digest: of the encoder as it was converted.
+        encoders: the catalogue's name of each encoder, and its digest as it was converted.
         roles: whose turns are judged.
     """
 
     threshold: float
     pieces: float
+    margin: float
     message: str
     windows: int
     head: str
-    embedder: str
-    embedder_digest: str
+    encoders: tuple[tuple[str, str], ...]
     roles: tuple[Whose, ...] = USER
+
+    @property
+    def innocent(self) -> float:
+        """The logit below which what the n-grams say by themselves is enough."""
+        return logit(self.threshold) - self.margin
+
+
+class Trained(Struct, frozen=True):
+    """An encoder that a head was trained with: its name in the catalogue, and the digests of what it is made of."""
+
+    name: str
+    sha256: str
+    adapter_sha256: str = ""
 
 
 class Card(Struct, frozen=True):
     """What head.json tells of the weights beside it; the rest of it is for people."""
 
     sha256: str
-    embedder: str
-    embedder_sha256: str
+    encoders: tuple[Trained, ...]
     thresholds: dict[str, float]
     pieces: float
+    margin: float
 
 
 def card() -> Card:
@@ -171,18 +185,18 @@ class JailbreakGuard(Guard):
         return Jailbreak(
             threshold=threshold,
             pieces=installed.pieces,
+            margin=installed.margin,
             message=config.message,
             windows=config.windows,
             head=installed.sha256,
-            embedder=installed.embedder,
-            embedder_digest=_embedder(installed, ctx),
+            encoders=_encoders(installed, ctx),
             roles=config.roles,
         )
 
     def __init__(self, compiled: Any, ctx: RunContext) -> None:
         super().__init__(compiled, ctx)
         self._host: Host
-        self._lane: EmbeddingLane | None = None
+        self._lanes: tuple[EmbeddingLane, ...] = ()
         self._head: Classifier
 
     @classmethod
@@ -192,15 +206,20 @@ class JailbreakGuard(Guard):
         guard = cls(compiled, ctx)
         guard._host = await Host.current()
         guard._head = await guard._host.offload(lambda: _head(compiled))
-        guard._lane = await guard._host.recorded_embedder(compiled.embedder, compiled.embedder_digest)
+        try:
+            for name, digest in compiled.encoders:
+                guard._lanes += (await guard._host.recorded_embedder(name, digest),)
+        except BaseException:
+            await guard.close()
+            raise
         return guard
 
     def numbers(self) -> tuple[Number, ...]:
-        return () if self._lane is None else self._lane.numbers()
+        return tuple(number for lane in self._lanes for number in lane.numbers())
 
     async def close(self) -> None:
-        lane, self._lane = self._lane, None
-        if lane is not None:
+        lanes, self._lanes = self._lanes, ()
+        for lane in lanes:
             lane.release()
 
     async def check(self, conversation: Conversation) -> Verdict:
@@ -213,63 +232,121 @@ class JailbreakGuard(Guard):
 
     async def _score(self, text: str) -> float:
         """How sure it is that a turn is an attack, 0..1. Blocks while threads compute."""
-        found = await self._host.offload(lambda: windows(text))
+        head, settings = self._head, self.settings
+        found, ngrams = await self._cut(text, windows)
         if not found:
             return 0.0
-        ngrams, embeddings = await self._judged(found, self.settings.windows)
-        head, number = self._head, len(found)
-        score = await self._host.offload(lambda: head.judge(ngrams, embeddings, number))
-        if score >= self.settings.threshold:
+        score = sure(head, ngrams, settings)
+        if score is None:
+            chosen = choose(ngrams, settings.windows)
+            rows = await self._seen([found[at] for at in chosen])
+            score = await self._host.offload(
+                lambda: head.judge([ngrams[at] for at in chosen], rows, len(found))
+            )
+            if score >= settings.threshold:
+                return score
+        if len(text) <= MOST:
             return score
-        found = await self._host.offload(lambda: pieces(text))
-        if len(found) < 2:
+        found, ngrams = await self._cut(text, pieces)
+        chosen = doubtful(head, ngrams, settings)
+        if len(found) < 2 or not chosen:
             return score
-        ngrams, embeddings = await self._judged(found, PIECES)
-        bar = self.settings.pieces
-        return max(score, await self._host.offload(lambda: of_pieces(head, ngrams, embeddings, bar)))
+        rows = await self._seen([found[at] for at in chosen])
+        asked = [ngrams[at] for at in chosen]
+        return max(score, await self._host.offload(lambda: of_pieces(head, asked, rows, settings.pieces)))
 
-    async def _judged(self, parts: list[str], most: int) -> tuple[list[float], Any]:
-        """What the n-grams say of the most suspicious parts of a text, and their embeddings."""
-        from archflow_plugins.local_models.classifier import choose
+    async def _cut(self, text: str, cut: Callable[[str], list[str]]) -> tuple[list[str], list[float]]:
+        """The parts of a text, and what the n-grams say of each."""
+        head = self._head
 
-        head, lane = self._head, self._lane
-        if lane is None:
-            raise RuntimeError("the jailbreak guard was closed")
-        ngrams: list[float] = []
-        for at in range(0, len(parts), BATCH):
+        def first() -> tuple[list[str], list[float]]:
+            parts = cut(text)
+            return parts, head.ngrams(parts[:BATCH]).tolist()
+
+        parts, ngrams = await self._host.offload(first)
+        for at in range(BATCH, len(parts), BATCH):
             batch = parts[at : at + BATCH]
             ngrams += (await self._host.offload(lambda batch=batch: head.ngrams(batch))).tolist()  # type: ignore[misc]
-        chosen = choose(ngrams, most)
-        return [ngrams[at] for at in chosen], await lane.encode([parts[at] for at in chosen])
+        return parts, ngrams
+
+    async def _seen(self, parts: list[str]) -> Any:
+        """What all encoders make of parts of a text, side by side. They work at the same time.
+
+        Raises:
+            Overloaded: too many texts wait for one of them.
+        """
+        import trio  # here, for compiling imports nothing that waits
+
+        lanes = self._lanes
+        if not lanes:
+            raise RuntimeError("the jailbreak guard was closed")
+        rows: list[Any] = [None] * len(lanes)
+
+        async def encode(at: int) -> None:
+            rows[at] = await lanes[at].encode(parts)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for at in range(len(lanes)):
+                    nursery.start_soon(encode, at)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None  # whoever hears of it knows one error, and not groups of them
+        return side_by_side(rows)
 
 
-def of_pieces(head: Classifier, ngrams: Sequence[Any], embeddings: Any, bar: float) -> float:
+def sure(head: Classifier, ngrams: Sequence[float], settings: Jailbreak) -> float | None:
+    """The score of a text whose n-grams alone say that it is innocent; None if they do not."""
+    logit = head.alone(ngrams)
+    return probability(logit) if logit < settings.innocent else None
+
+
+def doubtful(head: Classifier, ngrams: Sequence[float], settings: Jailbreak) -> list[int]:
+    """Which pieces of a text encoders are asked about: of those chosen, all that the n-grams alone do not clear."""
+    logits = head.windows_alone(ngrams)
+    return [at for at in choose(ngrams, PIECES) if logits[at] - settings.pieces >= settings.innocent]
+
+
+def of_pieces(head: Classifier, ngrams: Sequence[float], embeddings: Any, bar: float) -> float:
     """The score of a text from its most suspicious piece, on the scale that windows are judged on."""
-    networks = head.network(embeddings)
-    highest = max(float(head.windows(*both)) for both in zip(ngrams, networks, strict=True))
-    return 1 / (1 + math.exp(-max(-60.0, min(60.0, highest - bar))))
+    return probability(float(head.seen(ngrams, embeddings).max()) - bar)
 
 
-def _embedder(installed: Card, ctx: CompileContext) -> str:
-    """The digest of the encoder, which is fetched and converted if it is not there. Blocks: seconds, the first time."""
+def _encoders(installed: Card, ctx: CompileContext) -> tuple[tuple[str, str], ...]:
+    """Each encoder and its digest; none of them if one cannot be had, which is told once."""
+    found = []
+    for one in installed.encoders:
+        digest = _encoder(one, ctx)
+        if not digest:
+            return ()
+        found.append((one.name, digest))
+    return tuple(found)
+
+
+def _encoder(trained: Trained, ctx: CompileContext) -> str:
+    """The digest of an encoder, which is fetched and converted if it is not there. Blocks: seconds, the first time."""
     from archflow_plugins.local_models.cache import Cache
 
     try:
         cache = Cache()
-        entry = cache.find(installed.embedder)
-        if entry.sha256 != installed.embedder_sha256:
+        entry = cache.find(trained.name)
+        known = Trained(trained.name, entry.sha256, entry.adapter_sha256)
+        if known != trained:
             ctx.error(
                 "other-embedder",
-                f"the jailbreak guard was trained on another {installed.embedder} than the catalogue has",
-                detail=f"trained on {installed.embedder_sha256[:16]}..., the catalogue has {entry.sha256[:16]}...",
+                f"the jailbreak guard was trained on another {trained.name} than the catalogue has",
+                detail=f"trained on {_short(trained)}, the catalogue has {_short(known)}",
                 fix="install archflow again",
             )
         model = cache.ensure(entry)
     except ArchflowError as error:
-        ctx.error("local-model-unusable", f"the jailbreak guard needs {installed.embedder}: {error}")
+        ctx.error("local-model-unusable", f"the jailbreak guard needs {trained.name}: {error}")
         return ""
     ctx.needs(model.recorded)
     return model.digest
+
+
+def _short(one: Trained) -> str:
+    return " with ".join(f"{digest[:16]}..." for digest in (one.sha256, one.adapter_sha256) if digest)
 
 
 def _head(compiled: Jailbreak) -> Classifier:

@@ -217,6 +217,7 @@ class Cache:
                 model is not None
                 and model.manifest.conversion == CONVERSION
                 and entry.sha256 in {"", model.manifest.source_sha256}
+                and entry.adapter_sha256 == model.manifest.entry.adapter_sha256
                 and not list(_missing(model))
             ):
                 return model
@@ -467,8 +468,21 @@ def _convert(path: Path, into: Path, entry: Entry, quantization: Quantization, t
         quantization=quantization,
         config=config,
         vocabulary=HERE / entry.vocabulary if entry.vocabulary else None,
+        adapter=_adapter(entry),
         tell=lambda done, total: tell(Progress(name=entry.name, stage="convert", done=done, total=total)),
     )
+
+
+def _adapter(entry: Entry) -> Path | None:
+    """The entry's corrections, checked."""
+    if not entry.adapter:
+        return None
+    path = HERE / entry.adapter
+    if digest(path) != entry.adapter_sha256:
+        raise ModelChanged(
+            f"{entry.name}: {path} has another digest than the catalogue knows: install archflow again"
+        )
+    return path
 
 
 def _role(made: Converted) -> Role:

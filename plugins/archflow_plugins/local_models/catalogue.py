@@ -160,6 +160,8 @@ class Entry(Struct, frozen=True, kw_only=True):
         pooling: how an embedder makes one vector of its tokens'; None: found out from the files, else their mean.
         config: hyper-parameters, where the source ships none.
         vocabulary: a vocab.txt beside this module, where the source ships none.
+        adapter: corrections beside this module that conversion adds to the source's weights; empty for none.
+        adapter_sha256: of that file.
     """
 
     name: str
@@ -177,6 +179,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     pooling: Pooling | None = None
     config: Config | None = None
     vocabulary: str = ""
+    adapter: str = ""
+    adapter_sha256: str = ""
 
 
 @functools.cache

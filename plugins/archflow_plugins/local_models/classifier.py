@@ -5,6 +5,9 @@ ones over the embedding. A document's logit is `pool[0] + pool[1] * highest + po
 + pool[3] * ln(windows)`, and what `steps` adds from a number of windows on: a long text has more windows that may look
 wrong by accident, a short one has less to tell what it is by, and texts of each length shall have a bar of their own.
 
+What the n-grams say by themselves is a logit of the same kind, with a line and a pool of its own (`alone`): of most
+texts it tells already what the networks would not change.
+
 Rule: weights come from one npz without pickles, checked by digest before they are read.
 Rule: knows neither the encoder nor what it classifies.
 """
@@ -59,6 +62,7 @@ class Classifier:
                 self._second_bias = arrays["second_bias"].astype(np.float32)
                 self._mix = tuple(float(value) for value in arrays["mix"])
                 self._pool = tuple(float(value) for value in arrays["pool"])
+                self._alone = tuple(float(value) for value in arrays["alone"])
                 self._steps = arrays["steps"].astype(np.float64).tolist()
                 steps = arrays["steps"].shape
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -69,7 +73,7 @@ class Classifier:
             self._table.shape != (BUCKETS,)
             or self._first.ndim != 3
             or self._second.shape != self._first_bias.shape
-            or (len(self._mix), len(self._pool)) != (3, 4)
+            or (len(self._mix), len(self._pool), len(self._alone)) != (3, 4, 6)
             or steps[1:] != (2,)
         ):
             raise ModelCorrupt(
@@ -110,13 +114,20 @@ class Classifier:
             windows: their logits, at least one.
             number: how many windows the text has, those not judged included.
         """
+        more = next((more for least, more in reversed(self._steps) if number >= least), 0.0)
+        return probability(_pooled(windows, number, self._pool) + more)
+
+    def alone(self, ngrams: Sequence[float]) -> float:
+        """What the n-grams of all windows of a text say by themselves, as a logit."""
+        return _pooled(self.windows_alone(ngrams), len(ngrams), self._alone[2:])
+
+    def windows_alone(self, ngrams: Sequence[float]) -> NDArray[Any]:
+        """The same of each window."""
         import numpy as np
 
-        top = np.sort(windows)[::-1][:TOP]
-        bias, highest, mean, length = self._pool
-        logit = bias + highest * float(top[0]) + mean * float(top.mean()) + length * math.log(number)
-        logit += next((more for least, more in reversed(self._steps) if number >= least), 0.0)
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+        bias, slope = self._alone[:2]
+        logits: NDArray[Any] = bias + slope * np.asarray(ngrams, np.float32)
+        return logits
 
     def judge(self, ngrams: Sequence[float], embeddings: NDArray[Any], number: int) -> float:
         """The probability for a text, from what was chosen of its windows.
@@ -126,9 +137,39 @@ class Classifier:
             embeddings: of them, in the same order.
             number: how many windows the text has.
         """
+        return self.document(self.seen(ngrams, embeddings), number)
+
+    def seen(self, ngrams: Sequence[float], embeddings: NDArray[Any]) -> NDArray[Any]:
+        """One logit for each window, from what `ngrams` said of it and its embedding."""
         import numpy as np
 
-        return self.document(self.windows(np.asarray(ngrams, np.float32), self.network(embeddings)), number)
+        return self.windows(np.asarray(ngrams, np.float32), self.network(embeddings))
+
+
+def _pooled(windows: NDArray[Any], number: int, pool: Sequence[float]) -> float:
+    import numpy as np
+
+    top = np.sort(windows)[::-1][:TOP]
+    bias, highest, mean, length = pool
+    return bias + highest * float(top[0]) + mean * float(top.mean()) + length * math.log(number)
+
+
+def probability(logit: float) -> float:
+    """What a logit stands for, 0..1."""
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+def logit(probability: float) -> float:
+    """What stands for a probability; of 0 and 1 what is as far as `probability` goes."""
+    held = min(max(probability, math.exp(-60)), 1 - 1e-15)
+    return math.log(held / (1 - held))
+
+
+def side_by_side(embeddings: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """What several encoders make of the same texts, as one vector of each text."""
+    import numpy as np
+
+    return np.concatenate(embeddings, axis=1)
 
 
 def choose(ngrams: Sequence[float], most: int) -> list[int]:

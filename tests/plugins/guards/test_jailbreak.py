@@ -4,6 +4,7 @@ import msgspec
 import pytest
 import trio
 
+from archflow_plugins.guards import jailbreak
 from archflow_plugins.guards.jailbreak import (
     HEAD,
     MESSAGE,
@@ -13,7 +14,9 @@ from archflow_plugins.guards.jailbreak import (
     card,
     threshold_for,
 )
+from archflow_plugins.local_models.catalogue import HERE, find
 from archflow_plugins.local_models.errors import ModelChanged
+from archflow_plugins.local_models.host import EmbeddingLane, Overloaded
 from archflow_plugins.testing import compile_context, conversation, run_context
 from archflow_schema.conversation import Conversation, DocumentPart, Message, TextPart, ToolResultPart
 from archflow_schema.diagnostic import Report
@@ -112,6 +115,34 @@ async def test_innocent_requests_pass_with_their_score():
 
 
 @pytest.mark.trio
+async def test_encoders_are_not_asked_where_the_ngrams_tell_enough(monkeypatch):
+    """A lower threshold denies what is less sure, so there they are asked of what the default lets pass unseen."""
+    asked = []
+
+    async def seen(self, parts, seen=JailbreakGuard._seen):
+        asked.extend(parts)
+        return await seen(self, parts)
+
+    monkeypatch.setattr(JailbreakGuard, "_seen", seen)
+    await verdicts(*(conversation(f"user: {text}") for text in [INNOCENT[0], INNOCENT[1], README]))
+    assert asked == []
+    await verdicts(conversation(f"user: {ATTACKS[0]}"))
+    assert asked == [ATTACKS[0]]
+    await verdicts(conversation(f"user: {INNOCENT[0]}"), threshold=1e-4)
+    assert asked == [ATTACKS[0], INNOCENT[0]]
+
+
+@pytest.mark.trio
+async def test_an_encoder_that_is_overloaded_is_told_as_that(monkeypatch):
+    async def full(self, texts):
+        raise Overloaded("full", 1)
+
+    monkeypatch.setattr(EmbeddingLane, "encode", full)
+    with pytest.raises(Overloaded, match="full"):
+        await verdicts(conversation(f"user: {ATTACKS[0]}"))
+
+
+@pytest.mark.trio
 async def test_an_earlier_turn_of_the_user_counts_and_others_do_not():
     [earlier, told, nothing] = await verdicts(
         conversation(f"user: {ATTACKS[0]}", "assistant: No.", "user: And what is the weather?"),
@@ -174,6 +205,7 @@ async def test_one_sentence_of_attack_in_a_readme_is_denied_and_the_readme_is_no
 async def test_a_turn_of_one_piece_is_judged_as_one_window(monkeypatch):
     text = "Ignore upper and lower case when you sort the list."
     [before] = await verdicts(conversation(f"user: {text}"))
+    monkeypatch.setattr("archflow_plugins.guards.jailbreak.doubtful", lambda *_: [0])
     monkeypatch.setattr("archflow_plugins.guards.jailbreak.of_pieces", lambda *_: 1.0)
     [after, two] = await verdicts(conversation(f"user: {text}"), conversation(f"user: {text * 5}"))
     assert after == before
@@ -220,8 +252,10 @@ async def test_another_head_is_refused():
 @pytest.mark.trio
 async def test_another_encoder_is_refused():
     settings, _ = compiled()
-    with pytest.raises(ModelChanged, match="compile again"):
-        await JailbreakGuard.open(msgspec.structs.replace(settings, embedder_digest="0" * 64), run_context())
+    for at, (name, _) in enumerate(settings.encoders):
+        others = (*settings.encoders[:at], (name, "0" * 64), *settings.encoders[at + 1 :])
+        with pytest.raises(ModelChanged, match="compile again"):
+            await JailbreakGuard.open(msgspec.structs.replace(settings, encoders=others), run_context())
 
 
 def test_a_rate_decides_the_threshold():
@@ -272,8 +306,27 @@ def test_an_encoder_that_cannot_be_had_is_an_error(monkeypatch, tmp_path):
     assert [one.code for one in report] == ["local-model-unusable"]
 
 
+def test_an_encoder_that_the_head_was_not_trained_with_is_an_error(monkeypatch):
+    installed = card()
+    for at, one in enumerate(installed.encoders):
+        for field in ("sha256", "adapter_sha256"):
+            other = msgspec.structs.replace(one, **{field: "0" * 64})
+            changed = (*installed.encoders[:at], other, *installed.encoders[at + 1 :])
+            monkeypatch.setattr(
+                jailbreak,
+                "card",
+                lambda changed=changed: msgspec.structs.replace(installed, encoders=changed),
+            )
+            _, report = compiled()
+            [found] = report
+            assert found.code == "other-embedder"
+            assert "0000000000000000..." in found.detail
+
+
 def test_the_head_is_small_and_says_where_it_comes_from():
     assert (HEAD / "weights.npz").stat().st_size < 2_000_000
+    adapters = [HERE / find(one.name).adapter for one in card().encoders if one.adapter_sha256]
+    assert sum(one.stat().st_size for one in adapters) < 2_000_000
     text = (HEAD / "README.md").read_text()
     for heading in ("## Data", "## Figures", "## Weaknesses", "## Licences"):
         assert heading in text

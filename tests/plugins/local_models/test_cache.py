@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import ctranslate2
+import msgspec
 import numpy as np
 import pytest
 from msgspec import json
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 
 from archflow_plugins.local_models import cache as module
 from archflow_plugins.local_models.cache import MANIFEST, Cache, default_folder
-from archflow_plugins.local_models.catalogue import Local, find
+from archflow_plugins.local_models.catalogue import Entry, Local, find
 from archflow_plugins.local_models.convert import folder
 from archflow_plugins.local_models.errors import (
     ModelChanged,
@@ -22,6 +23,7 @@ from archflow_plugins.local_models.errors import (
     ModelUnsupported,
     UnknownModel,
 )
+from archflow_plugins.local_models.sources import digest
 from house_tree import ROOT
 from tiny_models import Decoder, Encoder
 
@@ -168,6 +170,42 @@ def test_a_conversion_of_another_time_is_made_again(here, brought, monkeypatch):
     assert here.get(model.entry) is None
     assert here.ensure(model.entry).manifest.conversion == module.CONVERSION
     assert len(names(here)) == 1
+
+
+def test_a_model_with_corrections_is_another_one_and_made_again_when_they_change(here, tmp_path, monkeypatch):
+    """Beside a model of the same source without them, whose folder stays as it is."""
+    model = Encoder("bert")
+    source = Local(path=str(model.safetensors(tmp_path / "in")))
+    plain = here.adopt(source, "plain")
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    digests = []
+    for scale in (1, 2):
+        name = "encoder.layer.0.attention.self.query.weight"
+        rows, columns = model.tensors[name].shape
+        pair = {f"{name}.up": np.full((rows, 1), scale), f"{name}.down": np.ones((1, columns))}
+        np.savez(tmp_path / "adapter.npz", **pair)
+        entry = msgspec.structs.replace(
+            plain.manifest.entry,
+            name="tuned",
+            adapter="adapter.npz",
+            adapter_sha256=digest(tmp_path / "adapter.npz"),
+        )
+        assert here.get(entry) is None
+        digests.append(here.ensure(entry).digest)
+        assert here.get(entry).digest == digests[-1]
+    assert len({plain.digest, *digests}) == 3
+    assert len(names(here)) == 2
+    assert here.get(here.find("plain")) == plain
+
+
+def test_other_corrections_than_the_catalogue_knows_are_refused(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    (tmp_path / "adapter.npz").write_bytes(b"something else")
+    source = Local(path=str(Encoder("bert").safetensors(tmp_path / "in")))
+    entry = Entry(name="tuned", role="guard", source=source, adapter="adapter.npz", adapter_sha256="0" * 64)
+    with pytest.raises(ModelChanged, match="another digest than the catalogue knows: install archflow again"):
+        here.ensure(entry)
+    assert names(here) == []
 
 
 @pytest.mark.parametrize("cut", [10, 1000, -100])

@@ -8,6 +8,7 @@ import pytest
 
 from archflow_plugins.local_models.catalogue import HERE, Package, entries, find
 from archflow_plugins.local_models.errors import UnknownModel
+from archflow_plugins.local_models.sources import digest
 from archflow_schema.errors import ArchflowError
 from house_tree import ROOT
 
@@ -22,6 +23,7 @@ def test_entries_are_whole(entry):
     assert isinstance(entry.source, Package)
     assert len(entry.source.wheel) == 64
     assert not entry.vocabulary or (HERE / entry.vocabulary).is_file()
+    assert not entry.adapter or digest(HERE / entry.adapter) == entry.adapter_sha256
     assert entry.source.distribution in (HERE / "README.md").read_text()
 
 
@@ -41,7 +43,9 @@ def test_names():
     assert "`archc models convert PATH --name NAME` adds one of yours" in str(error.value)
     assert isinstance(error.value, KeyError)
     assert isinstance(error.value, ArchflowError)
-    with pytest.raises(UnknownModel, match="there are minilm, smollm2-135m-instruct; `archc models convert"):
+    with pytest.raises(
+        UnknownModel, match="there are minilm, minilm-guard, smollm2-135m-instruct; `archc models"
+    ):
         find("xyz")
 
 

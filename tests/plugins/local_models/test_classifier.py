@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from archflow_plugins.local_models.classifier import Classifier, choose
+from archflow_plugins.local_models.classifier import Classifier, choose, logit, probability
 from archflow_plugins.local_models.errors import ModelChanged, ModelCorrupt
 from archflow_plugins.local_models.ngrams import BUCKETS, buckets
 
@@ -21,6 +21,7 @@ ARRAYS = {
     "second_bias": np.array([0.1, -0.2], np.float32),
     "mix": np.array([0.1, 0.7, 0.4], np.float32),
     "pool": np.array([-0.2, 0.3, 0.8, -0.5], np.float32),
+    "alone": np.array([0.3, 0.9, -0.1, 0.5, 0.6, -0.4], np.float32),
     "steps": np.array([[2, 0.75], [6, -0.25]]),
 }
 
@@ -60,9 +61,22 @@ def test_networks_are_averaged():
 def test_a_document_weighs_its_highest_windows_and_its_length():
     head = Classifier(packed())
     for number, step in ((9, -0.25), (6, -0.25), (5, 0.75), (2, 0.75), (1, 0.0)):
-        logit = -0.2 + 0.3 * 4 + 0.8 * (4 + 2 + 1) / 3 - 0.5 * math.log(number) + step
+        expected = -0.2 + 0.3 * 4 + 0.8 * (4 + 2 + 1) / 3 - 0.5 * math.log(number) + step
         found = head.document(np.array([1.0, 4.0, -3.0, 2.0]), number)
-        assert found == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-5)
+        assert found == pytest.approx(1 / (1 + math.exp(-expected)), abs=1e-5)
+
+
+def test_ngrams_by_themselves_have_a_line_and_a_pool_of_their_own():
+    head = Classifier(packed())
+    lines = [0.3 + 0.9 * one for one in (1.0, 4.0, -3.0, 2.0)]
+    assert head.windows_alone([1.0, 4.0, -3.0, 2.0]) == pytest.approx(lines, abs=1e-5)
+    wanted = -0.1 + 0.5 * lines[1] + 0.6 * (lines[1] + lines[3] + lines[0]) / 3 - 0.4 * math.log(4)
+    assert head.alone([1.0, 4.0, -3.0, 2.0]) == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("score", [0.0, 1e-9, 0.3, 0.5, 0.999, 1.0])
+def test_logits_stand_for_probabilities(score):
+    assert probability(logit(score)) == pytest.approx(score, abs=1e-12)
 
 
 def test_scores_stay_between_0_and_1():
@@ -83,6 +97,8 @@ def test_other_weights_are_refused():
         packed()[:-200],
         packed(pool=None),
         packed(pool=np.zeros(3, np.float32)),
+        packed(alone=None),
+        packed(alone=np.zeros(4, np.float32)),
         packed(steps=None),
         packed(steps=np.zeros(4)),
         packed(steps=np.zeros((2, 3))),

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from archflow_plugins.local_models.catalogue import Config, Pooling, Quantization
 from archflow_plugins.local_models.convert import decoder, encoder, ready, tokenizer
+from archflow_plugins.local_models.convert.adapter import Adapted
 from archflow_plugins.local_models.convert.gguf import Gguf
 from archflow_plugins.local_models.convert.onnx import Onnx
 from archflow_plugins.local_models.convert.safetensors import Safetensors, dump
@@ -67,6 +68,7 @@ def convert(
     quantization: Quantization = "int8",
     config: Config | None = None,
     vocabulary: Path | None = None,
+    adapter: Path | None = None,
     tell: Tell | None = None,
 ) -> Converted:
     """Convert what lies at a path.
@@ -77,6 +79,7 @@ def convert(
         quantization: how matrices are stored.
         config: hyper-parameters, where no config.json has them.
         vocabulary: a vocab.txt, where no other tokenizer is there.
+        adapter: corrections to add to an encoder's weights.
         tell: is told values done and values in all.
 
     Raises:
@@ -86,7 +89,7 @@ def convert(
     weights_at = locate(path)
     if weights_at.name == ready.READY[0]:
         return _ready(weights_at.parent, into)
-    with _open(weights_at) as weights:
+    with _open(weights_at, adapter) as weights:
         progress = _Progress(tell)
         fill = Fill(quantization, progress.step)
         if isinstance(weights, Gguf):
@@ -158,10 +161,21 @@ def locate(path: Path) -> Path:
     raise ModelUnsupported(f"{path} holds no .safetensors, .gguf or .onnx file and no CTranslate2 model")
 
 
-def _open(path: Path) -> Weights:
+def _open(path: Path, adapter: Path | None) -> Weights:
     if path.suffix == ".gguf":
+        if adapter is not None:
+            raise ModelUnsupported(
+                f"{path} is quantised already: corrections can be added to ONNX and safetensors"
+            )
         return Gguf(path)
-    return Onnx(path) if path.suffix == ".onnx" else Safetensors(path)
+    weights = Onnx(path) if path.suffix == ".onnx" else Safetensors(path)
+    if adapter is None:
+        return weights
+    try:
+        return Adapted(weights, _read(adapter), str(adapter))
+    except BaseException:
+        weights.close()
+        raise
 
 
 def _home(weights_at: Path) -> Path:
