@@ -52,7 +52,7 @@ FAILURES = [
     ),
     (
         ("models", "pull", "minlm"), 1, "", None, 'there is no local model "minlm"',
-        'did you mean "minilm"? `archc models convert PATH --name NAME` adds one of yours',
+        'did you mean "minilm" or "minilm-guard"? `archc models convert PATH --name NAME` adds one of yours',
     ),
     (
         ("models", "path", "minilm"), 1, "", None, "the model minilm (int8) is not here",
