@@ -6,6 +6,7 @@ Heavy imports happen inside functions, so that `--help` and mistakes answer at o
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -196,4 +197,17 @@ def main() -> None:
     """The console script. `agent` is a command of its own; everything else is a graph to run."""
     if sys.argv[1:2] == ["agent"]:
         agent_command(sys.argv[2:], prog_name="archrun agent")
-    command(prog_name="archrun")
+    try:
+        command(prog_name="archrun")
+    finally:
+        _lose_what_cannot_be_told()
+
+
+def _lose_what_cannot_be_told() -> None:
+    """Throw away what stderr does not take, or Python ends with 120 for it, whatever the status was to be."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
