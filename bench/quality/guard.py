@@ -46,10 +46,11 @@ class Scores(msgspec.Struct):
     def at(self, threshold: float) -> np.ndarray:
         """The score of each text, as the guard has it at a threshold."""
         installed = card()
-        innocent = logit(threshold) - installed.margin
-        found = np.where(self.alone < innocent, 1 / (1 + np.exp(-self.alone)), self.whole)
+        bar = logit(threshold)
+        plain = np.abs(self.alone - bar) > installed.margin
+        found = np.where(plain, 1 / (1 + np.exp(-self.alone)), self.whole)
         for at, (alone, whole) in enumerate(self.pieces):
-            asked = whole[alone - installed.pieces >= innocent]
+            asked = whole[alone - installed.pieces >= bar - installed.margin]
             if len(asked):
                 found[at] = max(found[at], probability(float(asked.max()) - installed.pieces))
         return found
@@ -57,9 +58,13 @@ class Scores(msgspec.Struct):
     def asked(self, threshold: float) -> np.ndarray:
         """Of which texts encoders are asked, about a window or a piece."""
         installed = card()
-        innocent = logit(threshold) - installed.margin
-        pieces = [bool((alone - installed.pieces >= innocent).any()) for alone, _ in self.pieces]
-        return (self.alone >= innocent) | np.array(pieces)
+        bar = logit(threshold)
+        doubtful = np.abs(self.alone - bar) <= installed.margin
+        passed = np.where(doubtful, self.whole < threshold, self.alone < bar)
+        pieces = [
+            bool((alone - installed.pieces >= bar - installed.margin).any()) for alone, _ in self.pieces
+        ]
+        return doubtful | (passed & np.array(pieces))
 
 
 def scores(texts: Sequence[str], head: Classifier, vectors: Encoders) -> Scores:

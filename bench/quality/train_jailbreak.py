@@ -80,8 +80,8 @@ TURNS, SHARES = 1900, (0.018, 0.12, 0.04)
 short 17 times of 20, and jailbreaks in the wild mostly are not: where turns are few, a bar that denies more of them
 finds more."""
 SLACK = 2.0
-"""How much further than that of any attack that is denied, of those held out, the n-grams' logit must lie from the
-threshold for encoders not to be asked."""
+"""How much further from the threshold than of any text held out on the other side of it what the n-grams say must lie
+for encoders not to be asked."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
@@ -406,10 +406,12 @@ def main() -> None:
     weights = pack(fitted, mix, pool, alone, steps)
     rates = {f"{rate:g}": score for rate, score in thresholds(rows, scores).items()}
     usual = threshold_for(RATE, rates)
-    denied = rows.sure & rows.held & (rows.labels == 1) & (scores >= usual)
-    lowest = float(by_ngrams[denied].min()) - SLACK
-    missed = float(np.mean(by_ngrams[rows.sure & (rows.labels == 1)] < lowest))
-    tell(f"of attacks the n-grams clear {missed:.4f}, of those denied and held out none of {denied.sum()}")
+    held_out, above = rows.sure & rows.held, scores >= usual
+    denied, passing = held_out & (rows.labels == 1) & above, held_out & (rows.labels == 0) & ~above
+    margin = max(logit(usual) - by_ngrams[denied].min(), by_ngrams[passing].max() - logit(usual)) + SLACK
+    tell(
+        f"n-grams tell enough {margin:.3f} from the threshold, by {denied.sum()} attacks and {passing.sum()} innocents"
+    )
     card = {
         "sha256": hashlib.sha256(weights).hexdigest(),
         "encoders": [
@@ -418,7 +420,7 @@ def main() -> None:
         ],
         "thresholds": rates,
         "pieces": bar(Classifier(weights), vectors, usual),
-        "margin": round(logit(usual) - lowest, 6),
+        "margin": round(float(margin), 6),
         "cross_fitted": _cross_fitted(rows, scores),
         "data": [
             {

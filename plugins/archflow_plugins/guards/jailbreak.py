@@ -2,14 +2,14 @@
 
 A head of our own judges every turn of the user, and each document in it by itself; turns of others if it is told so.
 It reads hashed n-grams of each window, and small networks look at the windows that the n-grams find most suspicious as
-two encoders see them: the default embedder, and the same tuned for this. Most innocent texts are so far from suspicious
-that no encoder is asked. What passes is judged again sentence by sentence, with a bar of its own, because a window in
-which an attack stands beside innocent text looks innocent. What the head learned from, its figures and its weaknesses
-stand in jailbreak_head/README.md.
+two encoders see them: the default embedder, and the same tuned for this. Most texts are so plainly one or the other by
+their n-grams that no encoder is asked. What passes is judged again sentence by sentence, with a bar of its own, because
+a window in which an attack stands beside innocent text looks innocent. What the head learned from, its figures and its
+weaknesses stand in jailbreak_head/README.md.
 
 Rule: the graph holds a threshold and the digests of head and encoders; other weights are refused when it is opened.
 Rule: what a turn says is never logged, and stands in no error.
-Rule: nothing heavy is imported before the guard is opened, and nothing is computed on the event loop.
+Rule: nothing heavy is imported before the guard is opened, and only sums of what threads computed on the loop.
 Rule: a turn of one piece is judged as one window, and no other way.
 """
 
@@ -73,7 +73,7 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
 
     Attributes:
         pieces: what is taken from the logit of the most suspicious piece before it is held against the threshold.
-        margin: how far below the threshold's logit that of the n-grams alone must be for encoders not to be asked.
+        margin: how far from the threshold's logit that of the n-grams alone must be for encoders not to be asked.
         head: sha256 of the head's weights.
         encoders: the catalogue's name of each encoder, and its digest as it was converted.
         roles: whose turns are judged.
@@ -89,9 +89,9 @@ class Jailbreak(Struct, frozen=True, kw_only=True):
     roles: tuple[Whose, ...] = USER
 
     @property
-    def innocent(self) -> float:
-        """The logit below which what the n-grams say by themselves is enough."""
-        return logit(self.threshold) - self.margin
+    def bar(self) -> float:
+        """The threshold as a logit."""
+        return logit(self.threshold)
 
 
 class Trained(Struct, frozen=True):
@@ -243,9 +243,7 @@ class JailbreakGuard(Guard):
             score = await self._host.offload(
                 lambda: head.judge([ngrams[at] for at in chosen], rows, len(found))
             )
-            if score >= settings.threshold:
-                return score
-        if len(text) <= MOST:
+        if score >= settings.threshold or len(text) <= MOST:
             return score
         found, ngrams = await self._cut(text, pieces)
         chosen = doubtful(head, ngrams, settings)
@@ -295,15 +293,16 @@ class JailbreakGuard(Guard):
 
 
 def sure(head: Classifier, ngrams: Sequence[float], settings: Jailbreak) -> float | None:
-    """The score of a text whose n-grams alone say that it is innocent; None if they do not."""
-    logit = head.alone(ngrams)
-    return probability(logit) if logit < settings.innocent else None
+    """The score of a text whose n-grams by themselves say plainly what it is; None if they do not."""
+    found = head.alone(ngrams)
+    return probability(found) if abs(found - settings.bar) > settings.margin else None
 
 
 def doubtful(head: Classifier, ngrams: Sequence[float], settings: Jailbreak) -> list[int]:
     """Which pieces of a text encoders are asked about: of those chosen, all that the n-grams alone do not clear."""
     logits = head.windows_alone(ngrams)
-    return [at for at in choose(ngrams, PIECES) if logits[at] - settings.pieces >= settings.innocent]
+    lowest = settings.bar - settings.margin + settings.pieces
+    return [at for at in choose(ngrams, PIECES) if logits[at] >= lowest]
 
 
 def of_pieces(head: Classifier, ngrams: Sequence[float], embeddings: Any, bar: float) -> float:
