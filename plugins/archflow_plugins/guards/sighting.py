@@ -47,10 +47,11 @@ class Sighting:
     def feed(self, text: str, *, end: bool) -> list[Found]:
         """What now is there for certain, in its order and at its places in the whole text; of several the longest."""
         whole = self._text + text
-        hold = len(whole) if end else self._hold(whole)
-        found = (one for one in self._sought.find(whole, self._before) if one.end <= hold)
+        found = list(self._sought.find(whole, self._before))
+        hold = len(whole) if end else self._hold(whole, found)
         told = [
-            Found(one.name, one.start + self._at, one.end + self._at) for one in apart(found, self._before)
+            Found(one.name, one.start + self._at, one.end + self._at)
+            for one in apart((one for one in found if one.end <= hold), self._before)
         ]
         keep = max(0, hold - CONTEXT)
         self._text = whole[keep:]
@@ -59,14 +60,15 @@ class Sighting:
         self.safe = self._at + self._before
         return told
 
-    def _hold(self, text: str) -> int:
+    def _hold(self, text: str, found: list[Found]) -> int:
         """Where that begins which more text could make a find, or another one."""
         start = self._before
         hold = self._sought.begun(text, start)
         if self._sought.names:
             hold = min(hold, _known(text, start))
         hold = max(start, hold)
-        spans = sorted(self._sought.alike(text, start), reverse=True)
+        looks = self._sought.alike(text, start)
+        spans = sorted([*looks, *((one.start, one.end) for one in found)], reverse=True)
         moved = True
         while moved:
             moved = False

@@ -39,11 +39,8 @@ class Sought:
         return found if self._places is None else chain(found, self._places.find(text, start))
 
     def alike(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
-        """Where anything stands that looks like what is sought, whether it is that or not."""
-        yield from alike(text, self.names, start)
-        if self._places is not None:
-            for one in self._places.find(text, start):
-                yield one.start, one.end
+        """Where anything stands that looks like an identifier, whether it is one or not."""
+        return alike(text, self.names, start)
 
     def begun(self, text: str, start: int) -> int:
         """Where a pattern's find begins that more text could make or lengthen; where the text ends if there is none."""
