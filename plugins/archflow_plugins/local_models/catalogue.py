@@ -185,9 +185,10 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def entries() -> dict[str, Entry]:
-    """The built-in catalogue, by name."""
+    """The built-in catalogue, by name. An entry with a `base` has of that one what it does not say itself."""
     raw = tomllib.loads((HERE / "catalogue.toml").read_text(encoding="utf-8"))
-    return {name: msgspec.convert({"name": name, **fields}, Entry) for name, fields in raw.items()}
+    whole = {name: raw.get(fields.pop("base", ""), {}) | fields for name, fields in raw.items()}
+    return {name: msgspec.convert({**fields, "name": name}, Entry) for name, fields in whole.items()}
 
 
 def find(name: str) -> Entry:
