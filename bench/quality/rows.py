@@ -53,7 +53,7 @@ def rows_of(learned: list[sets.Set]) -> Rows:
     for one in learned:
         origin = one.name.rpartition(" ")[2]
         for content, label in zip(one.texts, one.labels, strict=True):
-            found = _spaced(windows(content))
+            found = spaced(windows(content), MOST)
             if not found:
                 continue
             text += [len(labels)] * len(found)
@@ -72,8 +72,8 @@ def rows_of(learned: list[sets.Set]) -> Rows:
     )
 
 
-def _spaced(pieces: list[str]) -> list[str]:
+def spaced(pieces: list[str], most: int) -> list[str]:
     """At most so many of the pieces, from the first to the last."""
-    if len(pieces) <= MOST:
+    if len(pieces) <= most:
         return pieces
-    return [pieces[round(at * (len(pieces) - 1) / (MOST - 1))] for at in range(MOST)]
+    return [pieces[round(at * (len(pieces) - 1) / (most - 1))] for at in range(most)]

@@ -45,7 +45,7 @@ import sets
 from guard import judged
 from packages import PACKAGES
 from pieces_bar import bar
-from rows import is_held
+from rows import MOST, is_held, spaced
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -60,8 +60,6 @@ from archflow_plugins.local_models.sources import digest
 
 HEAD = Path(__file__).parents[2] / "plugins/archflow_plugins/guards/jailbreak_head"
 FOLDS = 4
-MOST = 24
-"""Windows of one training text; of a longer one, evenly spaced ones."""
 BELIEVED = {"HarmBench": 0.0, "JudgeComparison": 0.1}
 """How much a disputed text counts as an attack, by its origin. A harmful wish that is asked plainly talks no model out
 of its instructions. Of JudgeComparison 0.36 are labelled attacks, by whether some model gave in: little is believed."""
@@ -144,13 +142,6 @@ class Fitted(msgspec.Struct):
 def _outputs(net: MLPClassifier, embeddings: np.ndarray) -> np.ndarray:
     hidden = np.maximum(embeddings @ net.coefs_[0] + net.intercepts_[0], 0)
     return (hidden @ net.coefs_[1] + net.intercepts_[1])[:, 0]
-
-
-def spaced(pieces: list[str], most: int) -> list[str]:
-    """At most so many of the pieces, from the first to the last."""
-    if len(pieces) <= most:
-        return pieces
-    return [pieces[round(at * (len(pieces) - 1) / (most - 1))] for at in range(most)]
 
 
 def rows_of(learned: list[sets.Set], vectors: Encoders) -> Rows:
